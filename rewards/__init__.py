@@ -1,0 +1,1 @@
+"""Reward signals, answer extraction and grading. Imports nothing of `sweep`, and no torch."""

@@ -1,0 +1,1 @@
+"""What the runs of a sweep wrote, side by side. Imports no trainer."""

@@ -1,0 +1,1 @@
+"""Problems: generated here or read from files; splits that never overlap."""

@@ -1,0 +1,23 @@
+"""What submitit pickles: a stage by name and the run it works on."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+
+
+@dataclass(frozen=True)
+class Job:
+    """Called on every process of a job."""
+
+    module: str
+    directory: Path
+    meeting: Path  # where the processes of this attempt find each other
+
+    def __call__(self) -> None:
+        place = submitit.JobEnvironment()
+        stage = importlib.import_module(self.module)
+        stage.main(self.directory, place.global_rank, place.num_tasks, place.local_rank, self.meeting)

@@ -1,0 +1,127 @@
+"""Launch a sweep: plan, freeze, queue, show, compare."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.compare.cells import collect
+from sweep.compare.table import print_comparison
+from sweep.dispatch.local import LocalQueue
+from sweep.dispatch.snapshot import snapshot_code
+from sweep.dispatch.view import live_view
+from sweep.errors import UserError
+from sweep.plan.plan import Plan, Task, plan_sweep
+from sweep.run.config import TrackingConfig
+from sweep.run.directory import DONE, RunDirectory
+from sweep.run.ledger import Entry, record
+from sweep.run.status import QUEUED, read_status
+
+
+def launch(overrides: list[str], config_dir: str | None = None) -> int:
+    """Run what is missing of the sweep that `overrides` describe.
+
+    Returns:
+        the exit code: 0 where every cell is done, 1 where one is not, 130 after an interruption.
+    Raises:
+        UserError: bad input; nothing was submitted or written.
+    """
+    console = Console()
+    plan = plan_sweep(overrides, config_dir)
+    plan = _with_tracking(plan, console)
+    _make_writable(plan.root)
+    code = snapshot_code(plan.root)
+    for task in plan.tasks:
+        _freeze(task, plan.name)
+    record(plan.name, plan.root, [_entry(task, plan.root) for task in plan.cells], overrides)
+    queue = LocalQueue(plan.tasks, code, plan.cells[0].config.cluster)
+    _say_what_runs(plan, console)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        with live_view(f"sweep {plan.name}", console) as watch:
+            statuses = queue.run(watch)
+    except KeyboardInterrupt:
+        console.print("left; jobs that still run are adopted when the same command is given again")
+        return 130
+    print_comparison(collect(plan.root, plan.name), console)
+    if any(s.state in (QUEUED, "interrupted") for s in statuses):
+        console.print("interrupted; the same command goes on from here")
+        return 130
+    return 0 if all(s.state == DONE for s in statuses) else 1
+
+
+def _with_tracking(plan: Plan, console: Console) -> Plan:
+    """Resolve `tracking.mode=auto` once, here, where a person reads the answer."""
+    tracking = plan.cells[0].config.tracking
+    if tracking.mode != "auto":
+        return plan
+    mode = "online" if _has_wandb_key() else "offline"
+    if mode == "offline":
+        console.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
+    return replace(
+        plan,
+        stages=[_tracked(t, replace_mode(t.config.tracking, mode)) for t in plan.stages],
+        cells=[_tracked(t, replace_mode(t.config.tracking, mode)) for t in plan.cells],
+    )
+
+
+def replace_mode(tracking: TrackingConfig, mode: str) -> TrackingConfig:
+    return tracking.model_copy(update={"mode": mode})
+
+
+def _tracked(task: Task, tracking: TrackingConfig) -> Task:
+    return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
+
+
+def _has_wandb_key() -> bool:
+    import netrc
+
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split(":")[0].split("/")[0]
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False
+
+
+def _make_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"output_dir={root}: {error.strerror}; set output_dir to a directory you may write") from None
+    if not os.access(root, os.W_OK):
+        raise UserError(f"output_dir={root}: not writable; set output_dir to a directory you may write")
+
+
+def _freeze(task: Task, sweep: str) -> None:
+    """Write what the task's next attempt reads, unless it is done or someone works on it."""
+    if read_status(task.label, task.directory, task.steps).state in ("done", "running"):
+        return
+    config = task.config.model_copy(update={"name": sweep})
+    RunDirectory(task.directory).freeze(config, task.signature, task.identity)
+
+
+def _entry(task: Task, root: Path) -> Entry:
+    return Entry(
+        label=task.label,
+        axes=task.axes,
+        model=task.config.model.name,
+        reward=task.config.reward.name,
+        seed=task.config.seed,
+        signature=task.signature,
+        steps=task.steps,
+        directory=str(task.directory.relative_to(root)),
+        stages=[str(d.relative_to(root)) for d in task.after],
+    )
+
+
+def _say_what_runs(plan: Plan, console: Console) -> None:
+    done = sum(read_status(t.label, t.directory, t.steps).state == DONE for t in plan.cells)
+    console.print(
+        f"sweep {plan.name}: {len(plan.cells)} cells, {done} done before; runs in {plan.root}", soft_wrap=True
+    )

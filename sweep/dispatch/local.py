@@ -1,0 +1,146 @@
+"""The local cluster: a queue over submitit's local executor, which by itself starts everything at once.
+
+Stages go first, at most `max_parallel` processes run, and jobs that outlived a killed launcher are adopted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import submitit
+
+from sweep.dispatch.job import Job
+from sweep.plan.plan import Task
+from sweep.run.config import ClusterConfig
+from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.status import BLOCKED, QUEUED, Status, read_status
+
+POLL_SECONDS = 0.5
+NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
+
+
+class LocalQueue:
+    """Runs tasks on this machine until each has ended."""
+
+    def __init__(self, tasks: list[Task], code: Path, cluster: ClusterConfig) -> None:
+        self.tasks, self.code = tasks, code
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.max_parallel = cluster.max_parallel or cores
+        self.threads = cluster.threads or max(1, cores // self.max_parallel)
+        self._jobs: dict[Path, submitit.Job] = {}
+        self._stopping = False
+
+    def run(self, watch: Callable[[list[Status]], None]) -> list[Status]:
+        """Start what is missing, report to `watch` twice a second, return the final statuses.
+
+        On KeyboardInterrupt running jobs are asked to stop, and waited for; a second one leaves them to it.
+        """
+        try:
+            return self._run(watch)
+        except KeyboardInterrupt:
+            self._stop()
+            return self._run(watch)
+
+    def _run(self, watch) -> list[Status]:
+        while True:
+            statuses = self._statuses()
+            if not self._stopping:
+                statuses = self._start_ready(statuses)
+            watch(statuses)
+            if all(s.ended or (self._stopping and s.state == QUEUED) for s in statuses):
+                return statuses
+            time.sleep(POLL_SECONDS)
+
+    def _statuses(self) -> list[Status]:
+        found: dict[Path, Status] = {}
+        for task in self.tasks:  # stages stand before the cells that need them
+            found[task.directory] = self._status(task, [found[d] for d in task.after])
+        return list(found.values())
+
+    def _status(self, task: Task, needs: list[Status]) -> Status:
+        status = read_status(task.label, task.directory, task.steps)
+        if status.state in (DONE, RUNNING):
+            return status
+        job = self._jobs.get(task.directory)
+        if job is not None and not job.done():
+            return replace(status, state=RUNNING, note="starting")
+        if job is not None:
+            if status.state == QUEUED or (status.state == INTERRUPTED and not self._stopping):
+                return replace(
+                    status, state=FAILED, note=f"the job died: {status.note or 'see ' + str(job.paths.stderr)}"
+                )
+            return status
+        broken = [n for n in needs if n.ended and n.state != DONE]
+        if broken:
+            return replace(status, state=BLOCKED, note=f"{broken[0].label} {broken[0].state}")
+        # Whatever ended an earlier attempt, launching again is asking for another.
+        return replace(status, state=QUEUED, note="" if status.step == 0 else f"goes on from step {status.step}")
+
+    def _start_ready(self, statuses: list[Status]) -> list[Status]:
+        by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
+        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state == RUNNING)
+        for task in self.tasks:
+            ready = by_directory[task.directory].state == QUEUED and task.directory not in self._jobs
+            ready = ready and all(by_directory[d].state == DONE for d in task.after)
+            # A job wider than the machine still runs, alone.
+            if ready and (busy == 0 or busy + _processes(task) <= self.max_parallel):
+                self._jobs[task.directory] = self._submit(task)
+                by_directory[task.directory] = replace(by_directory[task.directory], state=RUNNING, note="starting")
+                busy += _processes(task)
+        return list(by_directory.values())
+
+    def _submit(self, task: Task) -> submitit.Job:
+        run = RunDirectory(task.directory)
+        executor = submitit.LocalExecutor(run.attempts)
+        executor.update_parameters(tasks_per_node=_processes(task), timeout_min=NO_TIME_LIMIT_MINUTES)
+        meeting = run.attempts / f"meeting-{uuid.uuid4().hex}.json"
+        with _surroundings(self.code, self.threads):
+            return executor.submit(Job(task.module, task.directory, meeting))
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for task in self.tasks:
+            status = read_status(task.label, task.directory, task.steps)
+            job = self._jobs.get(task.directory)
+            if job is not None and not job.done():
+                os.kill(int(job.job_id), signal.SIGTERM)  # submitit's controller, which forwards it to every process
+            elif job is None and status.state == RUNNING:
+                os.kill(RunDirectory(task.directory).read_state()["pid"], signal.SIGTERM)
+
+
+def _processes(task: Task) -> int:
+    return task.config.deepspeed.processes
+
+
+@contextmanager
+def _surroundings(code: Path, threads: int):
+    """What a job inherits: the snapshot as working directory, its threads, and deafness to the terminal.
+
+    Ctrl-C and a closed shell reach the whole foreground process group; submitit's controller would kill its job one
+    second later. Jobs are stopped through SIGTERM alone, so that they can write a checkpoint.
+    """
+    changes = {
+        "PYTHONPATH": str(code),
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    before = {name: os.environ.get(name) for name in changes}
+    directory = os.getcwd()
+    handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP)}
+    os.environ.update(changes)
+    os.chdir(code)
+    try:
+        yield
+    finally:
+        os.chdir(directory)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,26 @@
+"""A copy of the code for the jobs, so that editing it while they wait changes nothing for them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from sweep.run.provenance import ROOT, code_files, code_hash
+
+
+def snapshot_code(output_dir: Path) -> Path:
+    """`output_dir/code/HASH` with the packages a job imports; made once for each version of the code."""
+    target = output_dir / "code" / code_hash()
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
+    for file in code_files():
+        (partial / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, partial / file)
+    try:
+        partial.rename(target)
+    except OSError:  # another launch was first with the same code
+        shutil.rmtree(partial)
+    return target

@@ -1,0 +1,1 @@
+"""Accuracy and behaviour against the gold answers, whatever the training reward."""

@@ -1,0 +1,89 @@
+"""Evaluate a policy on a split of problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.distributed as dist
+from transformers import PreTrainedModel
+
+from rewards.answers import answers_equal, extract_answer
+from rewards.behaviour import uses_code
+from sweep.data.problems import Problem
+from sweep.run.config import CellConfig
+from sweep.rollout.sample import Finish, Request, sample
+from sweep.run.processes import gather
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over problems and samples; shares lie in [0, 1]."""
+
+    accuracy: float
+    code: float
+    code_accuracy: float | None
+    prose_accuracy: float | None
+    truncated: float
+    tokens: float
+    problems: int
+    samples_per_problem: int
+
+
+def evaluate(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    problems: Sequence[Problem],
+    config: CellConfig,
+    *,
+    stop_ids: Sequence[int],
+    tokenizer,
+) -> Evaluation:
+    """Sample `samples_per_problem` answers to each problem and grade them against the gold answers.
+
+    The draws are keyed by problem and sample alone: every run, at every step, is evaluated with the same random
+    numbers, which takes noise out of differences. Problems are dealt out over the processes.
+    """
+    settings, rank, world = config.evaluation, dist.get_rank(), dist.get_world_size()
+    mine = range(rank, len(problems), world)
+    requests = [
+        Request(prompts[i], ("evaluation", problems[i].id, s))
+        for i in mine
+        for s in range(settings.samples_per_problem)
+    ]
+    answers = sample(
+        model,
+        requests,
+        stop_ids=stop_ids,
+        pad_id=tokenizer.pad_token_id,
+        max_tokens=config.rollout.max_response_tokens,
+        temperature=settings.temperature,
+        batch_size=config.rollout.batch_size,
+    )
+    texts = tokenizer.batch_decode([a.ids for a in answers], skip_special_tokens=True)
+    golds = [problems[i].answer for i in mine for _ in range(settings.samples_per_problem)]
+    rows = gather(
+        [
+            (answers_equal(extract_answer(text), gold), uses_code(text), a.finish is Finish.LENGTH, len(a.ids))
+            for text, gold, a in zip(texts, golds, answers, strict=True)
+        ]
+    )
+    return summarise(rows, len(problems), settings.samples_per_problem)
+
+
+def summarise(rows: Sequence[tuple[bool, bool, bool, int]], problems: int, samples: int) -> Evaluation:
+    """Means of (correct, code, truncated, tokens) rows."""
+    return Evaluation(
+        accuracy=_mean([r[0] for r in rows]),
+        code=_mean([r[1] for r in rows]),
+        code_accuracy=_mean([r[0] for r in rows if r[1]]),
+        prose_accuracy=_mean([r[0] for r in rows if not r[1]]),
+        truncated=_mean([r[2] for r in rows]),
+        tokens=_mean([r[3] for r in rows]),
+        problems=problems,
+        samples_per_problem=samples,
+    )
+
+
+def _mean(values: list) -> float | None:
+    return sum(values) / len(values) if values else None

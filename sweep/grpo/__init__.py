@@ -1,0 +1,1 @@
+"""Learning: advantages, loss, log-probs, the DeepSpeed engine, checkpoints."""

@@ -1,0 +1,1 @@
+"""From overrides to cells: typed configuration, cross product, signatures, stages, validation, predictions."""

@@ -1,0 +1,106 @@
+"""The plan of a sweep: its cells and the stages they share, with a directory for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import UserError
+from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
+from sweep.run.config import CellConfig
+from sweep.plan.signature import baseline_identity, cell_identity, signature
+from sweep.plan.validate import check_disk, validate
+
+BASELINE, TRAIN = "sweep.stages.baseline", "sweep.stages.train"  # by name: dispatch never imports what a job runs
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit of work with a directory of its own: a stage, or the training of a cell."""
+
+    label: str
+    module: str
+    signature: str
+    identity: dict
+    directory: Path
+    config: CellConfig
+    axes: dict[str, str]
+    after: tuple[Path, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        return self.config.steps if self.module == TRAIN else 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep runs: `stages` first, each once, then `cells`."""
+
+    name: str
+    root: Path
+    stages: list[Task]
+    cells: list[Task]
+
+    @property
+    def tasks(self) -> list[Task]:
+        return [*self.stages, *self.cells]
+
+
+def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
+    """Compose, validate and lay out a sweep. Writes nothing.
+
+    Raises:
+        UserError: the input is at fault; every faulty cell is named.
+    """
+    compositions = compose_cells(overrides, config_dir)
+    validate(compositions)
+    root = _one(compositions, "output_dir", lambda c: str(Path(c.output_dir).expanduser().absolute()))
+    name = _one(compositions, "name", lambda c: c.name)
+    _one(compositions, "cluster", lambda c: c.cluster)
+    stages: dict[str, Task] = {}
+    cells: dict[str, Task] = {}
+    for composition in compositions:
+        stage = _baseline(composition.config, Path(root))
+        stages.setdefault(stage.signature, stage)
+        cell = _cell(composition, Path(root), after=(stage.directory,))
+        if cell.signature in cells:
+            raise UserError(
+                f"{cell.label}: the same run as {cells[cell.signature].label}; their settings do not differ"
+            )
+        cells[cell.signature] = cell
+    check_disk(compositions)
+    plan_name = name or _default_name(list(cells.values()))
+    return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()))
+
+
+def _cell(composition: Composition, root: Path, after: tuple[Path, ...]) -> Task:
+    config, fields = composition.config, cell_identity(composition.config)
+    sign = signature(fields)
+    directory = root / "cells" / f"{config.model.name}-{config.reward.name}-s{config.seed}-{sign}"
+    return Task(composition.label, TRAIN, sign, fields, directory, config, composition.axes, after)
+
+
+def _baseline(config: CellConfig, root: Path) -> Task:
+    fields = baseline_identity(config)
+    sign = signature(fields)
+    label = f"baseline of {config.model.name}"
+    return Task(label, BASELINE, sign, fields, root / "stages" / f"baseline-{config.model.name}-{sign}", config, {})
+
+
+def _one(compositions: list[Composition], key: str, get):
+    """The value of `key`, which all cells of a sweep must share."""
+    values = {str(get(c.config)): get(c.config) for c in compositions}
+    if len(values) > 1:
+        raise UserError(f"{key}: one sweep has one {key}, not {', '.join(values)}")
+    return next(iter(values.values()))
+
+
+def _default_name(cells: list[Task]) -> str:
+    """A name made from the cells, the same whenever the same sweep is typed again."""
+    if len(cells) == 1:
+        return cells[0].directory.name
+    counts = [f"{len({c.axes[axis] for c in cells})}{axis}" for axis in SHOWN_AXES]
+    digest = hashlib.sha256(" ".join(sorted(c.signature for c in cells)).encode()).hexdigest()[:6]
+    return "-".join([*counts, digest])

@@ -1,0 +1,57 @@
+"""A run's identity: the hash of what changes the distribution of its results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from sweep.errors import UserError
+from sweep.run.config import CellConfig
+
+SCHEMA_VERSION = 1  # raise when the meaning of an identity field changes
+
+
+def identity(config: BaseModel) -> dict:
+    """The identity fields of `config`, files by content. Defaults are resolved, so changing one later changes nothing."""
+    found = {}
+    for name, field in type(config).model_fields.items():
+        marks = field.json_schema_extra or {}
+        if marks.get("identity") is False:
+            continue
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            value = identity(value)
+        elif marks.get("content") and value is not None:
+            value = _file_hash(Path(value))
+        found[name] = value
+    return found
+
+
+def cell_identity(config: CellConfig) -> dict:
+    """What a cell's signature is computed from."""
+    return {"schema": SCHEMA_VERSION, **identity(config)}
+
+
+def baseline_identity(config: CellConfig) -> dict:
+    """What the evaluation of the untrained model depends on: cells that agree on it share one baseline."""
+    cell = cell_identity(config)
+    rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
+    model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
+    kept = {k: cell[k] for k in ("schema", "data", "evaluation")}
+    return {"stage": "baseline", **kept, "model": model, "rollout": rollout}
+
+
+def signature(identity_fields: dict) -> str:
+    """Twelve hex digits, independent of the order in which keys were typed."""
+    canonical = json.dumps(identity_fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.path to a JSON-lines file") from None

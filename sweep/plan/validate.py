@@ -1,0 +1,118 @@
+"""Rules across fields, checked for every cell before anything is submitted or written."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from sweep.errors import UserError
+from sweep.plan.compose import Composition
+from sweep.run.config import CellConfig
+
+OPTIMIZER_BYTES = 12  # a parameter's fp32 master copy and Adam's two moments
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
+
+
+def validate(cells: Iterable[Composition]) -> None:
+    """Refuse the sweep if any cell breaks a rule.
+
+    Raises:
+        UserError: a line for each fault, naming the cell, the keys and the remedy.
+    """
+    faults = [f"{cell.label}: {fault}" for cell in cells for fault in cell_faults(cell.config)]
+    if faults:
+        raise UserError("\n".join(dict.fromkeys(faults)))
+
+
+def cell_faults(config: CellConfig) -> list[str]:
+    """What is wrong with one cell; empty where nothing is."""
+    return [*_length_faults(config), *_batch_faults(config), *_algorithm_faults(config)]
+
+
+def _length_faults(config: CellConfig) -> list[str]:
+    prompt, response = config.rollout.max_prompt_tokens, config.rollout.max_response_tokens
+    if prompt + response <= config.model.context:
+        return []
+    return [
+        f"rollout.max_prompt_tokens={prompt} + rollout.max_response_tokens={response} exceed "
+        f"model.context={config.model.context}; lower one of them by {prompt + response - config.model.context}"
+    ]
+
+
+def _batch_faults(config: CellConfig) -> list[str]:
+    algorithm, processes = config.algorithm, config.deepspeed.processes
+    faults = []
+    total, updates = algorithm.responses_per_step, algorithm.updates_per_rollout
+    if total % updates:
+        faults.append(
+            f"algorithm.prompts_per_step × samples_per_prompt = {total} does not divide by "
+            f"algorithm.updates_per_rollout={updates}; {_nearest_divisors(total, updates)} would do"
+        )
+    elif algorithm.responses_per_update % processes:
+        faults.append(
+            f"{algorithm.responses_per_update} responses an update do not divide by deepspeed.processes={processes}; "
+            f"{_nearest_divisors(algorithm.responses_per_update, processes)} would do"
+        )
+    if algorithm.prompts_per_step % processes:
+        faults.append(
+            f"algorithm.prompts_per_step={algorithm.prompts_per_step} does not divide by "
+            f"deepspeed.processes={processes}; {_nearest_divisors(algorithm.prompts_per_step, processes)} would do"
+        )
+    return faults
+
+
+def _nearest_divisors(total: int, wanted: int) -> str:
+    divisors = [d for d in range(1, total + 1) if total % d == 0]
+    below, above = [d for d in divisors if d < wanted][-1:], [d for d in divisors if d > wanted][:1]
+    return " or ".join(map(str, below + above))
+
+
+def _algorithm_faults(config: CellConfig) -> list[str]:
+    algorithm, faults = config.algorithm, []
+    if algorithm.samples_per_prompt == 1 and (algorithm.baseline, algorithm.normalisation) != ("none", "none"):
+        faults.append(
+            "algorithm.samples_per_prompt=1 leaves a group nothing to compare with: every advantage would be 0; "
+            "raise it, or set algorithm.baseline=none algorithm.normalisation=none"
+        )
+    if config.model.dtype == "bfloat16" and config.deepspeed.zero_stage == 0:
+        faults.append(
+            "deepspeed.zero_stage=0 keeps no fp32 master weights for model.dtype=bfloat16; use deepspeed=zero1"
+        )
+    return faults
+
+
+def checkpoint_bytes(config: CellConfig) -> int:
+    """Disk of a cell at its peak: the checkpoints kept, one being written, and the final weights."""
+    weights = config.model.parameters * DTYPE_BYTES[config.model.dtype]
+    checkpoint = weights + config.model.parameters * OPTIMIZER_BYTES
+    return (config.checkpoint.keep + 1) * checkpoint + weights
+
+
+def check_disk(cells: list[Composition]) -> None:
+    """Refuse a sweep whose checkpoints cannot fit beside what is on the disk now.
+
+    Raises:
+        UserError: too little is free, or the output directory cannot be written.
+    """
+    needed: dict[Path, int] = {}
+    for cell in cells:
+        place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())
+        needed[place] = needed.get(place, 0) + checkpoint_bytes(cell.config)
+    for place, size in needed.items():
+        free = shutil.disk_usage(place).free
+        if size > free:
+            raise UserError(
+                f"output_dir: the checkpoints of {len(cells)} cells need {_human(size)} and {place} has {_human(free)} "
+                "free; set output_dir to a larger disk, lower checkpoint.keep, or launch fewer cells at a time"
+            )
+
+
+def _existing_parent(path: Path) -> Path:
+    return path if path.exists() else _existing_parent(path.parent)
+
+
+def _human(size: int) -> str:
+    power = min(int(math.log(max(size, 1), 1024)), 4)
+    return f"{size / 1024**power:.1f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"

@@ -1,0 +1,167 @@
+"""The typed configuration of one cell. Unknown keys, wrong types and values out of range are refused here.
+
+A field marked RECORDED may differ between attempts of the same run; every other field is part of the signature.
+pydantic rather than OmegaConf's structured configs: ranges, unions by reward and data source, and messages
+that name the key come with it, and validating a cell costs microseconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from models.config import RECORDED, ModelConfig
+from rewards.signals import RewardConfig
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Split = Literal["train", "validation", "test"]
+
+
+class ArithmeticData(Strict):
+    """The generated sums the mini models know (`models/mini/arithmetic.py`)."""
+
+    source: Literal["mini_arithmetic"]
+    name: str
+
+
+class JsonLinesData(Strict):
+    """A file of `{"prompt", "answer"}` rows, with an optional `id`."""
+
+    source: Literal["jsonl"]
+    name: str
+    path: str = Field(json_schema_extra={"content": True}, description="problems to train on")
+    test_path: str | None = Field(
+        None, json_schema_extra={"content": True}, description="test problems; null: a share of `path` is held out"
+    )
+    held_out: float = Field(
+        0.1, gt=0, lt=0.5, description="share of `path` for validation, and for test without a file"
+    )
+
+    @field_validator("path", "test_path")
+    @classmethod
+    def _absolute(cls, path: str | None) -> str | None:
+        """Jobs run in another directory than the shell the path was typed in."""
+        return path and str(Path(path).expanduser().absolute())
+
+
+DataConfig = Annotated[ArithmeticData | JsonLinesData, Field(discriminator="source")]
+
+
+class AlgorithmConfig(Strict):
+    """GRPO as a product of explicit choices."""
+
+    name: str
+    prompts_per_step: int = Field(ge=1, description="prompts in a rollout")
+    samples_per_prompt: int = Field(ge=1, description="responses in a group")
+    updates_per_rollout: int = Field(ge=1, description="optimiser steps on each rollout, one epoch in all")
+    baseline: Literal["group_mean", "none"]
+    normalisation: Literal["group_std", "none"]
+    aggregation: Literal["sequence_mean", "token_mean"]
+    clip_low: float | None = Field(ge=0, lt=1, description="ratio is clipped at 1 - clip_low; null: not clipped")
+    clip_high: float | None = Field(ge=0, description="ratio is clipped at 1 + clip_high; null: not clipped")
+
+    @property
+    def responses_per_step(self) -> int:
+        return self.prompts_per_step * self.samples_per_prompt
+
+    @property
+    def responses_per_update(self) -> int:
+        return self.responses_per_step // self.updates_per_rollout
+
+
+class OptimizerConfig(Strict):
+    """AdamW with a constant learning rate after a linear warm-up."""
+
+    learning_rate: float = Field(gt=0)
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+    epsilon: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_updates: int = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+
+
+class RolloutConfig(Strict):
+    name: Literal["transformers"]
+    temperature: float = Field(gt=0)
+    max_prompt_tokens: int = Field(ge=1)
+    max_response_tokens: int = Field(ge=1)
+    batch_size: int = Field(ge=1, json_schema_extra=RECORDED, description="responses decoded together on a process")
+
+
+class DeepSpeedConfig(Strict):
+    processes: int = Field(ge=1)
+    zero_stage: int = Field(ge=0, le=3)
+    micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")
+
+
+class EvaluationConfig(Strict):
+    """Accuracy against the gold answer, whatever the training reward."""
+
+    split: Split
+    problems: int | None = Field(None, ge=1, description="only the first so many; null: all of the split")
+    samples_per_problem: int = Field(ge=1)
+    temperature: float = Field(ge=0, description="0 is greedy")
+    every: int = Field(ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step always")
+
+
+class CheckpointConfig(Strict):
+    every: int = Field(ge=1, description="steps between checkpoints")
+    keep: int = Field(ge=1, description="checkpoints on disk")
+
+
+class TrackingConfig(Strict):
+    mode: Literal["auto", "online", "offline", "disabled"]
+    project: str
+    entity: str | None = None
+    tags: list[str] = []
+    samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
+
+
+class ClusterConfig(Strict):
+    name: Literal["local"]
+    max_parallel: int | None = Field(None, ge=1, description="processes at once; null: one for each core")
+    threads: int | None = Field(None, ge=1, description="threads of a process; null: cores / max_parallel")
+
+
+class CellConfig(Strict):
+    """One cell, resolved."""
+
+    name: str | None = Field(None, json_schema_extra=RECORDED, description="the sweep's name")
+    output_dir: str = Field(json_schema_extra=RECORDED)
+    cache_dir: str = Field(json_schema_extra=RECORDED)
+    seed: int = Field(ge=0)
+    steps: int = Field(ge=1, json_schema_extra=RECORDED, description="a target: raising it extends the run")
+    model: ModelConfig
+    reward: RewardConfig
+    data: DataConfig
+    algorithm: AlgorithmConfig
+    optimizer: OptimizerConfig
+    rollout: RolloutConfig
+    evaluation: EvaluationConfig
+    deepspeed: DeepSpeedConfig = Field(json_schema_extra=RECORDED)
+    checkpoint: CheckpointConfig = Field(json_schema_extra=RECORDED)
+    tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
+    cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
+
+
+def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "") -> list[str]:
+    """Every dotted key the configuration may hold, for near misses in messages."""
+    keys = []
+    for name, field in schema.model_fields.items():
+        keys.append(prefix + name)
+        for part in _models_in(field.annotation):
+            keys.extend(known_keys(part, f"{prefix}{name}."))
+    return sorted(set(keys))
+
+
+def _models_in(annotation) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for part in getattr(annotation, "__args__", ()) for m in _models_in(part)]

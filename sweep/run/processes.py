@@ -1,0 +1,69 @@
+"""The processes of a job find each other, whatever started them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from sweep.run.files import read_json, write_json
+
+
+def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
+    """Initialise torch.distributed over gloo (nccl beside CUDA), then DeepSpeed on top of it.
+
+    Rank 0 takes a port that the system gives it and leaves it in the file `meeting`, so that jobs sharing a node
+    never collide.
+    """
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK=str(local_rank))
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", "0")  # never used: the store below is the rendezvous
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    import deepspeed
+
+    # On the CPU DeepSpeed would compile a shared-memory all-reduce for most of a minute; gloo does without.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=_store(rank, world_size, meeting), rank=rank, world_size=world_size)
+    deepspeed.init_distributed(backend, dist_init_required=False, verbose=False)
+
+
+def _store(rank: int, world_size: int, meeting: Path) -> dist.TCPStore:
+    if rank == 0:
+        host = socket.gethostname() if _resolves(socket.gethostname()) else "127.0.0.1"
+        store = dist.TCPStore(host, 0, world_size, is_master=True, wait_for_workers=False)
+        write_json(meeting, {"host": host, "port": store.port})
+        return store
+    deadline = time.monotonic() + 300
+    while (address := read_json(meeting)) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"rank {rank}: rank 0 left no address in {meeting} for 300 s")
+        time.sleep(0.05)
+    return dist.TCPStore(address["host"], address["port"], world_size, is_master=False)
+
+
+def _resolves(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True
+
+
+def gather(values: list) -> list:
+    """The ranks' lists, joined in rank order on every rank."""
+    if dist.get_world_size() == 1:
+        return values
+    parts: list = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, values)
+    return [value for part in parts for value in part]
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether the flag is set on any rank; all ranks get the same answer."""
+    return any(gather([bool(flag)]))

@@ -1,0 +1,57 @@
+"""Which code and which packages a run used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "transformers", "deepspeed", "datasets", "wandb", "hydra-core", "omegaconf", "submitit", "numpy")
+CODE = ("sweep", "models", "rewards")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def code_files(root: Path = ROOT) -> list[Path]:
+    """The Python files a job can import, relative to `root`, in a fixed order."""
+    return sorted(f.relative_to(root) for package in CODE for f in (root / package).rglob("*.py"))
+
+
+def code_hash(root: Path = ROOT) -> str:
+    """Twelve hex digits that change when any of the files does."""
+    digest = hashlib.sha256()
+    for file in code_files(root):
+        digest.update(str(file).encode() + b"\0" + (root / file).read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def git_commit(root: Path = ROOT) -> str | None:
+    """The commit checked out at `root`, with `-dirty` where tracked files differ; None outside a checkout."""
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty"], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return None
+    return head.stdout.strip() if head.returncode == 0 else None
+
+
+def environment() -> dict:
+    """Versions of Python and the packages that matter, and the machine."""
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in PACKAGES},
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

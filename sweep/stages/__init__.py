@@ -1,0 +1,1 @@
+"""What a job runs: `baseline` (the untrained model's evaluation) and `train`."""

@@ -1,0 +1,1 @@
+"""metrics.jsonl, the truth, and its W&B mirror."""

@@ -1,0 +1,60 @@
+"""Mirror metrics rows to Weights & Biases. A run is complete without it; nothing here may end a run."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+
+log = logging.getLogger("sweep.track")
+
+
+class WandbMirror:
+    """The W&B run of a cell: its id is the signature, so that a resumed run goes on in the same one."""
+
+    def __init__(self, run: RunDirectory, config: CellConfig, online: bool) -> None:
+        import wandb
+
+        signature = run.signature
+
+        settings = {"silent": True, "console": "off", "init_timeout": 30.0, "finish_timeout": 30.0}
+        arguments = {
+            "project": config.tracking.project,
+            "entity": config.tracking.entity,
+            "id": signature,
+            "name": run.path.name.removesuffix(f"-{signature}"),
+            "group": config.name,
+            "tags": [config.model.name, config.reward.name, f"seed={config.seed}", *config.tracking.tags],
+            "config": config.model_dump(mode="json"),
+            "dir": str(run.path),
+            "resume": "allow",
+        }
+        try:
+            self._run = wandb.init(mode="online" if online else "offline", settings=settings, **arguments)
+        except (wandb.errors.CommError, wandb.errors.AuthenticationError, wandb.errors.UsageError) as error:
+            log.warning("W&B cannot be reached (%s); this run is tracked offline", error)
+            wandb.teardown()
+            self._run = wandb.init(mode="offline", settings=settings, **arguments)
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+
+    def log(self, row: dict) -> None:
+        """Send a row; values that are not finite numbers are left out, since one NaN spoils W&B's summaries."""
+        self._run.log({k: v for k, v in row.items() if v is not None and math.isfinite(v)})
+
+    def finish(self, exit_code: int = 0) -> None:
+        self._run.finish(exit_code=exit_code)
+
+
+def open_mirror(run: RunDirectory, config: CellConfig) -> WandbMirror | None:
+    """The mirror that `tracking.mode` asks for; None when disabled."""
+    if config.tracking.mode == "disabled":
+        return None
+    # wandb writes a cache and settings under the home directory, which a cluster's nodes may not let it.
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ.setdefault("WANDB_CACHE_DIR", tempfile.gettempdir())
+    return WandbMirror(run, config, online=config.tracking.mode == "online")
