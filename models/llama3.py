@@ -1,6 +1,6 @@
 """Llama 3: header-delimited turns that end with `<|eot_id|>`; base models end with `<|end_of_text|>`."""
 
-from models.family import chat_prompt_ids as prompt_ids  # noqa: F401  the template is authoritative
+from models.family import chat_prompt_ids as prompt_ids
 
 
 def stop_ids(tokenizer) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """OLMo 2: `<|user|>` and `<|assistant|>` written as plain text; `<|endoftext|>` begins and ends."""
 
-from models.family import chat_prompt_ids as prompt_ids  # noqa: F401  the template is authoritative
+from models.family import chat_prompt_ids as prompt_ids
 
 
 def stop_ids(tokenizer) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Qwen 2 and 2.5: ChatML turns. A base model's configured end is `<|endoftext|>`, its template's `<|im_end|>`."""
 
-from models.family import chat_prompt_ids as prompt_ids  # noqa: F401  the template is authoritative
+from models.family import chat_prompt_ids as prompt_ids
 
 
 def stop_ids(tokenizer) -> tuple[int, ...]:

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """A mistake in the input: shown as its message alone, exit code 2. Say what, where (cell, key, file), what to do."""
+    """Bad input: shown as its message alone, exit code 2. Say what, where (cell, key, file), what to do."""

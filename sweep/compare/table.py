@@ -17,7 +17,7 @@ CAVEAT = (
 )
 
 
-def as_json(comparison: Comparison) -> dict:
+def comparison_json(comparison: Comparison) -> dict:
     """The comparison as `compare --json` prints it."""
     cells = [{**asdict(c), "difference": c.difference} for c in comparison.cells]
     return {"sweep": comparison.sweep, "directory": str(comparison.root), "cells": cells}
@@ -27,11 +27,14 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """A row for each model and reward: accuracy before and after, and how much of it reasons in code."""
     groups = _groups(comparison.cells)
     extra = sorted({axis for c in comparison.cells for axis in c.axes} - {"model", "reward", "seed"})
-    table = Table(title=f"sweep {comparison.sweep}: accuracy in %, mean over seeds", title_justify="left")
+    table = Table(
+        title=f"sweep {comparison.sweep}: accuracy and code reasoning in %, means over n seeds",
+        title_justify="left",
+    )
     for name in ("model", "reward", *extra):
-        table.add_column(name)
-    for name in ("seeds", "base", "final", "difference", "95 % interval", "code before", "code after"):
-        table.add_column(name, justify="right")
+        table.add_column(name, no_wrap=True)
+    for name in ("n", "base", "final", "difference", "95 % interval", "base code", "final code"):
+        table.add_column(name, justify="right", no_wrap=True)
     for key, cells in groups.items():
         table.add_row(*key, *_row(cells))
     console.print(table)

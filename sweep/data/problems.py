@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.mini import arithmetic
-from sweep.run.config import ArithmeticData, JsonLinesData
 from sweep.errors import UserError
+from sweep.run.config import ArithmeticData, JsonLinesData
 from sweep.run.keyed import generator
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     Raises:
         UserError: bad input; nothing was submitted or written.
     """
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     plan = plan_sweep(overrides, config_dir)
     plan = _with_tracking(plan, console)
     _make_writable(plan.root)

@@ -20,7 +20,7 @@ from sweep.dispatch.job import Job
 from sweep.plan.plan import Task
 from sweep.run.config import ClusterConfig
 from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
-from sweep.run.status import BLOCKED, QUEUED, Status, read_status
+from sweep.run.status import QUEUED, Status, blocked_by, read_status
 
 POLL_SECONDS = 0.5
 NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
@@ -77,11 +77,9 @@ class LocalQueue:
                     status, state=FAILED, note=f"the job died: {status.note or 'see ' + str(job.paths.stderr)}"
                 )
             return status
-        broken = [n for n in needs if n.ended and n.state != DONE]
-        if broken:
-            return replace(status, state=BLOCKED, note=f"{broken[0].label} {broken[0].state}")
         # Whatever ended an earlier attempt, launching again is asking for another.
-        return replace(status, state=QUEUED, note="" if status.step == 0 else f"goes on from step {status.step}")
+        note = "" if status.step == 0 else f"goes on from step {status.step}"
+        return blocked_by(needs, replace(status, state=QUEUED, note=note))
 
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}

@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 from rewards.answers import answers_equal, extract_answer
 from rewards.behaviour import uses_code
 from sweep.data.problems import Problem
-from sweep.run.config import CellConfig
 from sweep.rollout.sample import Finish, Request, sample
+from sweep.run.config import CellConfig
 from sweep.run.processes import gather
 
 

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 
 from sweep.grpo.logprobs import Policy, Sequences, pad_sequences
 from sweep.grpo.loss import policy_loss, token_weights
-from sweep.run.config import CellConfig
 from sweep.rollout.sample import Sampled
+from sweep.run.config import CellConfig
 from sweep.run.keyed import generator, torch_seed
 
 log = logging.getLogger("sweep.grpo")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
-from sweep.run.config import CellConfig
 from sweep.plan.signature import baseline_identity, cell_identity, signature
 from sweep.plan.validate import check_disk, validate
+from sweep.run.config import CellConfig
+from sweep.run.status import Status, read_status
 
 BASELINE, TRAIN = "sweep.stages.baseline", "sweep.stages.train"  # by name: dispatch never imports what a job runs
 
@@ -46,6 +47,10 @@ class Plan:
     @property
     def tasks(self) -> list[Task]:
         return [*self.stages, *self.cells]
+
+    def statuses(self) -> list[Status]:
+        """The state of every task, as its directory tells."""
+        return [read_status(t.label, t.directory, t.steps) for t in self.tasks]
 
 
 def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:

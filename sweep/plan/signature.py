@@ -15,7 +15,10 @@ SCHEMA_VERSION = 1  # raise when the meaning of an identity field changes
 
 
 def identity(config: BaseModel) -> dict:
-    """The identity fields of `config`, files by content. Defaults are resolved, so changing one later changes nothing."""
+    """The identity fields of `config`, files by content.
+
+    Defaults are resolved, so changing one later changes the identity of no earlier run.
+    """
     found = {}
     for name, field in type(config).model_fields.items():
         marks = field.json_schema_extra or {}

@@ -104,8 +104,9 @@ def check_disk(cells: list[Composition]) -> None:
         free = shutil.disk_usage(place).free
         if size > free:
             raise UserError(
-                f"output_dir: the checkpoints of {len(cells)} cells need {_human(size)} and {place} has {_human(free)} "
-                "free; set output_dir to a larger disk, lower checkpoint.keep, or launch fewer cells at a time"
+                f"output_dir: the checkpoints of {len(cells)} cells need {human_bytes(size)}, and {place} has "
+                f"{human_bytes(free)} free; set output_dir to a larger disk, lower checkpoint.keep, or launch "
+                "fewer cells at a time"
             )
 
 
@@ -113,6 +114,7 @@ def _existing_parent(path: Path) -> Path:
     return path if path.exists() else _existing_parent(path.parent)
 
 
-def _human(size: int) -> str:
+def human_bytes(size: int) -> str:
+    """As people write sizes."""
     power = min(int(math.log(max(size, 1), 1024)), 4)
     return f"{size / 1024**power:.1f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"

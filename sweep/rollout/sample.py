@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from transformers import DynamicCache, PreTrainedModel
 from sweep.run.keyed import Key, generator
 
 
-class Finish(StrEnum):
+class Finish(str, Enum):
     """Why a response ended."""
 
     EOS = "eos"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.run.directory import DONE, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.ledger import Sweep
 
 QUEUED, BLOCKED = "queued", "blocked"
 
@@ -45,3 +46,21 @@ def read_status(label: str, path: Path, steps: int) -> Status:
     step, pace = state.get("step", 0), state.get("seconds_per_step")
     left = (steps - step) * pace if name == RUNNING and pace else None
     return Status(label, name, step, steps, state.get("reward"), state.get("accuracy"), left, note)
+
+
+def sweep_statuses(sweep: Sweep) -> list[Status]:
+    """The stages, then the cells; a cell that waits for a broken stage is blocked."""
+    stages = {path: read_status(path.name, path, 0) for path in sweep.stages()}
+    cells = []
+    for entry in sweep.cells:
+        status = read_status(entry.label, sweep.directory(entry), entry.steps)
+        cells.append(blocked_by([stages[sweep.root / s] for s in entry.stages], status))
+    return [*stages.values(), *cells]
+
+
+def blocked_by(needs: list[Status], status: Status) -> Status:
+    """`status`, or blocked with the reason where it waits for something that ended without success."""
+    broken = [n for n in needs if n.ended and n.state != DONE]
+    if status.state == QUEUED and broken:
+        return replace(status, state=BLOCKED, note=f"{broken[0].label} {broken[0].state}")
+    return status

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
@@ -54,10 +54,8 @@ def attempt(path: Path, rank: int):
     config = run.read_config()
     if rank > 0:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
-        try:
+        with suppress(Interrupted):
             yield run, config, stop
-        except Interrupted:
-            pass
         return
     with run.exclusive():
         _log_to(run)

@@ -31,7 +31,7 @@ class Initial:
     config: CellConfig
 
     def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
-        """The split's problems and their prompt ids; problems whose prompt is over the limit are left out and counted."""
+        """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut."""
         encode, limit = load_family(self.config.model.family).prompt_ids, self.config.rollout.max_prompt_tokens
         problems = load_problems(self.config.data, split)
         prompts = [encode(self.tokenizer, p.question) for p in problems]

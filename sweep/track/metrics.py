@@ -16,7 +16,7 @@ class RowLog:
         if path.exists():
             kept = [row for row in read_rows(path) if row["step"] <= resume_after]
             write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = open(path, "a")
+        self._file = open(path, "a")  # noqa: SIM115  open for the length of the run
 
     def write(self, row: dict) -> None:
         """Append a row; NaN and infinities become null."""

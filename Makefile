@@ -1,0 +1,38 @@
+# Two commands: `make demo` runs a real sweep on this machine, `make test` runs every test. Both make .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test env lock lint clean
+
+demo: env
+	$(BIN)/python launch.py -m experiment=demo
+
+test: env lint
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+env: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; say which with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+# Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
+# requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
+LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
+lock: env
+	$(BIN)/python -m pip install --quiet uv
+	{ echo "# CUDA counterpart of requirements.lock, by \`make lock\`. UNVERIFIED: nobody ran it on a GPU yet."; \
+	  $(BIN)/$(LOCK) --constraint requirements.in pyproject.toml; } > requirements-gpu.lock
+	{ echo "# Every version make demo and make test use, by \`make lock\`."; \
+	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

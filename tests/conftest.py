@@ -1,0 +1,76 @@
+"""Shared fixtures. `TINY` makes every real part small: a mini that is pre-trained in seconds, rollouts of 4 × 4."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = [
+    "model.mini.hidden_size=16",
+    "model.mini.layers=1",
+    "model.mini.corpus_size=200",
+    "model.mini.steps=20",
+    "steps=4",
+    "algorithm.prompts_per_step=4",
+    "algorithm.samples_per_prompt=4",
+    "algorithm.updates_per_rollout=2",
+    "rollout.max_response_tokens=8",
+    "evaluation.problems=8",
+    "evaluation.samples_per_problem=1",
+    "evaluation.every=2",
+    "checkpoint.every=1",
+    "tracking.mode=disabled",
+]
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory) -> Path:
+    """Mini models of this test session."""
+    return tmp_path_factory.mktemp("minis")
+
+
+class Shell:
+    """Runs launch.py and `-m sweep` as a user would; output goes to `root / "runs"`."""
+
+    def __init__(self, root: Path, cache_dir: Path) -> None:
+        self.root, self.cache_dir = root, cache_dir
+
+    def launch(self, *overrides: str, check: bool = True) -> subprocess.CompletedProcess:
+        done = subprocess.run(self._launch(overrides), cwd=ROOT, capture_output=True, text=True, timeout=600)
+        if check:
+            logs = "\n".join(p.read_text()[-3000:] for p in self.root.rglob("*_log.err"))
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{logs}"
+        return done
+
+    def start(self, *overrides: str) -> subprocess.Popen:
+        """Launch in the background."""
+        return subprocess.Popen(self._launch(overrides), cwd=ROOT, stdout=subprocess.DEVNULL)
+
+    def sweep(self, *arguments: str) -> dict:
+        """The JSON of a `python -m sweep` command on the launched runs."""
+        command = [sys.executable, "-m", "sweep", *arguments, "--output-dir", str(self.root / "runs"), "--json"]
+        return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+    def _launch(self, overrides: tuple[str, ...]) -> list[str]:
+        place = [f"output_dir={self.root / 'runs'}", f"cache_dir={self.cache_dir}"]
+        return [sys.executable, "launch.py", *overrides, *place]
+
+
+@pytest.fixture
+def shell(tmp_path, cache_dir) -> Shell:
+    return Shell(tmp_path, cache_dir)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch):
+    """No test reaches for a network or an account of the person who runs it."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    os.environ.pop("NETRC", None)

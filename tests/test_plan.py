@@ -1,0 +1,138 @@
+"""Composition, signatures and the refusal of bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from models.load import load_model
+from sweep.errors import UserError
+from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.plan import plan_sweep
+from sweep.plan.signature import cell_identity, signature
+
+GROUPS = sorted(p for p in CONF.iterdir() if p.is_dir())
+NEEDS = {"data=jsonl": ["data.path=PROBLEMS"]}
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("*/*.yaml")), ids=lambda f: f"{f.parent.name}={f.stem}")
+def test_every_file_in_conf_composes_and_validates(file: Path, tmp_path):
+    choice = f"{file.parent.name}={file.stem}"
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text('{"prompt": "1+1", "answer": "2"}\n' * 40)
+    extra = [line.replace("PROBLEMS", str(problems)) for line in NEEDS.get(choice, [])]
+    assert plan_sweep([choice, f"output_dir={tmp_path}", *extra]).cells
+
+
+def test_cross_product_in_order_of_the_axes():
+    cells = compose_cells(["model=qwen2_mini,olmo2_mini", "seed=range(0,2)", "algorithm.clip_low=0.1,null"])
+    assert len(cells) == 8
+    assert cells[0].label == "model=qwen2_mini reward=ground_truth seed=0 algorithm.clip_low=0.1"
+    assert cells[-1].config.algorithm.clip_low is None
+    assert cells[-1].config.model.family == "olmo2"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=llama3_mini", "model.learning_rate=1e-4", "seed=3"],
+        ["deepspeed=zero1", "deepspeed.processes=2", "tracking.tags=[a,b]", "name=${model.name}-x"],
+        ["reward=random", "reward.probability=0.25", "optimizer.learning_rate=${model.learning_rate}"],
+    ],
+)
+def test_composition_equals_hydras_own(overrides):
+    (cell,) = compose_cells(overrides)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        expected = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
+    assert cell.config.model_dump() == type(cell.config).model_validate(expected).model_dump()
+
+
+def test_experiment_axes_yield_to_the_command_line():
+    assert len(compose_cells(["experiment=demo"])) == 6
+    assert {c.config.model.name for c in compose_cells(["experiment=demo", "model=olmo2_mini"])} == {"olmo2_mini"}
+    assert len(compose_cells(["experiment=demo", "seed=0,1"])) == 12
+
+
+def sign(*overrides: str) -> str:
+    (cell,) = compose_cells(list(overrides))
+    return signature(cell_identity(cell.config))
+
+
+def test_signature_follows_the_science_alone():
+    base = sign()
+    assert sign("model=qwen2_mini", "seed=0", "optimizer.learning_rate=5e-5") == base  # defaults typed out
+    same = ["steps=99", "deepspeed=zero1", "deepspeed.processes=2", "deepspeed.micro_batch_size=8", "output_dir=x"]
+    same += ["tracking.mode=offline", "cluster.max_parallel=1", "checkpoint.keep=3", "evaluation.every=5", "name=x"]
+    assert sign(*same) == base
+    different = ["seed=1", "reward=random", "algorithm.clip_high=0.3", "rollout.temperature=0.9", "model=olmo2_mini"]
+    assert len({base, *map(sign, different)}) == 6
+
+
+def test_signature_hashes_files_by_content(tmp_path):
+    row = '{"prompt": "1+1", "answer": "2"}\n'
+    first, second, third = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "c.jsonl"
+    first.write_text(row * 20), second.write_text(row * 20), third.write_text(row * 21)
+    signs = [sign("data=jsonl", f"data.path={f}") for f in (first, second, third)]
+    assert signs[0] == signs[1] != signs[2]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model=qwen2_min"], ["model=qwen2_min", "Did you mean qwen2_mini?"]),
+        (["reward=rndom"], ["reward=rndom", "random"]),
+        (["algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
+        (["+algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
+        (["+stepz=3"], ["stepz", "no such key", "steps"]),
+        (["seed=zero"], ["seed='zero'", "integer"]),
+        (["rollout.max_response_tokens=120"], ["max_response_tokens=120", "context=128", "lower one of them by 24"]),
+        (["algorithm.updates_per_rollout=7"], ["updates_per_rollout=7", "4 or 8 would do"]),
+        (["deepspeed.processes=3"], ["deepspeed.processes=3", "would do"]),
+        (["algorithm.samples_per_prompt=1"], ["samples_per_prompt=1", "baseline=none"]),
+        (["reward=random", "reward.probability=1.5"], ["reward.probability=1.5", "less than or equal to 1"]),
+        (["reward.probability=0.5"], ["reward.probability", "the chosen reward has no such option"]),
+        (["model.dtype=bfloat16", "deepspeed=zero0"], ["zero_stage=0", "use deepspeed=zero1"]),
+        (["model.parameters=1000000000000000"], ["output_dir", "free"]),
+        (["data=jsonl"], ["data.path", "has no default"]),
+        (["data=jsonl", "data.path=/nowhere.jsonl"], ["/nowhere.jsonl", "No such file"]),
+        (
+            ["reward=random,ground_truth", "deepspeed=zero0", "model.dtype=bfloat16"],
+            ["reward=random", "reward=ground_"],
+        ),
+        (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),
+        (["output_dir=a,b"], ["output_dir", "one sweep has one"]),
+        (["seed=[1"], ["seed=[1"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else None,
+)
+def test_bad_input_names_key_and_remedy(overrides, words, tmp_path):
+    place = [] if overrides[0].startswith("output_dir") else [f"output_dir={tmp_path / 'runs'}"]
+    with pytest.raises(UserError) as caught:
+        plan_sweep([*overrides, *place])
+    for word in words:
+        assert word in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_input_ends_with_code_2_and_writes_nothing(shell, tmp_path):
+    done = shell.launch("-m", "model=qwen2_mini,qwen3_mini", check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("model=qwen3_mini: no such model. Did you mean qwen2_mini")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["qwen2_mini", "llama3_mini", "olmo2_mini"])
+def test_parameter_counts_in_conf_are_true(name, tmp_path):
+    from models.mini.pretrain import _new_model
+    from models.mini.tokenizer import build_tokenizer
+
+    (cell,) = compose_cells([f"model={name}"])
+    model = cell.config.model
+    made = _new_model(model.family, model.mini, build_tokenizer(model.family))
+    assert sum(p.numel() for p in made.parameters()) == model.parameters
+    made.save_pretrained(tmp_path)
+    assert sum(p.numel() for p in load_model(model, str(tmp_path)).parameters()) == model.parameters

@@ -1,0 +1,74 @@
+"""Two processes over gloo learn what one learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT, TINY
+from safetensors.torch import load_file
+
+from models.mini.pretrain import _new_model
+from models.mini.tokenizer import build_tokenizer
+from sweep.plan.compose import compose_cells
+from sweep.run.directory import RunDirectory
+
+
+def recorded_rollouts(count: int, seed: int = 0) -> list[list[dict]]:
+    """`count` rollouts of 16 responses of mixed lengths, with advantages of both signs."""
+    rng = random.Random(seed)
+
+    def response() -> dict:
+        ids = [rng.randrange(5, 100) for _ in range(rng.randint(2, 8))]
+        return {"prompt": [rng.randrange(5, 100) for _ in range(6)], "ids": ids, "advantage": rng.gauss(0, 1)}
+
+    return [[response() for _ in range(16)] for _ in range(count)]
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
+    (cell,) = compose_cells([*TINY, f"deepspeed=zero{stage}", "deepspeed.micro_batch_size=3", "seed=1"])
+    model = cell.config.model
+    torch.manual_seed(0)
+    _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(tmp_path / "model")
+    RunDirectory(tmp_path).freeze(cell.config, "test", {})
+    (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
+    for world_size in (1, 2):
+        command = [sys.executable, "tests/one_process_of_two.py"]
+        started = [
+            subprocess.Popen(
+                [*command, str(rank), str(world_size), str(tmp_path)],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for rank in range(world_size)
+        ]
+        for process in started:
+            output, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, output
+    losses = [json.loads((tmp_path / f"losses-{n}.json").read_text()) for n in (1, 2)]
+    assert losses[1] == [pytest.approx(row, rel=1e-5, abs=1e-8) for row in losses[0]]
+    one, two = (load_file(tmp_path / f"weights-{n}.safetensors") for n in (1, 2))
+    before = load_file(tmp_path / "model" / "model.safetensors")
+    assert any((one[name] != before[name]).any() for name in before)
+    for name in one:
+        difference = torch.linalg.vector_norm(one[name] - two[name]) / torch.linalg.vector_norm(one[name])
+        assert difference < 1e-5, name
+
+
+@pytest.mark.parametrize("overrides", [[], ["model.dtype=bfloat16"]], ids=["float32", "bfloat16"])
+def test_a_cell_trains_on_two_processes(shell, overrides):
+    shell.launch(*TINY, *overrides, "name=two", "deepspeed.processes=2", "steps=2")
+    (cell,) = shell.sweep("compare", "two")["cells"]
+    assert cell["state"] == "done"
+    run = RunDirectory(cell["directory"])
+    assert [row["step"] for row in run.read_metrics()] == [1, 2]
+    assert len(list(run.attempts.glob("*_1_log.out"))) == 1

@@ -1,0 +1,140 @@
+"""The demo's path for real, in a small form: Hydra → submitit → DeepSpeed → metrics → comparison."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY
+from safetensors.torch import load_file
+
+from sweep.run.directory import RunDirectory
+
+
+def cells(tmp_path: Path) -> dict[str, RunDirectory]:
+    found = [RunDirectory(p) for p in sorted((tmp_path / "runs" / "cells").iterdir())]
+    return {run.path.name.rpartition("-")[0]: run for run in found}
+
+
+def comparable(run: RunDirectory) -> list[dict]:
+    """Metrics rows without what a clock or the allocator decides."""
+    rows = run.read_metrics()
+    return [{k: v for k, v in row.items() if not k.startswith(("timing_s/", "perf/"))} for row in rows]
+
+
+def test_a_sweep_from_the_shell_to_the_comparison(shell, tmp_path):
+    sweep = ["-m", "model=qwen2_mini,llama3_mini", "reward=ground_truth,random", "name=small", *TINY]
+    sweep += ["steps=2", "tracking.mode=offline"]
+    done = shell.launch(*sweep)
+    assert "model=llama3_mini reward=random seed=0  done" in done.stdout
+    assert "no evidence for or against the paper" in done.stdout
+
+    comparison = shell.sweep("compare", "small")
+    assert comparison["sweep"] == "small"
+    assert len(comparison["cells"]) == 4
+    for cell in comparison["cells"]:
+        assert cell["state"] == "done"
+        assert 0 <= cell["base_accuracy"] <= 1 and 0 <= cell["final_accuracy"] <= 1
+        assert 0 <= cell["base_code"] <= 1 and 0 <= cell["final_code"] <= 1
+    assert [s["state"] for s in shell.sweep("status", "small")["runs"]] == ["done"] * 6
+
+    run = cells(tmp_path)["qwen2_mini-random-s0"]
+    assert_explains_itself(run)
+    # The whole sweep again: nothing to do, the same table.
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.jsonl")}
+    again = shell.launch(*sweep)
+    assert "4 cells, 4 done before" in again.stdout
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.jsonl")}
+
+
+def assert_explains_itself(run: RunDirectory) -> None:
+    config = run.read_config()
+    assert config.reward.name == "random" and config.optimizer.learning_rate == config.model.learning_rate
+    assert run.path.name.endswith(run.signature)
+    provenance = json.loads(run.provenance.read_text())
+    assert provenance["packages"]["deepspeed"] and provenance["code"]
+    rows = run.read_metrics()
+    assert [row["step"] for row in rows] == [1, 2]
+    for row in rows:
+        assert all(v is None or math.isfinite(v) for v in row.values())
+    assert "eval/accuracy" in rows[-1]
+    samples = [json.loads(line) for line in run.samples.read_text().splitlines()]
+    assert {s["step"] for s in samples} == {1, 2}
+    assert all(s["reward"] in (0.0, 1.0) and isinstance(s["response"], str) for s in samples)
+    assert "step 2/2" in run.log.read_text()
+    assert run.read_state()["state"] == "done"
+    assert [p.name for p in run.checkpoints.glob("step_*")] == ["step_000002"]
+    assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(run.final)
+    assert tokenizer.decode(tokenizer("```python\nx=3+7")["input_ids"]) == "```python\nx=3+7"
+    assert AutoModelForCausalLM.from_pretrained(run.final).num_parameters() > 0
+
+
+def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
+    shell.launch(*TINY)
+    once = next(iter(cells(tmp_path).values()))
+    expected = comparable(once)
+    weights = load_file(once.final / "model.safetensors")
+    (tmp_path / "runs").rename(tmp_path / "once")
+
+    shell.launch(*TINY, "steps=2")
+    half = next(iter(cells(tmp_path).values()))
+    assert [row["step"] for row in half.read_metrics()] == [1, 2]
+    shell.launch(*TINY, "steps=4")
+    assert half.read_state()["attempt"] == 2
+    assert comparable(half) == expected
+    resumed = load_file(half.final / "model.safetensors")
+    assert resumed.keys() == weights.keys()
+    assert all(torch.equal(resumed[name], weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path, number):
+    shell.launch(*TINY, "steps=1")  # the mini and the baseline, so that the wait below is for training alone
+    long = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"]
+    launcher = shell.start(*long)
+    run = wait_for_step(tmp_path, 8)
+    os.kill(run.read_state()["pid"], number)
+    launcher.wait(timeout=120)
+    state = run.read_state()
+    if number == signal.SIGTERM:
+        assert state["state"] == "interrupted"
+        assert launcher.returncode == 130
+    steps = len(run.read_metrics())
+    assert steps < 400
+    shell.launch(*long, f"steps={steps + 3}")
+    assert [row["step"] for row in run.read_metrics()] == list(range(1, steps + 4))
+    assert run.read_state()["state"] == "done"
+
+
+def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
+    shell.launch(*TINY, "steps=1")
+    long = [*TINY, "steps=60", "evaluation.every=60"]
+    launcher = shell.start(*long)
+    run = wait_for_step(tmp_path, 3)
+    launcher.kill()
+    launcher.wait()
+    pid = run.read_state()["pid"]
+    shell.launch(*long)
+    state = run.read_state()
+    assert (state["state"], state["attempt"], state["pid"]) == ("done", 1, pid)
+    assert [row["step"] for row in run.read_metrics()] == list(range(1, 61))
+
+
+def wait_for_step(tmp_path: Path, step: int) -> RunDirectory:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for path in tmp_path.glob("runs/cells/*/state.json"):
+            run = RunDirectory(path.parent)
+            if run.read_state().get("step", 0) >= step:
+                return run
+        time.sleep(0.1)
+    raise TimeoutError(f"no run reached step {step}")
