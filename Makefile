@@ -9,7 +9,7 @@ demo: env
 	$(BIN)/python launch.py -m experiment=demo
 
 test: env lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: env
 	$(BIN)/ruff check .

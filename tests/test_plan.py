@@ -99,7 +99,7 @@ def test_signature_hashes_files_by_content(tmp_path):
         (["data=jsonl"], ["data.path", "has no default"]),
         (["data=jsonl", "data.path=/nowhere.jsonl"], ["/nowhere.jsonl", "No such file"]),
         (
-            ["reward=random,ground_truth", "deepspeed=zero0", "model.dtype=bfloat16"],
+            ["reward=random,ground_truth", "deepspeed.processes=5"],
             ["reward=random", "reward=ground_"],
         ),
         (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),

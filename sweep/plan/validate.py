@@ -76,10 +76,6 @@ def _algorithm_faults(config: CellConfig) -> list[str]:
             "algorithm.samples_per_prompt=1 leaves a group nothing to compare with: every advantage would be 0; "
             "raise it, or set algorithm.baseline=none algorithm.normalisation=none"
         )
-    if config.model.dtype == "bfloat16" and config.deepspeed.zero_stage == 0:
-        faults.append(
-            "deepspeed.zero_stage=0 keeps no fp32 master weights for model.dtype=bfloat16; use deepspeed=zero1"
-        )
     return faults
 
 

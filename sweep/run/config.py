@@ -97,7 +97,7 @@ class RolloutConfig(Strict):
 
 class DeepSpeedConfig(Strict):
     processes: int = Field(ge=1)
-    zero_stage: int = Field(ge=0, le=3)
+    zero_stage: int = Field(ge=1, le=3, description="stage 0 keeps no fp32 master weights in bfloat16")
     micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")
 
 
