@@ -94,7 +94,7 @@ def test_signature_hashes_files_by_content(tmp_path):
         (["algorithm.samples_per_prompt=1"], ["samples_per_prompt=1", "baseline=none"]),
         (["reward=random", "reward.probability=1.5"], ["reward.probability=1.5", "less than or equal to 1"]),
         (["reward.probability=0.5"], ["reward.probability", "the chosen reward has no such option"]),
-        (["model.dtype=bfloat16", "deepspeed=zero0"], ["zero_stage=0", "use deepspeed=zero1"]),
+        (["deepspeed.zero_stage=0"], ["zero_stage=0", "greater than or equal to 1"]),
         (["model.parameters=1000000000000000"], ["output_dir", "free"]),
         (["data=jsonl"], ["data.path", "has no default"]),
         (["data=jsonl", "data.path=/nowhere.jsonl"], ["/nowhere.jsonl", "No such file"]),

@@ -15,6 +15,7 @@ from conftest import TINY
 from safetensors.torch import load_file
 
 from sweep.run.directory import RunDirectory
+from sweep.run.status import read_status
 
 
 def cells(tmp_path: Path) -> dict[str, RunDirectory]:
@@ -96,18 +97,18 @@ def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path, number):
+@pytest.mark.parametrize(
+    ("victim", "number", "code"),
+    [("launcher", signal.SIGINT, 130), ("launcher", signal.SIGTERM, 130), ("job", signal.SIGKILL, 1)],
+)
+def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path, victim, number, code):
     shell.launch(*TINY, "steps=1")  # the mini and the baseline, so that the wait below is for training alone
     long = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"]
     launcher = shell.start(*long)
     run = wait_for_step(tmp_path, 8)
-    os.kill(run.read_state()["pid"], number)
-    launcher.wait(timeout=120)
-    state = run.read_state()
-    if number == signal.SIGTERM:
-        assert state["state"] == "interrupted"
-        assert launcher.returncode == 130
+    os.kill(launcher.pid if victim == "launcher" else run.read_state()["pid"], number)
+    assert launcher.wait(timeout=120) == code
+    assert read_status("", run.path, 400).state == "interrupted"
     steps = len(run.read_metrics())
     assert steps < 400
     shell.launch(*long, f"steps={steps + 3}")

@@ -20,7 +20,7 @@ from sweep.plan.plan import Plan, Task, plan_sweep
 from sweep.run.config import TrackingConfig
 from sweep.run.directory import DONE, RunDirectory
 from sweep.run.ledger import Entry, record
-from sweep.run.status import QUEUED, read_status
+from sweep.run.status import read_status
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -49,7 +49,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
         console.print("left; jobs that still run are adopted when the same command is given again")
         return 130
     print_comparison(collect(plan.root, plan.name), console)
-    if any(s.state in (QUEUED, "interrupted") for s in statuses):
+    if queue.stopping:
         console.print("interrupted; the same command goes on from here")
         return 130
     return 0 if all(s.state == DONE for s in statuses) else 1

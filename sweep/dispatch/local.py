@@ -19,7 +19,7 @@ import submitit
 from sweep.dispatch.job import Job
 from sweep.plan.plan import Task
 from sweep.run.config import ClusterConfig
-from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
 from sweep.run.status import QUEUED, Status, blocked_by, read_status
 
 POLL_SECONDS = 0.5
@@ -35,7 +35,7 @@ class LocalQueue:
         self.max_parallel = cluster.max_parallel or cores
         self.threads = cluster.threads or max(1, cores // self.max_parallel)
         self._jobs: dict[Path, submitit.Job] = {}
-        self._stopping = False
+        self.stopping = False  # set when the launch was interrupted
 
     def run(self, watch: Callable[[list[Status]], None]) -> list[Status]:
         """Start what is missing, report to `watch` twice a second, return the final statuses.
@@ -51,10 +51,10 @@ class LocalQueue:
     def _run(self, watch) -> list[Status]:
         while True:
             statuses = self._statuses()
-            if not self._stopping:
+            if not self.stopping:
                 statuses = self._start_ready(statuses)
             watch(statuses)
-            if all(s.ended or (self._stopping and s.state == QUEUED) for s in statuses):
+            if all(s.ended or (self.stopping and s.state == QUEUED) for s in statuses):
                 return statuses
             time.sleep(POLL_SECONDS)
 
@@ -71,11 +71,9 @@ class LocalQueue:
         job = self._jobs.get(task.directory)
         if job is not None and not job.done():
             return replace(status, state=RUNNING, note="starting")
+        if job is not None and status.state == QUEUED:
+            return replace(status, state=FAILED, note=f"the job died before it began; see {job.paths.stderr}")
         if job is not None:
-            if status.state == QUEUED or (status.state == INTERRUPTED and not self._stopping):
-                return replace(
-                    status, state=FAILED, note=f"the job died: {status.note or 'see ' + str(job.paths.stderr)}"
-                )
             return status
         # Whatever ended an earlier attempt, launching again is asking for another.
         note = "" if status.step == 0 else f"goes on from step {status.step}"
@@ -103,7 +101,7 @@ class LocalQueue:
             return executor.submit(Job(task.module, task.directory, meeting))
 
     def _stop(self) -> None:
-        self._stopping = True
+        self.stopping = True
         for task in self.tasks:
             status = read_status(task.label, task.directory, task.steps)
             job = self._jobs.get(task.directory)
