@@ -118,16 +118,17 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path, vic
 
 def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
     shell.launch(*TINY, "steps=1")
-    long = [*TINY, "steps=60", "evaluation.every=60"]
+    long = [*TINY, "steps=150", "evaluation.every=150"]
     launcher = shell.start(*long)
     run = wait_for_step(tmp_path, 3)
     launcher.kill()
     launcher.wait()
-    pid = run.read_state()["pid"]
+    before = run.read_state()
     shell.launch(*long)
-    state = run.read_state()
-    assert (state["state"], state["attempt"], state["pid"]) == ("done", 1, pid)
-    assert [row["step"] for row in run.read_metrics()] == list(range(1, 61))
+    after = run.read_state()
+    assert after["state"] == "done"
+    assert (after["attempt"], after["pid"]) == (before["attempt"], before["pid"])
+    assert [row["step"] for row in run.read_metrics()] == list(range(1, 151))
 
 
 def wait_for_step(tmp_path: Path, step: int) -> RunDirectory:

@@ -1,0 +1,53 @@
+"""Every command in the documentation exists and takes what it is given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY
+
+from sweep.plan.plan import plan_sweep
+
+PAGES = ["README.md", "benchmarks/README.md"]
+
+
+def commands(prefix: str) -> list[str]:
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```\n(.*?)```", (ROOT / page).read_text(), flags=re.S):
+            found += [line.partition("#")[0].partition(">")[0].strip() for line in block.splitlines()]
+    return sorted({line for line in found if line.startswith(prefix)})
+
+
+@pytest.mark.parametrize("command", commands("python launch.py"))
+def test_launch_commands_plan(command, tmp_path):
+    overrides = [word for word in shlex.split(command)[2:] if word != "-m"]
+    assert plan_sweep([*overrides, f"output_dir={tmp_path}"]).cells
+
+
+@pytest.mark.parametrize("command", commands("make"))
+def test_make_targets_exist(command):
+    assert (
+        subprocess.run(["make", "-n", "-C", str(ROOT), *shlex.split(command)[1:]], capture_output=True).returncode == 0
+    )
+
+
+def test_sweep_commands_run(shell, tmp_path):
+    for name in ("demo", "learning"):
+        shell.launch(*TINY, "steps=1", f"name={name}")
+    for command in commands("python -m sweep"):
+        words = shlex.split(command)[1:]
+        place = [] if "plan" in words else ["--output-dir", str(tmp_path / "runs")]
+        done = subprocess.run([sys.executable, *words, *place], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "reward" in done.stdout
+
+
+def test_the_first_commands_are_demo_and_test():
+    first = re.search(r"```\n(.*?)```", Path(ROOT / "README.md").read_text(), flags=re.S).group(1)
+    assert [line.split()[:2] for line in first.splitlines()] == [["make", "demo"], ["make", "test"]]
