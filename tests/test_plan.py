@@ -9,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from models.load import load_model
+from models.mini.arithmetic import problems
+from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import CONF, compose_cells
 from sweep.plan.plan import plan_sweep
@@ -21,9 +23,9 @@ NEEDS = {"data=jsonl": ["data.path=PROBLEMS"]}
 @pytest.mark.parametrize("file", sorted(CONF.glob("*/*.yaml")), ids=lambda f: f"{f.parent.name}={f.stem}")
 def test_every_file_in_conf_composes_and_validates(file: Path, tmp_path):
     choice = f"{file.parent.name}={file.stem}"
-    problems = tmp_path / "problems.jsonl"
-    problems.write_text('{"prompt": "1+1", "answer": "2"}\n' * 40)
-    extra = [line.replace("PROBLEMS", str(problems)) for line in NEEDS.get(choice, [])]
+    problems_file = tmp_path / "problems.jsonl"
+    problems_file.write_text('{"prompt": "1+1", "answer": "2"}\n' * 40)
+    extra = [line.replace("PROBLEMS", str(problems_file)) for line in NEEDS.get(choice, [])]
     assert plan_sweep([choice, f"output_dir={tmp_path}", *extra]).cells
 
 
@@ -115,6 +117,28 @@ def test_bad_input_names_key_and_remedy(overrides, words, tmp_path):
     for word in words:
         assert word in str(caught.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_malformed_row_is_found_before_anything_is_written(tmp_path):
+    file = tmp_path / "problems.jsonl"
+    file.write_text('{"prompt": "1+1", "answer": "2"}\n' * 20 + '{"question": "1+2", "answer": "3"}\n')
+    with pytest.raises(UserError, match="line 21"):
+        plan_sweep(["data=jsonl", f"data.path={file}", f"output_dir={tmp_path / 'runs'}"])
+
+
+def test_splits_of_a_file_do_not_overlap(tmp_path):
+    file = tmp_path / "problems.jsonl"
+    file.write_text("".join(f'{{"prompt": "{i}", "answer": "{i}"}}\n' for i in range(50)))
+    (cell,) = compose_cells(["data=jsonl", f"data.path={file}", "data.held_out=0.2"])
+    splits = [{p.question for p in load_problems(cell.config.data, s)} for s in ("train", "validation", "test")]
+    assert [len(s) for s in splits] == [30, 10, 10]
+    assert len(set.union(*splits)) == 50
+
+
+def test_mini_problems_of_the_splits_do_not_overlap():
+    splits = [set(problems(s)) for s in ("train", "validation", "test")]
+    assert [len(s) for s in splits] == [1916, 500, 500]
+    assert len(set.union(*splits)) == 2916
 
 
 def test_bad_input_ends_with_code_2_and_writes_nothing(shell, tmp_path):

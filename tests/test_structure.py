@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 # What each part may import of the project. Inside a job: stages → grpo, evaluate → rollout, data, track → run, rewards,
-# models. On the submitting side: dispatch → compare, plan → run.
+# models. On the submitting side: dispatch → compare, plan → data, run.
 MAY_IMPORT = {
     "models": {"models"},
     "rewards": {"rewards"},
@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "sweep.stages": {
         "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.data", "sweep.track", "sweep.run", "rewards", "models",
     },
-    "sweep.plan": {"sweep.errors", "sweep.run", "models", "rewards"},
+    "sweep.plan": {"sweep.errors", "sweep.run", "sweep.data", "models", "rewards"},
     "sweep.compare": {"sweep.errors", "sweep.run"},
     "sweep.dispatch": {"sweep.errors", "sweep.plan", "sweep.run", "sweep.compare"},
     "sweep.__main__": {"sweep.errors", "sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.run"},

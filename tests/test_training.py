@@ -131,6 +131,19 @@ def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
     assert [row["step"] for row in run.read_metrics()] == list(range(1, 151))
 
 
+def test_a_failure_is_a_failure(shell, tmp_path):
+    empty = tmp_path / "no weights"
+    empty.mkdir()
+    broken = [*TINY, "name=broken", "model.mini=null", f"model.path={empty}", "reward=random,ground_truth"]
+    broken = [o for o in broken if not o.startswith("model.mini.")]
+    done = shell.launch(*broken, check=False)
+    assert done.returncode == 1
+    assert "failed" in done.stdout and "blocked" in done.stdout
+    stage, *runs = shell.sweep("status", "broken")["runs"]
+    assert stage["state"] == "failed" and stage["note"].startswith("ValueError: ")
+    assert [r["state"] for r in runs] == ["blocked", "blocked"]
+
+
 def wait_for_step(tmp_path: Path, step: int) -> RunDirectory:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netrc
 import os
 import signal
 import sys
@@ -17,7 +18,6 @@ from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.view import live_view
 from sweep.errors import UserError
 from sweep.plan.plan import Plan, Task, plan_sweep
-from sweep.run.config import TrackingConfig
 from sweep.run.directory import DONE, RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.status import read_status
@@ -41,7 +41,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     record(plan.name, plan.root, [_entry(task, plan.root) for task in plan.cells], overrides)
     queue = LocalQueue(plan.tasks, code, plan.cells[0].config.cluster)
     _say_what_runs(plan, console)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with live_view(f"sweep {plan.name}", console) as watch:
             statuses = queue.run(watch)
@@ -63,24 +63,19 @@ def _with_tracking(plan: Plan, console: Console) -> Plan:
     mode = "online" if _has_wandb_key() else "offline"
     if mode == "offline":
         console.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
-    return replace(
-        plan,
-        stages=[_tracked(t, replace_mode(t.config.tracking, mode)) for t in plan.stages],
-        cells=[_tracked(t, replace_mode(t.config.tracking, mode)) for t in plan.cells],
-    )
+    resolved = tracking.model_copy(update={"mode": mode})
+
+    def tracked(task: Task) -> Task:
+        return replace(task, config=task.config.model_copy(update={"tracking": resolved}))
+
+    return replace(plan, stages=[tracked(t) for t in plan.stages], cells=[tracked(t) for t in plan.cells])
 
 
-def replace_mode(tracking: TrackingConfig, mode: str) -> TrackingConfig:
-    return tracking.model_copy(update={"mode": mode})
-
-
-def _tracked(task: Task, tracking: TrackingConfig) -> Task:
-    return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def _has_wandb_key() -> bool:
-    import netrc
-
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split(":")[0].split("/")[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.signature import baseline_identity, cell_identity, signature
-from sweep.plan.validate import check_disk, validate
+from sweep.plan.validate import check_data, check_disk, validate
 from sweep.run.config import CellConfig
 from sweep.run.status import Status, read_status
 
@@ -75,6 +75,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
                 f"{cell.label}: the same run as {cells[cell.signature].label}; their settings do not differ"
             )
         cells[cell.signature] = cell
+    check_data(compositions)
     check_disk(compositions)
     plan_name = name or _default_name(list(cells.values()))
     return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()))

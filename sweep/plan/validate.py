@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import Composition
 from sweep.run.config import CellConfig
@@ -77,6 +78,18 @@ def _algorithm_faults(config: CellConfig) -> list[str]:
             "raise it, or set algorithm.baseline=none algorithm.normalisation=none"
         )
     return faults
+
+
+def check_data(cells: Iterable[Composition]) -> None:
+    """Read every problem set once, so that a malformed file is found here and not by a job.
+
+    Raises:
+        UserError: a file, a row or an empty split is at fault.
+    """
+    sets = {(cell.config.data, cell.config.evaluation.split) for cell in cells}
+    for data, evaluation_split in sets:
+        for split in ("train", evaluation_split):
+            load_problems(data, split)
 
 
 def checkpoint_bytes(config: CellConfig) -> int:
