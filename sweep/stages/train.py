@@ -40,8 +40,10 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         training = Training(run, config, load_initial(config, run, stop))
         try:
             training.run_to_target(stop)
-        finally:
-            training.close()
+        except BaseException:
+            training.close(exit_code=1)
+            raise
+        training.close(exit_code=0)
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class Training:
         )
 
     def _finish(self) -> None:
-        """Write the final weights and the result, then let go of the checkpoints' predecessors."""
+        """Write the final weights, then the result, whose presence means that all is there."""
         if self.evaluation is None:  # resumed at the target: the last attempt died between its last row and here
             row = self.evaluate()
             self.evaluation = {k.removeprefix("eval/"): v for k, v in row.items() if k.startswith("eval/")}
@@ -218,13 +220,13 @@ class Training:
         if self.rank == 0:
             write_json(self.run.result, {"step": self.step, **self.evaluation})
 
-    def close(self) -> None:
+    def close(self, exit_code: int) -> None:
         """Flush what is open; a mirror that cannot finish in time is left to `wandb sync`."""
         if self.rank == 0:
             self.metrics.close()
             self.samples.close()
             if self.mirror:
-                self.mirror.finish()
+                self.mirror.finish(exit_code)
 
 
 def _rollout_metrics(batch: Sequence[Graded]) -> dict:

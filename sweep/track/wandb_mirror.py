@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import tempfile
 
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
@@ -46,7 +44,8 @@ class WandbMirror:
         """Send a row; values that are not finite numbers are left out, since one NaN spoils W&B's summaries."""
         self._run.log({k: v for k, v in row.items() if v is not None and math.isfinite(v)})
 
-    def finish(self, exit_code: int = 0) -> None:
+    def finish(self, exit_code: int) -> None:
+        """Close the W&B run; it shows as failed where the code is not 0."""
         self._run.finish(exit_code=exit_code)
 
 
@@ -54,7 +53,4 @@ def open_mirror(run: RunDirectory, config: CellConfig) -> WandbMirror | None:
     """The mirror that `tracking.mode` asks for; None when disabled."""
     if config.tracking.mode == "disabled":
         return None
-    # wandb writes a cache and settings under the home directory, which a cluster's nodes may not let it.
-    if not os.access(os.path.expanduser("~"), os.W_OK):
-        os.environ.setdefault("WANDB_CACHE_DIR", tempfile.gettempdir())
     return WandbMirror(run, config, online=config.tracking.mode == "online")
