@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
     from sweep.dispatch.launch import launch
 
     try:
+        if parsed.config_name or parsed.config_path:
+            raise UserError("--config-name and --config-path: there is one configuration; add groups with --config-dir")
         return launch(parsed.overrides, parsed.config_dir)
     except UserError as error:
         print(error, file=sys.stderr)

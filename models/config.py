@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.family import FAMILIES
 
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names become file names
 RECORDED = {"identity": False}  # recorded per attempt; not part of a run's signature
 
 
@@ -36,7 +37,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, description="the label in tables and run names")
+    name: str = Field(pattern=LABEL, description="the label in tables and run names")
     family: str = Field(description="the module of models/ that formats prompts and knows the stop tokens")
     path: str | None = Field(None, description="hub id or local directory; null for a mini")
     revision: str | None = Field(None, description="hub commit, tag or branch; null: the default branch")

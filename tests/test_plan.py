@@ -105,6 +105,8 @@ def test_signature_hashes_files_by_content(tmp_path):
             ["reward=random", "reward=ground_"],
         ),
         (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),
+        (["model=[qwen2_mini,olmo2_mini]"], ["takes one choice", "model=qwen2_mini,olmo2_mini"]),
+        (["name=../../elsewhere"], ["name='../../elsewhere'", "pattern"]),
         (["output_dir=a,b"], ["output_dir", "one sweep has one"]),
         (["seed=[1"], ["seed=[1"]),
     ],

@@ -49,10 +49,11 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
         console.print("left; jobs that still run are adopted when the same command is given again")
         return 130
     print_comparison(collect(plan.root, plan.name), console)
-    if queue.stopping:
+    done = all(s.state == DONE for s in statuses)
+    if queue.stopping and not done:
         console.print("interrupted; the same command goes on from here")
         return 130
-    return 0 if all(s.state == DONE for s in statuses) else 1
+    return 0 if done else 1
 
 
 def _with_tracking(plan: Plan, console: Console) -> Plan:

@@ -10,7 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,13 +45,17 @@ class LocalQueue:
         try:
             return self._run(watch)
         except KeyboardInterrupt:
-            self._stop()
+            self.stopping = True
             return self._run(watch)
 
     def _run(self, watch) -> list[Status]:
         while True:
             statuses = self._statuses()
-            if not self.stopping:
+            if self.stopping:
+                # Again and again: a job that is only just starting may not listen yet.
+                self._ask_to_stop()
+                statuses = [replace(s, note="stopping") if s.state == RUNNING else s for s in statuses]
+            else:
                 statuses = self._start_ready(statuses)
             watch(statuses)
             if all(s.ended or (self.stopping and s.state == QUEUED) for s in statuses):
@@ -100,15 +104,15 @@ class LocalQueue:
         with _surroundings(self.code, self.threads):
             return executor.submit(Job(task.module, task.directory, meeting))
 
-    def _stop(self) -> None:
-        self.stopping = True
+    def _ask_to_stop(self) -> None:
         for task in self.tasks:
             status = read_status(task.label, task.directory, task.steps)
             job = self._jobs.get(task.directory)
-            if job is not None and not job.done():
-                os.kill(int(job.job_id), signal.SIGTERM)  # submitit's controller, which forwards it to every process
-            elif job is None and status.state == RUNNING:
-                os.kill(RunDirectory(task.directory).read_state()["pid"], signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended between the look and the signal
+                if job is not None and not job.done():
+                    os.kill(int(job.job_id), signal.SIGTERM)  # submitit's controller, which forwards it to each process
+                elif job is None and status.state == RUNNING:
+                    os.kill(RunDirectory(task.directory).read_state()["pid"], signal.SIGTERM)
 
 
 def _processes(task: Task) -> int:

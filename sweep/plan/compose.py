@@ -54,6 +54,8 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
     Raises:
         UserError: anything that does not compose or validate; all faulty cells are named.
     """
+    if config_dir and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir {config_dir}: no such directory")
     searched = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
@@ -62,6 +64,7 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
             choices = _choices(_with_experiment_axes(given, searched, loader))
             groups = {key for key in choices if loader.get_group_options(_group_name(key), config_name="config")}
             groups |= {key for key in choices if (CONF / _group_name(key)).is_dir()}
+            _refuse_lists_of_choices(given, groups)
             composed = list(_cross(choices, groups, searched))
         except HydraException as error:
             raise UserError(_explain_hydra(error)) from error
@@ -97,6 +100,15 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
         else:
             raise UserError(f"{override.input_line}: interval() has no end; give a list or range(start, stop, step)")
     return choices
+
+
+def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
+    """Hydra would silently take the last of a list of choices."""
+    for override in given:
+        if override.key_or_group in groups and isinstance(override.value(), list):
+            choices = ",".join(map(str, override.value()))
+            key = override.key_or_group
+            raise UserError(f"{override.input_line}: {key} takes one choice; to sweep write {key}={choices}")
 
 
 def _group_name(key: str) -> str:

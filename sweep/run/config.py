@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from models.config import RECORDED, ModelConfig
+from models.config import LABEL, RECORDED, ModelConfig
 from rewards.signals import RewardConfig
 
 
@@ -133,7 +133,7 @@ class ClusterConfig(Strict):
 class CellConfig(Strict):
     """One cell, resolved."""
 
-    name: str | None = Field(None, json_schema_extra=RECORDED, description="the sweep's name")
+    name: str | None = Field(None, pattern=LABEL, json_schema_extra=RECORDED, description="the sweep's name")
     output_dir: str = Field(json_schema_extra=RECORDED)
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)

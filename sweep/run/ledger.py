@@ -58,7 +58,7 @@ def read_sweep(root: Path, name: str) -> Sweep:
     Raises:
         UserError: there is no such sweep; those that exist are named.
     """
-    found = read_json(_path(root, name))
+    found = read_json(_path(root, name)) if name == Path(name).name else None
     if found is None:
         names = sorted(p.stem for p in (root / "sweeps").glob("*.json"))
         there = f"there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
