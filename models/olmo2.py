@@ -1,11 +1,8 @@
-"""OLMo 2: `<|user|>` and `<|assistant|>` written as plain text; `<|endoftext|>` begins and ends."""
+"""OLMo 2: `<|user|>` and `<|assistant|>` are plain text; `<|endoftext|>` begins a chat and ends everything."""
 
-from models.family import chat_prompt_ids as prompt_ids
-
-
-def stop_ids(tokenizer) -> tuple[int, ...]:
-    """The end of text is the only end the family knows."""
-    return (tokenizer.eos_token_id,)
+STOP_TOKENS = ("<|endoftext|>",)
+PAD_TOKEN = "<|pad|>"
+TURN_TEXTS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def model_classes():

@@ -1,12 +1,12 @@
-"""Qwen 2 and 2.5: ChatML turns. A base model's configured end is `<|endoftext|>`, its template's `<|im_end|>`."""
+"""Qwen 2, 2.5 and 3: ChatML turns; the template writes a system turn of its own unless it is given one.
 
-from models.family import chat_prompt_ids as prompt_ids
+A base model's configured end is `<|endoftext|>`, its template's `<|im_end|>`: a response ends at either. There is no
+beginning-of-text token.
+"""
 
-
-def stop_ids(tokenizer) -> tuple[int, ...]:
-    """The template's end of turn, the end of text, and whatever the tokenizer calls its end."""
-    ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
-    return tuple(sorted({*ends, tokenizer.eos_token_id}))
+STOP_TOKENS = ("<|im_end|>", "<|endoftext|>")
+PAD_TOKEN = "<|endoftext|>"
+TURN_TEXTS = ()
 
 
 def model_classes():

@@ -1,4 +1,4 @@
-"""The command line: `python -m sweep plan|status|compare`. Loads no torch."""
+"""The command line: `python -m sweep plan|prefetch|status|compare|export`. Loads no torch."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from sweep.compare.cells import collect
 from sweep.compare.table import comparison_json, print_comparison
-from sweep.dispatch.view import plain_line, status_table
+from sweep.dispatch.view import console, plain_line, status_table
 from sweep.errors import UserError
 from sweep.run.ledger import read_sweep
-from sweep.run.status import Status, sweep_statuses
+from sweep.run.status import sweep_statuses
 
 app = typer.Typer(
     help="Plan, watch and compare sweeps. Launch one with `python launch.py -m …`.",
@@ -27,49 +25,58 @@ app = typer.Typer(
 )
 Name = Annotated[str, typer.Argument(metavar="SWEEP", help="a sweep's name, as the launch printed it")]
 Output = Annotated[Path, typer.Option(help="the output_dir of the launch")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="the same overrides as for launch.py")]
+ConfigDir = Annotated[str | None, typer.Option(help="a directory with groups of your own")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def plan(
-    overrides: Annotated[list[str] | None, typer.Argument(help="the same overrides as for launch.py")] = None,
-    config_dir: Annotated[str | None, typer.Option(help="a directory with groups of your own")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """What a launch would run: stages and cells, and which are done. Writes nothing."""
+def plan(overrides: Overrides = None, config_dir: ConfigDir = None, as_json: AsJson = False) -> None:
+    """What a launch would run: stages, cells, which are done, predicted memory and disk. Writes nothing."""
     from sweep.plan.plan import plan_sweep
-    from sweep.plan.validate import checkpoint_bytes, human_bytes
+    from sweep.plan.view import plan_json, print_plan
 
-    planned = plan_sweep([o for o in overrides or [] if o not in ("-m", "--multirun")], config_dir)
-    statuses = planned.statuses()
+    planned = plan_sweep(_without_m(overrides), config_dir)
     if as_json:
-        rows = [
-            {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
-            for t, s in zip(planned.tasks, statuses, strict=True)
-        ]
-        stages = len(planned.stages)
-        _print_json({"sweep": planned.name, "stages": rows[:stages], "cells": rows[stages:]})
-        return
-    table = Table(title=f"sweep {planned.name}: {len(planned.cells)} cells", title_justify="left")
-    for column in ("run", "signature", "state", "steps", "processes", "disk"):
-        table.add_column(column, overflow="fold")
-    for task, status in zip(planned.tasks, statuses, strict=True):
-        disk = human_bytes(checkpoint_bytes(task.config)) if task.steps else ""
-        steps = str(task.steps or "")
-        table.add_row(task.label, task.signature, status.state, steps, str(task.config.deepspeed.processes), disk)
-    console().print(table)
+        _print_json(plan_json(planned))
+    else:
+        print_plan(planned, console())
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def prefetch(overrides: Overrides = None, config_dir: ConfigDir = None) -> None:
+    """Fetch every model and data set of a sweep into the caches, where there is a network; jobs then need none."""
+    from sweep.dispatch.prefetch import prefetch as fetch_all
+
+    for line in fetch_all(_without_m(overrides), config_dir):
+        print(line, flush=True)
+
+
+@app.command()
+def export(
+    cell: Annotated[str, typer.Argument(help="a run directory, its name, or (the beginning of) its signature")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="where to write; must not exist")],
+    output_dir: Output = Path("runs"),
+    merge: Annotated[bool, typer.Option(help="merge LoRA adapters into the weights")] = True,
+) -> None:
+    """Write a finished cell's model and tokenizer as a Hugging Face directory."""
+    from sweep.dispatch.export import export_cell
+
+    export_cell(output_dir.absolute(), cell, directory.absolute(), merge)
+    print(f"wrote {directory}")
 
 
 @app.command()
 def status(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
     """Every stage and cell: state, step, reward, accuracy, time left."""
-    statuses = sweep_statuses(read_sweep(output_dir.absolute(), sweep))
+    stages, cells = sweep_statuses(read_sweep(output_dir.absolute(), sweep))
+    statuses = [*stages, *cells]
     if as_json:
         _print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
     elif sys.stdout.isatty():
         console().print(status_table(f"sweep {sweep}", statuses))
     else:
-        _print_lines(statuses)
+        print("\n".join(map(plain_line, statuses)))
 
 
 @app.command()
@@ -82,14 +89,8 @@ def compare(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = Fa
         print_comparison(comparison, console())
 
 
-def console() -> Console:
-    """Standard output; wide enough for the tables where it is not a terminal."""
-    return Console() if sys.stdout.isatty() else Console(width=140)
-
-
-def _print_lines(statuses: list[Status]) -> None:
-    for line in map(plain_line, statuses):
-        print(line)
+def _without_m(overrides: list[str] | None) -> list[str]:
+    return [o for o in overrides or [] if o not in ("-m", "--multirun")]
 
 
 def _print_json(value: dict) -> None:

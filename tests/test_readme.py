@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, smollm2
 
 from sweep.plan.plan import plan_sweep
 
-PAGES = ["README.md", "benchmarks/README.md"]
+PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
 
 
 def commands(prefix: str) -> list[str]:
@@ -26,6 +26,11 @@ def commands(prefix: str) -> list[str]:
 
 @pytest.mark.parametrize("command", commands("python launch.py"))
 def test_launch_commands_plan(command, tmp_path):
+    problems = tmp_path / "PROBLEMS.jsonl"
+    problems.write_text('{"prompt": "1+1", "answer": "2"}\n' * 20)
+    command = command.replace("PROBLEMS.jsonl", str(problems))
+    if ".venv/smollm2.gguf" in command:
+        command = command.replace(".venv/smollm2.gguf", str(smollm2()))
     overrides = [word for word in shlex.split(command)[2:] if word != "-m"]
     assert plan_sweep([*overrides, f"output_dir={tmp_path}"]).cells
 
@@ -37,15 +42,20 @@ def test_make_targets_exist(command):
     )
 
 
-def test_sweep_commands_run(shell, tmp_path):
+def test_sweep_commands_run(shell, tmp_path, cache_dir):
     for name in ("demo", "learning"):
         shell.launch(*TINY, "steps=1", f"name={name}")
+    cell = next((tmp_path / "runs" / "cells").iterdir()).name
+    runs = ["--output-dir", str(tmp_path / "runs")]
+    small = [f"cache_dir={cache_dir}", *(o for o in TINY if o.startswith("model.mini."))]
+    places = {"plan": [], "prefetch": small, "status": runs, "compare": runs, "export": runs}
+    said = {"plan": "activations", "prefetch": "1916 train", "status": "done", "compare": "reward", "export": "wrote"}
     for command in commands("python -m sweep"):
-        words = shlex.split(command)[1:]
-        place = [] if "plan" in words else ["--output-dir", str(tmp_path / "runs")]
-        done = subprocess.run([sys.executable, *words, *place], cwd=ROOT, capture_output=True, text=True)
+        line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
+        words = shlex.split(line)[1:]
+        done = subprocess.run([sys.executable, *words, *places[words[2]]], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert "reward" in done.stdout
+        assert said[words[2]] in done.stdout
 
 
 def test_the_first_commands_are_demo_and_test():

@@ -22,11 +22,12 @@ MAY_IMPORT = {
     "sweep.grpo": {"sweep.rollout", "sweep.run", "models"},
     "sweep.evaluate": {"sweep.rollout", "sweep.data", "sweep.run", "rewards", "models"},
     "sweep.stages": {
-        "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.data", "sweep.track", "sweep.run", "rewards", "models",
+        "sweep.errors", "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.data", "sweep.track", "sweep.run",
+        "rewards", "models",
     },
     "sweep.plan": {"sweep.errors", "sweep.run", "sweep.data", "models", "rewards"},
     "sweep.compare": {"sweep.errors", "sweep.run"},
-    "sweep.dispatch": {"sweep.errors", "sweep.plan", "sweep.run", "sweep.compare"},
+    "sweep.dispatch": {"sweep.errors", "sweep.plan", "sweep.run", "sweep.compare", "sweep.data", "models"},
     "sweep.__main__": {"sweep.errors", "sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.run"},
 }  # fmt: skip
 FILES = sorted(f for p in ("models", "rewards", "sweep") for f in (ROOT / p).rglob("*.py"))

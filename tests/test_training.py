@@ -14,7 +14,9 @@ import torch
 from conftest import TINY
 from safetensors.torch import load_file
 
+from sweep.data.problems import load_problems
 from sweep.run.directory import RunDirectory
+from sweep.run.provenance import code_hash, git_commit
 from sweep.run.status import read_status
 
 
@@ -59,7 +61,8 @@ def assert_explains_itself(run: RunDirectory) -> None:
     assert config.reward.name == "random" and config.optimizer.learning_rate == config.model.learning_rate
     assert run.path.name.endswith(run.signature)
     provenance = json.loads(run.provenance.read_text())
-    assert provenance["packages"]["deepspeed"] and provenance["code"]
+    assert provenance["packages"]["deepspeed"]
+    assert (provenance["code"], provenance["git"]) == (code_hash(), git_commit())
     rows = run.read_metrics()
     assert [row["step"] for row in rows] == [1, 2]
     for row in rows:
@@ -142,6 +145,25 @@ def test_a_failure_is_a_failure(shell, tmp_path):
     stage, *runs = shell.sweep("status", "broken")["runs"]
     assert stage["state"] == "failed" and stage["note"].startswith("ValueError: ")
     assert [r["state"] for r in runs] == ["blocked", "blocked"]
+    assert [c["state"] for c in shell.sweep("compare", "broken")["cells"]] == ["blocked", "blocked"]
+
+
+def test_long_prompts_are_left_out_and_counted_never_cut(shell, tmp_path):
+    problems = tmp_path / "problems.jsonl"
+    long, short = "1+" * 40 + "1", "1+2-3"
+    rows = [{"prompt": long if i % 2 else short, "answer": "0"} for i in range(40)]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    limits = ["rollout.max_prompt_tokens=32", "data.held_out=0.2"]
+    shell.launch(*TINY, *limits, "steps=1", "data=jsonl", f"data.path={problems}", "tracking.samples_per_step=16")
+    run = next(iter(cells(tmp_path).values()))
+    counted = run.read_state()["prompts_left_out"]
+    held_out = [p.question for p in load_problems(run.read_config().data, "test")]
+    trained_on = [p.question for p in load_problems(run.read_config().data, "train")]
+    assert counted == {"train": trained_on.count(long), "test": held_out.count(long)}
+    assert counted["train"] > 0
+    assert {json.loads(line)["question"] for line in run.samples.read_text().splitlines()} == {short}
+    none = shell.launch(*TINY, "data=jsonl", f"data.path={problems}", "rollout.max_prompt_tokens=2", check=False)
+    assert none.returncode == 1 and "rollout.max_prompt_tokens=2: every" in none.stdout
 
 
 def wait_for_step(tmp_path: Path, step: int) -> RunDirectory:

@@ -99,8 +99,9 @@ def _encode_corpus(family: str, recipe: MiniRecipe, tokenizer) -> tuple[torch.Te
     """Padded token ids (n, t) and targets of the same shape, -1 where nothing is to be learned."""
     rng = random.Random(recipe.seed)
     train = problems("train")
-    prompt_ids = load_family(family).prompt_ids
-    prompts = {p: prompt_ids(tokenizer, p.text) for p in train}
+    turns = [[{"role": "user", "content": p.text}] for p in train]
+    encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"]
+    prompts = dict(zip(train, encoded, strict=True))
     drawn = [rng.choice(train) for _ in range(recipe.corpus_size)]
     texts = [sample_solution(p, family, rng) for p in drawn]
     responses = tokenizer(texts, add_special_tokens=False)["input_ids"]

@@ -86,6 +86,10 @@ def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **common)
 
 
+def vocabulary_size(family: str) -> int:
+    return len(_vocabulary(FAMILIES[family]["special"])[0])
+
+
 def _vocabulary(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Ids of every piece, and the merges that build each word from its characters, left to right."""
     pieces, merges = [*special, *map(_byte_level, CHARACTERS)], []

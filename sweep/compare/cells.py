@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Sweep, read_sweep
-from sweep.run.status import read_status
+from sweep.run.ledger import Entry, Sweep, read_sweep
+from sweep.run.status import Status, sweep_statuses
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Comparison:
 def collect(root: Path, name: str) -> Comparison:
     """Read the sweep `name` of the output directory `root`."""
     sweep = read_sweep(root, name)
-    return Comparison(name, root, [_cell(sweep, entry) for entry in sweep.cells])
+    _, statuses = sweep_statuses(sweep)
+    return Comparison(name, root, [_cell(sweep, e, s) for e, s in zip(sweep.cells, statuses, strict=True)])
 
 
-def _cell(sweep: Sweep, entry) -> CellResult:
+def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
     directory = sweep.directory(entry)
-    status = read_status(entry.label, directory, entry.steps)
     final = RunDirectory(directory).read_result() or {}
     base = RunDirectory(sweep.root / entry.stages[0]).read_result() or {}
     return CellResult(

@@ -40,7 +40,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(table)
     for cell in comparison.cells:
         if cell.state != "done":
-            console.print(f"{cell.state}: {_where(cell)} {cell.note}", markup=False, soft_wrap=True)
+            console.print(f"{cell.state}: {_where(cell)} {cell.note}".rstrip(), markup=False, soft_wrap=True)
     console.print(f"run directories: {comparison.root / 'cells'}", soft_wrap=True)
     if any(c.model.endswith("_mini") for c in comparison.cells):
         console.print(CAVEAT, style="dim")

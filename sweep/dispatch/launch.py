@@ -5,7 +5,6 @@ from __future__ import annotations
 import netrc
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from sweep.compare.cells import collect
 from sweep.compare.table import print_comparison
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.snapshot import snapshot_code
-from sweep.dispatch.view import live_view
+from sweep.dispatch.view import console, live_view
 from sweep.errors import UserError
 from sweep.plan.plan import Plan, Task, plan_sweep
-from sweep.run.directory import DONE, RunDirectory
+from sweep.run.directory import DONE, RUNNING, RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.status import read_status
 
@@ -31,39 +30,41 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     Raises:
         UserError: bad input; nothing was submitted or written.
     """
-    console = Console() if sys.stdout.isatty() else Console(width=140)
+    screen = console()
     plan = plan_sweep(overrides, config_dir)
-    plan = _with_tracking(plan, console)
+    if plan.obstacles:
+        raise UserError("\n".join(plan.obstacles))
     _make_writable(plan.root)
+    plan = _with_tracking(plan, screen)
     code = snapshot_code(plan.root)
     for task in plan.tasks:
         _freeze(task, plan.name)
     record(plan.name, plan.root, [_entry(task, plan.root) for task in plan.cells], overrides)
     queue = LocalQueue(plan.tasks, code, plan.cells[0].config.cluster)
-    _say_what_runs(plan, console)
+    _say_what_runs(plan, screen)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with live_view(f"sweep {plan.name}", console) as watch:
+        with live_view(f"sweep {plan.name}", screen) as watch:
             statuses = queue.run(watch)
     except KeyboardInterrupt:
-        console.print("left; jobs that still run are adopted when the same command is given again")
+        screen.print("left; jobs that still run are adopted when the same command is given again")
         return 130
-    print_comparison(collect(plan.root, plan.name), console)
+    print_comparison(collect(plan.root, plan.name), screen)
     done = all(s.state == DONE for s in statuses)
     if queue.stopping and not done:
-        console.print("interrupted; the same command goes on from here")
+        screen.print("interrupted; the same command goes on from here")
         return 130
     return 0 if done else 1
 
 
-def _with_tracking(plan: Plan, console: Console) -> Plan:
+def _with_tracking(plan: Plan, screen: Console) -> Plan:
     """Resolve `tracking.mode=auto` once, here, where a person reads the answer."""
     tracking = plan.cells[0].config.tracking
     if tracking.mode != "auto":
         return plan
     mode = "online" if _has_wandb_key() else "offline"
     if mode == "offline":
-        console.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
+        screen.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
     resolved = tracking.model_copy(update={"mode": mode})
 
     def tracked(task: Task) -> Task:
@@ -97,7 +98,7 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in ("done", "running"):
+    if read_status(task.label, task.directory, task.steps).state in (DONE, RUNNING):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity)
@@ -117,8 +118,6 @@ def _entry(task: Task, root: Path) -> Entry:
     )
 
 
-def _say_what_runs(plan: Plan, console: Console) -> None:
+def _say_what_runs(plan: Plan, screen: Console) -> None:
     done = sum(read_status(t.label, t.directory, t.steps).state == DONE for t in plan.cells)
-    console.print(
-        f"sweep {plan.name}: {len(plan.cells)} cells, {done} done before; runs in {plan.root}", soft_wrap=True
-    )
+    screen.print(f"sweep {plan.name}: {len(plan.cells)} cells, {done} done before; runs in {plan.root}", soft_wrap=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 import submitit
 
 from sweep.dispatch.job import Job
+from sweep.plan.fit import local_processes
 from sweep.plan.plan import Task
 from sweep.run.config import ClusterConfig
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
@@ -32,8 +33,9 @@ class LocalQueue:
     def __init__(self, tasks: list[Task], code: Path, cluster: ClusterConfig) -> None:
         self.tasks, self.code = tasks, code
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.max_parallel = cluster.max_parallel or cores
-        self.threads = cluster.threads or max(1, cores // self.max_parallel)
+        self.max_parallel = local_processes(cluster)
+        at_once = min(self.max_parallel, sum(_processes(t) for t in tasks if t.steps))
+        self.threads = cluster.threads or max(1, cores // at_once)
         self._jobs: dict[Path, submitit.Job] = {}
         self.stopping = False  # set when the launch was interrupted
 
@@ -116,7 +118,7 @@ class LocalQueue:
 
 
 def _processes(task: Task) -> int:
-    return task.config.deepspeed.processes
+    return task.config.processes
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def _surroundings(code: Path, threads: int):
     second later. Jobs are stopped through SIGTERM alone, so that they can write a checkpoint.
     """
     changes = {
-        "PYTHONPATH": str(code),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sweep.run.provenance import ROOT, code_files, code_hash
+from sweep.run.provenance import ROOT, SNAPSHOT_COMMIT, code_files, code_hash, git_commit
 
 
 def snapshot_code(output_dir: Path) -> Path:
@@ -19,6 +19,7 @@ def snapshot_code(output_dir: Path) -> Path:
     for file in code_files():
         (partial / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, partial / file)
+    (partial / SNAPSHOT_COMMIT).write_text(git_commit() or "")
     try:
         partial.rename(target)
     except OSError:  # another launch was first with the same code

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from sweep.run.directory import RUNNING
 from sweep.run.status import Status
 
 COLOURS = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "interrupted": "yellow"}
+
+
+def console() -> Console:
+    """Standard output; wide enough for the tables where it is not a terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 @contextmanager
@@ -36,13 +43,13 @@ def status_table(title: str, statuses: list[Status]) -> Table:
         colour = COLOURS.get(s.state, "white")
         step = f"{s.step}/{s.steps}" if s.steps else ""
         table.add_row(
-            s.label,
+            escape(s.label),
             f"[{colour}]{s.state}[/]",
             step,
             _number(s.reward),
             _number(s.accuracy),
             _duration(s.seconds_left),
-            s.note,
+            escape(s.note),
         )
     return table
 

@@ -12,6 +12,7 @@ from rewards.answers import answers_equal, extract_answer
 from rewards.behaviour import uses_code
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Request, sample
+from sweep.rollout.stop import StopRules
 from sweep.run.config import CellConfig
 from sweep.run.processes import gather
 
@@ -36,8 +37,8 @@ def evaluate(
     problems: Sequence[Problem],
     config: CellConfig,
     *,
-    stop_ids: Sequence[int],
-    tokenizer,
+    stop: StopRules,
+    pad_id: int,
 ) -> Evaluation:
     """Sample `samples_per_problem` answers to each problem and grade them against the gold answers.
 
@@ -54,18 +55,17 @@ def evaluate(
     answers = sample(
         model,
         requests,
-        stop_ids=stop_ids,
-        pad_id=tokenizer.pad_token_id,
+        stop=stop,
+        pad_id=pad_id,
         max_tokens=config.rollout.max_response_tokens,
         temperature=settings.temperature,
         batch_size=config.rollout.batch_size,
     )
-    texts = tokenizer.batch_decode([a.ids for a in answers], skip_special_tokens=True)
     golds = [problems[i].answer for i in mine for _ in range(settings.samples_per_problem)]
     rows = gather(
         [
-            (answers_equal(extract_answer(text), gold), uses_code(text), a.finish is Finish.LENGTH, len(a.ids))
-            for text, gold, a in zip(texts, golds, answers, strict=True)
+            (answers_equal(extract_answer(a.text), gold), uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids))
+            for a, gold in zip(answers, golds, strict=True)
         ]
     )
     return summarise(rows, len(problems), settings.samples_per_problem)

@@ -14,11 +14,13 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
+from models.load import save_model
 from sweep.grpo.logprobs import Policy, Sequences, pad_sequences
 from sweep.grpo.loss import policy_loss, token_weights
 from sweep.rollout.sample import Sampled
 from sweep.run.config import CellConfig
 from sweep.run.keyed import generator, torch_seed
+from sweep.run.processes import release_free_memory
 
 log = logging.getLogger("sweep.grpo")
 
@@ -37,9 +39,11 @@ class Learner:
     def __init__(self, model: PreTrainedModel, config: CellConfig, pad_id: int) -> None:
         self.config, self.pad_id = config, pad_id
         self.updates_done = 0
+        if config.deepspeed.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
         policy = Policy(model)
         optimizer = torch.optim.AdamW(
-            policy.parameters(),
+            [p for p in policy.parameters() if p.requires_grad],
             lr=config.optimizer.learning_rate,
             betas=(config.optimizer.beta1, config.optimizer.beta2),
             eps=config.optimizer.epsilon,
@@ -48,8 +52,6 @@ class Learner:
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=policy, optimizer=optimizer, config=deepspeed_settings(config), dist_init_required=False
         )
-        # Same numbers in training and in sampling: the policy has no dropout worth keeping.
-        self.engine.eval()
 
     def update(self, rollout: Sequence[Scored], step: int) -> dict[str, float]:
         """Train on one rollout: `updates_per_rollout` optimiser steps, one epoch over the shuffled responses.
@@ -61,6 +63,7 @@ class Learner:
         """
         algorithm, rank, world = self.config.algorithm, dist.get_rank(), dist.get_world_size()
         torch.manual_seed(torch_seed(self.config.seed, "torch", step, rank))
+        self.engine.train()  # what gradient checkpointing asks for; dropout is 0 in every model that is loaded
         order = generator(self.config.seed, "update order", step).permutation(len(rollout))
         size = algorithm.responses_per_update
         updates = [[rollout[i] for i in order[k : k + size]] for k in range(0, len(order), size)]
@@ -114,6 +117,7 @@ class Learner:
             sums["entropy"] += (entropy_bt * weights_bt).sum()
             for name, value in statistics.items():
                 sums[name] += value
+        release_free_memory()
         self.engine.step()
         self.updates_done += 1
         names, values = zip(*sums.items(), strict=True)
@@ -133,12 +137,17 @@ class Learner:
     @contextlib.contextmanager
     def sampling_model(self) -> Iterator[PreTrainedModel]:
         """The policy with all its weights on this process."""
-        model = self.engine.module.model
+        model = self.engine.module.model.eval()
         gathered = contextlib.nullcontext()
         if self.config.deepspeed.zero_stage == 3:
             gathered = deepspeed.zero.GatheredParameters(list(model.parameters()))
         with gathered:
             yield model
+
+    @property
+    def _adapters_only(self) -> bool:
+        """Whether frozen weights are left out of checkpoints, as they are the model's own."""
+        return self.config.tuning.method == "lora"
 
     def save(self, directory: Path, step: int) -> None:
         """Write a DeepSpeed checkpoint into `directory` (which all ranks name alike)."""
@@ -147,22 +156,28 @@ class Learner:
             tag=directory.name,
             client_state={"step": step, "updates": self.updates_done},
             save_latest=False,
+            exclude_frozen_parameters=self._adapters_only,
         )
 
     def load(self, directory: Path) -> int:
         """Restore weights and optimiser from `directory`; returns the step after which it was written."""
-        path, state = self.engine.load_checkpoint(str(directory.parent), tag=directory.name)
+        path, state = self.engine.load_checkpoint(
+            str(directory.parent), tag=directory.name, load_module_strict=not self._adapters_only
+        )
         if path is None:
             raise RuntimeError(f"{directory}: DeepSpeed found no checkpoint for {dist.get_world_size()} processes")
         self.updates_done = state["updates"]
         return state["step"]
 
     def export(self, directory: Path, tokenizer) -> None:
-        """Write the policy as transformers loads it, tokenizer included; the directory appears whole or not at all."""
+        """Write the policy as transformers loads it, tokenizer included; the directory appears whole or not at all.
+
+        Under LoRA these are the adapters, which name the model they belong to.
+        """
         with self.sampling_model() as model:
             if dist.get_rank() == 0:
                 partial = directory.with_name(f".{directory.name}.partial")
-                model.save_pretrained(partial)
+                save_model(model, partial)
                 tokenizer.save_pretrained(partial)
                 partial.rename(directory)
         dist.barrier()
@@ -170,13 +185,17 @@ class Learner:
 
 def deepspeed_settings(config: CellConfig) -> dict:
     """DeepSpeed's own configuration for a cell. Micro-batches are counted by the learner, not by DeepSpeed."""
+    zero = {"stage": config.deepspeed.zero_stage}
+    if config.deepspeed.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
         "train_micro_batch_size_per_gpu": config.deepspeed.micro_batch_size,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.optimizer.max_grad_norm,
         "bf16": {"enabled": config.model.dtype == "bfloat16"},
-        "zero_optimization": {"stage": config.deepspeed.zero_stage},
+        "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,  # DeepSpeed's own would have to be compiled
         "steps_per_print": 10**9,
         "wall_clock_breakdown": False,
     }

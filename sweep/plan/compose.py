@@ -11,8 +11,9 @@ import copy
 import difflib
 import itertools
 import re
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -41,7 +42,7 @@ class Composition:
 
     @property
     def label(self) -> str:
-        return " ".join(f"{k}={v}" for k, v in self.axes.items())
+        return _label(self.axes)
 
 
 def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> list[Composition]:
@@ -63,7 +64,6 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
             given = _parse(list(overrides), loader)
             choices = _choices(_with_experiment_axes(given, searched, loader))
             groups = {key for key in choices if loader.get_group_options(_group_name(key), config_name="config")}
-            groups |= {key for key in choices if (CONF / _group_name(key)).is_dir()}
             _refuse_lists_of_choices(given, groups)
             composed = list(_cross(choices, groups, searched))
         except HydraException as error:
@@ -80,8 +80,10 @@ def _parse(overrides: list[str], loader) -> list[Override]:
 
 def _with_experiment_axes(given: list[Override], searched: list[str], loader) -> list[Override]:
     """Put the axes of the chosen experiment before the overrides, unless those set the same key."""
-    fixed = [o.input_line for o in given if not o.is_sweep_override()]
-    experiment = [line for line in fixed if line.lstrip("+").startswith("experiment=")]
+    chosen = [o for o in given if o.key_or_group == "experiment"]
+    if any(o.is_sweep_override() for o in chosen):
+        raise UserError(f"{chosen[-1].input_line}: an experiment brings its own axes; launch one at a time")
+    experiment = [o.input_line for o in chosen]
     config = compose("config", overrides=searched + experiment, return_hydra_config=True)
     params = config.hydra.sweeper.params or {}
     typed = {o.key_or_group for o in given}
@@ -111,6 +113,10 @@ def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
             raise UserError(f"{override.input_line}: {key} takes one choice; to sweep write {key}={choices}")
 
 
+def _label(axes: dict[str, str]) -> str:
+    return " ".join(f"{k}={v}" for k, v in axes.items())
+
+
 def _group_name(key: str) -> str:
     return key.lstrip("+~").partition("@")[0]
 
@@ -124,6 +130,7 @@ def _cross(choices: dict[str, list[str]], groups: set[str], searched: list[str])
         if of_groups not in cache:
             cache[of_groups] = compose("config", overrides=[*searched, *of_groups])
         config = copy.deepcopy(cache[of_groups])
+        OmegaConf.set_struct(config, False)  # the schema decides which keys there are, not which of them a file sets
         ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(of_values), config)
         yield dict(zip(choices, lines, strict=True)), config
 
@@ -133,18 +140,18 @@ def _validate(composed: list[tuple[dict[str, str], DictConfig]], axes: list[str]
     for lines, raw in composed:
         varied = {k.lstrip("+~"): lines[k].partition("=")[2] for k in axes}
         shown = {key: str(OmegaConf.select(raw, path, default="?")) for key, path in SHOWN_AXES.items()}
-        cell = Composition(None, {**shown, **{k: v for k, v in varied.items() if k not in shown}})
-        missing = OmegaConf.missing_keys(raw)
-        if missing:
-            faults.extend(f"{cell.label}: {key}: has no default; add {key}=…" for key in sorted(missing))
-            continue
+        point = {**shown, **{k: v for k, v in varied.items() if k not in shown}}
         try:
+            missing = OmegaConf.missing_keys(raw)
+            if missing:
+                faults.extend(f"{_label(point)}: {key}: has no default; add {key}=…" for key in sorted(missing))
+                continue
             resolved = OmegaConf.to_container(raw, resolve=True)
-            cells.append(replace(cell, config=CellConfig.model_validate(resolved)))
+            cells.append(Composition(CellConfig.model_validate(resolved), point))
         except ValidationError as error:
-            faults.extend(f"{cell.label}: {fault}" for fault in _explain_validation(error))
+            faults.extend(f"{_label(point)}: {fault}" for fault in _explain_validation(error))
         except OmegaConfBaseException as error:
-            faults.append(f"{cell.label}: {str(error).splitlines()[0]}")
+            faults.append(f"{_label(point)}: {error.full_key or ''}: {str(error).splitlines()[0]}")
     if faults:
         raise UserError("\n".join(faults))
     return cells
@@ -163,7 +170,8 @@ def _explain_validation(error: ValidationError) -> list[str]:
         elif fault["type"] in ("missing", "union_tag_not_found", "union_tag_invalid"):
             messages.append(f"{key}: {fault['msg']}")
         else:
-            messages.append(f"{key}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}")
+            given = "" if isinstance(fault["input"], dict) else f"={textwrap.shorten(repr(fault['input']), 80)}"
+            messages.append(f"{key}{given}: {fault['msg'].removeprefix('Value error, ')}")
     return messages
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
+from sweep.plan.fit import machine_faults
 from sweep.plan.signature import baseline_identity, cell_identity, signature
-from sweep.plan.validate import check_data, check_disk, validate
+from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.status import Status, read_status
 
@@ -37,12 +38,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep runs: `stages` first, each once, then `cells`."""
+    """What a sweep runs: `stages` first, each once, then `cells`. `obstacles`: why this machine cannot run it."""
 
     name: str
     root: Path
     stages: list[Task]
     cells: list[Task]
+    obstacles: list[str]
 
     @property
     def tasks(self) -> list[Task]:
@@ -76,9 +78,9 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
             )
         cells[cell.signature] = cell
     check_data(compositions)
-    check_disk(compositions)
     plan_name = name or _default_name(list(cells.values()))
-    return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()))
+    obstacles = machine_faults(compositions)
+    return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()), obstacles)
 
 
 def _cell(composition: Composition, root: Path, after: tuple[Path, ...]) -> Task:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from models.config import is_local
+from models.hub import content_hash
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
 
@@ -29,6 +32,8 @@ def identity(config: BaseModel) -> dict:
             value = identity(value)
         elif marks.get("content") and value is not None:
             value = _file_hash(Path(value))
+        elif marks.get("weights") and value is not None and is_local(value):
+            value = _weights_hash(Path(value))
         found[name] = value
     return found
 
@@ -43,7 +48,7 @@ def baseline_identity(config: CellConfig) -> dict:
     cell = cell_identity(config)
     rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
     model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
-    kept = {k: cell[k] for k in ("schema", "data", "evaluation")}
+    kept = {k: cell[k] for k in ("schema", "data", "evaluation", "prompt")}
     return {"stage": "baseline", **kept, "model": model, "rollout": rollout}
 
 
@@ -53,6 +58,14 @@ def signature(identity_fields: dict) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
+@cache
+def _weights_hash(path: Path) -> str:
+    if not path.exists():
+        raise UserError(f"model.path={path}: no such file or directory, and no hub id (those are ORGANISATION/NAME)")
+    return "blake2b:" + content_hash(path)
+
+
+@cache
 def _file_hash(path: Path) -> str:
     try:
         return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import Composition
+from sweep.plan.fit import shape_faults
 from sweep.run.config import CellConfig
-
-OPTIMIZER_BYTES = 12  # a parameter's fp32 master copy and Adam's two moments
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
 
 
 def validate(cells: Iterable[Composition]) -> None:
@@ -29,7 +24,8 @@ def validate(cells: Iterable[Composition]) -> None:
 
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
-    return [*_length_faults(config), *_batch_faults(config), *_algorithm_faults(config)]
+    faults = [*_length_faults(config), *_batch_faults(config), *_algorithm_faults(config)]
+    return faults or shape_faults(config)
 
 
 def _length_faults(config: CellConfig) -> list[str]:
@@ -43,7 +39,7 @@ def _length_faults(config: CellConfig) -> list[str]:
 
 
 def _batch_faults(config: CellConfig) -> list[str]:
-    algorithm, processes = config.algorithm, config.deepspeed.processes
+    algorithm, processes = config.algorithm, config.processes
     faults = []
     total, updates = algorithm.responses_per_step, algorithm.updates_per_rollout
     if total % updates:
@@ -83,47 +79,12 @@ def _algorithm_faults(config: CellConfig) -> list[str]:
 def check_data(cells: Iterable[Composition]) -> None:
     """Read every problem set once, so that a malformed file is found here and not by a job.
 
+    Sets on the hub are left to `prefetch` and to the jobs: planning needs no network.
+
     Raises:
         UserError: a file, a row or an empty split is at fault.
     """
-    sets = {(cell.config.data, cell.config.evaluation.split) for cell in cells}
+    sets = {(cell.config.data, cell.config.evaluation.split) for cell in cells if cell.config.data.source != "hub"}
     for data, evaluation_split in sets:
         for split in ("train", evaluation_split):
             load_problems(data, split)
-
-
-def checkpoint_bytes(config: CellConfig) -> int:
-    """Disk of a cell at its peak: the checkpoints kept, one being written, and the final weights."""
-    weights = config.model.parameters * DTYPE_BYTES[config.model.dtype]
-    checkpoint = weights + config.model.parameters * OPTIMIZER_BYTES
-    return (config.checkpoint.keep + 1) * checkpoint + weights
-
-
-def check_disk(cells: list[Composition]) -> None:
-    """Refuse a sweep whose checkpoints cannot fit beside what is on the disk now.
-
-    Raises:
-        UserError: too little is free, or the output directory cannot be written.
-    """
-    needed: dict[Path, int] = {}
-    for cell in cells:
-        place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())
-        needed[place] = needed.get(place, 0) + checkpoint_bytes(cell.config)
-    for place, size in needed.items():
-        free = shutil.disk_usage(place).free
-        if size > free:
-            raise UserError(
-                f"output_dir: the checkpoints of {len(cells)} cells need {human_bytes(size)}, and {place} has "
-                f"{human_bytes(free)} free; set output_dir to a larger disk, lower checkpoint.keep, or launch "
-                "fewer cells at a time"
-            )
-
-
-def _existing_parent(path: Path) -> Path:
-    return path if path.exists() else _existing_parent(path.parent)
-
-
-def human_bytes(size: int) -> str:
-    """As people write sizes."""
-    power = min(int(math.log(max(size, 1), 1024)), 4)
-    return f"{size / 1024**power:.1f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"

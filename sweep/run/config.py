@@ -10,31 +10,53 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from models.config import LABEL, RECORDED, ModelConfig
+from models.config import LABEL, RECORDED, ModelConfig, Resources, Strict, TuningConfig
+from models.prompts import PromptConfig
 from rewards.signals import RewardConfig
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 Split = Literal["train", "validation", "test"]
 
 
-class ArithmeticData(Strict):
+class ProblemSet(Strict):
+    """What all problem sets say."""
+
+    name: str
+    max_prompt_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
+    max_response_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
+
+
+class ArithmeticData(ProblemSet):
     """The generated sums the mini models know (`models/mini/arithmetic.py`)."""
 
     source: Literal["mini_arithmetic"]
-    name: str
 
 
-class JsonLinesData(Strict):
+class HubSplit(Strict):
+    """A split of a data set on the Hugging Face hub."""
+
+    path: str = Field(description="hub id")
+    revision: str = Field("main", description="hub commit, tag or branch")
+    subset: str | None = Field(None, description="the data set's configuration; null: its only one")
+    split: str
+    question: str = Field(description="the column of questions")
+    answer: str = Field(description="the column of final answers")
+
+
+class HubData(ProblemSet):
+    """Problems from the hub."""
+
+    source: Literal["hub"]
+    train: HubSplit
+    test: HubSplit | None = Field(None, description="test problems; null: a share of `train` is held out")
+    held_out: float = Field(0.1, gt=0, lt=0.5, description="share for validation, and for test without its own split")
+
+
+class JsonLinesData(ProblemSet):
     """A file of `{"prompt", "answer"}` rows, with an optional `id`."""
 
     source: Literal["jsonl"]
-    name: str
     path: str = Field(json_schema_extra={"content": True}, description="problems to train on")
     test_path: str | None = Field(
         None, json_schema_extra={"content": True}, description="test problems; null: a share of `path` is held out"
@@ -50,7 +72,7 @@ class JsonLinesData(Strict):
         return path and str(Path(path).expanduser().absolute())
 
 
-DataConfig = Annotated[ArithmeticData | JsonLinesData, Field(discriminator="source")]
+DataConfig = Annotated[ArithmeticData | HubData | JsonLinesData, Field(discriminator="source")]
 
 
 class AlgorithmConfig(Strict):
@@ -96,9 +118,11 @@ class RolloutConfig(Strict):
 
 
 class DeepSpeedConfig(Strict):
-    processes: int = Field(ge=1)
+    processes: int | None = Field(None, ge=1, description="null: one for each GPU, at least one")
     zero_stage: int = Field(ge=1, le=3, description="stage 0 keeps no fp32 master weights in bfloat16")
     micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")
+    gradient_checkpointing: bool = Field(description="recompute activations in the backward pass instead of storing")
+    offload_optimizer: bool = Field(description="optimiser state and step on the host: less GPU memory, slower steps")
 
 
 class EvaluationConfig(Strict):
@@ -120,14 +144,14 @@ class TrackingConfig(Strict):
     mode: Literal["auto", "online", "offline", "disabled"]
     project: str
     entity: str | None = None
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
     samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
 
 
 class ClusterConfig(Strict):
     name: Literal["local"]
     max_parallel: int | None = Field(None, ge=1, description="processes at once; null: one for each core")
-    threads: int | None = Field(None, ge=1, description="threads of a process; null: cores / max_parallel")
+    threads: int | None = Field(None, ge=1, description="threads of a process; null: the cores, shared out")
 
 
 class CellConfig(Strict):
@@ -139,6 +163,8 @@ class CellConfig(Strict):
     seed: int = Field(ge=0)
     steps: int = Field(ge=1, json_schema_extra=RECORDED, description="a target: raising it extends the run")
     model: ModelConfig
+    prompt: PromptConfig
+    tuning: TuningConfig
     reward: RewardConfig
     data: DataConfig
     algorithm: AlgorithmConfig
@@ -149,6 +175,12 @@ class CellConfig(Strict):
     checkpoint: CheckpointConfig = Field(json_schema_extra=RECORDED)
     tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
+    resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")
+
+    @property
+    def processes(self) -> int:
+        """Processes of the job: one for each GPU, unless told otherwise."""
+        return self.deepspeed.processes or max(1, self.resources.gpus)
 
 
 def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "") -> list[str]:

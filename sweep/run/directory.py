@@ -2,13 +2,13 @@
 
 config.yaml      the frozen, resolved configuration; jobs read only this
 signature.json   the signature and what it was computed from
-provenance.json  code version and package versions of the latest attempt
+provenance.json  code, package versions and the model's hub commit, of the latest attempt
 state.json       state, step, reward, accuracy, seconds a step, last error
 metrics.jsonl    a row a step
 samples.jsonl    responses with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
-result.json      accuracy and behaviour before and after; written last
+result.json      accuracy and behaviour at the end; written last
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
 lock             held by the process that works here
@@ -69,6 +69,15 @@ class RunDirectory:
     def write_state(self, **changes) -> None:
         """Merge `changes` into the state, atomically."""
         write_json(self._state, {**self.read_state(), **changes, "updated": time.time()})
+
+    def add_provenance(self, **facts) -> None:
+        """Merge `facts` into what is recorded of the attempt's code, packages and files."""
+        write_json(self.provenance, {**(read_json(self.provenance) or {}), **facts})
+
+    @property
+    def model_commit(self) -> str | None:
+        """The hub commit that an earlier attempt loaded."""
+        return ((read_json(self.provenance) or {}).get("model") or {}).get("commit")
 
     def read_result(self) -> dict | None:
         return read_json(self.result)

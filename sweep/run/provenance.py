@@ -12,6 +12,7 @@ from pathlib import Path
 
 PACKAGES = ("torch", "transformers", "deepspeed", "datasets", "wandb", "hydra-core", "omegaconf", "submitit", "numpy")
 CODE = ("sweep", "models", "rewards")
+SNAPSHOT_COMMIT = "COMMIT"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,7 +30,12 @@ def code_hash(root: Path = ROOT) -> str:
 
 
 def git_commit(root: Path = ROOT) -> str | None:
-    """The commit checked out at `root`, with `-dirty` where tracked files differ; None outside a checkout."""
+    """The commit of the code at `root`, with `-dirty` where tracked files differed; None outside a checkout.
+
+    A snapshot carries it along: it may lie inside a checkout that has moved on.
+    """
+    if (root / SNAPSHOT_COMMIT).exists():
+        return (root / SNAPSHOT_COMMIT).read_text() or None
     try:
         head = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty"], capture_output=True, text=True

@@ -48,14 +48,14 @@ def read_status(label: str, path: Path, steps: int) -> Status:
     return Status(label, name, step, steps, state.get("reward"), state.get("accuracy"), left, note)
 
 
-def sweep_statuses(sweep: Sweep) -> list[Status]:
-    """The stages, then the cells; a cell that waits for a broken stage is blocked."""
+def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
+    """Of the stages and of the cells; a cell that waits for a broken stage is blocked."""
     stages = {path: read_status(path.name, path, 0) for path in sweep.stages()}
     cells = []
     for entry in sweep.cells:
         status = read_status(entry.label, sweep.directory(entry), entry.steps)
         cells.append(blocked_by([stages[sweep.root / s] for s in entry.stages], status))
-    return [*stages.values(), *cells]
+    return list(stages.values()), cells
 
 
 def blocked_by(needs: list[Status], status: Status) -> Status:

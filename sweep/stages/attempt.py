@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
-from sweep.run.files import write_json
+from sweep.run.files import read_json
 from sweep.run.provenance import code_hash, environment, git_commit
 
 log = logging.getLogger("sweep")
@@ -59,7 +59,10 @@ def attempt(path: Path, rank: int):
         return
     with run.exclusive():
         _log_to(run)
-        write_json(run.provenance, {"code": code_hash(), "git": git_commit(), **environment()})
+        before = read_json(run.provenance)
+        if before and before["code"] != code_hash():
+            log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
+        run.add_provenance(code=code_hash(), git=git_commit(), **environment())
         number = run.read_state().get("attempt", 0) + 1
         run.write_state(
             state=RUNNING,

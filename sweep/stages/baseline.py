@@ -15,13 +15,13 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
     """The stage on one process; rank 0 writes `result.json`."""
     with attempt(path, rank) as (run, config, stop):
         join(rank, world_size, local_rank, meeting)
-        initial = load_initial(config, run, stop)
+        initial = load_initial(config, run, stop, training=False)
         problems, prompts = initial.evaluation_set()
         if any_rank(stop):
             raise Interrupted
         if rank == 0:
             run.write_state(note=f"evaluating {len(problems)} problems")
-        result = initial.evaluate(initial.model.eval(), problems, prompts)
+        result = initial.evaluate(initial.model, problems, prompts)
         if rank == 0:
             write_json(run.result, asdict(result))
             run.write_state(accuracy=result.accuracy)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.integrations import HfDeepSpeedConfig
 
-from models.family import load_family
-from models.load import load_model, load_tokenizer, weights_source
+from models.hub import commit_of, is_gguf
+from models.load import adapt, load_model, load_tokenizer, weights_source
+from models.prompts import pad_id, prompt_ids, stop_rules
 from sweep.data.problems import Problem, load_problems
+from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
+from sweep.grpo.learner import deepspeed_settings
+from sweep.rollout.stop import StopRules
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
+from sweep.run.keyed import torch_seed
+from sweep.run.processes import device
 from sweep.stages.attempt import Interrupted, StopRequest
 
 log = logging.getLogger("sweep")
@@ -27,23 +36,38 @@ class Initial:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    stop_ids: tuple[int, ...]
+    stop: StopRules
+    pad_id: int
     config: CellConfig
+    run: RunDirectory
 
     def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
-        """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut."""
-        encode, limit = load_family(self.config.model.family).prompt_ids, self.config.rollout.max_prompt_tokens
+        """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
+
+        Raises:
+            UserError: none is left.
+        """
+        limit = self.config.rollout.max_prompt_tokens
         problems = load_problems(self.config.data, split)
-        prompts = [encode(self.tokenizer, p.question) for p in problems]
+        prompts = [prompt_ids(self.tokenizer, self.config.model, self.config.prompt, p.question) for p in problems]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
-        if len(fitting) < len(problems):
-            left = len(problems) - len(fitting)
-            log.warning("%d of %d %s prompts are over %d tokens and left out", left, len(problems), split, limit)
+        left_out = len(problems) - len(fitting)
+        if left_out:
+            log.warning("%d of %d %s prompts are over %d tokens and left out", left_out, len(problems), split, limit)
+        if not fitting:
+            shortest = min(map(len, prompts))
+            raise UserError(
+                f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
+            )
+        if dist.get_rank() == 0:
+            self.run.write_state(
+                prompts_left_out=(self.run.read_state().get("prompts_left_out") or {}) | {split: left_out}
+            )
         return [problems[i] for i in fitting], [prompts[i] for i in fitting]
 
     def evaluate(self, model: PreTrainedModel, problems: Sequence[Problem], prompts) -> Evaluation:
         """`model`, which this policy has become, on `problems`."""
-        return evaluate(model, prompts, problems, self.config, stop_ids=self.stop_ids, tokenizer=self.tokenizer)
+        return evaluate(model, prompts, problems, self.config, stop=self.stop, pad_id=self.pad_id)
 
     def evaluation_set(self) -> tuple[list[Problem], list[list[int]]]:
         problems, prompts = self.prompts(self.config.evaluation.split)
@@ -51,27 +75,47 @@ class Initial:
         return problems[:count], prompts[:count]
 
 
-def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest) -> Initial:
-    """Load the policy; a mini that is not there yet is pre-trained first, by rank 0.
+def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, training: bool) -> Initial:
+    """Load the policy, to be trained or as it is; files that are not there yet are fetched or made first.
+
+    A run whose branch on the hub has moved goes on from the commit that its first attempt loaded.
 
     Raises:
-        Interrupted: a stop was requested during pre-training, which starts anew the next time.
+        Interrupted: a stop was requested while a mini was pre-trained, which starts anew the next time.
     """
-    cache = Path(config.cache_dir).expanduser()
-    if dist.get_rank() == 0:
-        weights_source(config.model, cache, _pretraining_note(run, stop))
+    # Every process asks; one of them, on each machine, fills the cache while the others wait for its lock.
+    model_config = config.model.model_copy(update={"revision": run.model_commit or config.model.revision})
+    source = weights_source(model_config, Path(config.cache_dir).expanduser(), _pretraining_note(run, stop))
     dist.barrier()
-    source = weights_source(config.model, cache)
-    tokenizer = load_tokenizer(config.model, source)
-    stops = load_family(config.model.family).stop_ids(tokenizer)
-    return Initial(load_model(config.model, source), tokenizer, stops, config)
+    if dist.get_rank() == 0:
+        run.add_provenance(model={"path": str(source), "revision": config.model.revision, "commit": commit_of(source)})
+    tokenizer = load_tokenizer(source)
+    with sharded(config, source) if training else contextlib.nullcontext():
+        model = load_model(config.model, source)
+    torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
+    model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
+    rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
+    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run)
+
+
+@contextlib.contextmanager
+def sharded(config: CellConfig, source: Path):
+    """Under ZeRO-3 transformers deals the weights out while it reads them: no process ever holds all of them."""
+    # A GGUF file is unpacked as a whole.
+    keep = (
+        HfDeepSpeedConfig(deepspeed_settings(config))
+        if config.deepspeed.zero_stage == 3 and not is_gguf(str(source))
+        else None
+    )
+    yield
+    del keep
 
 
 def _pretraining_note(run: RunDirectory, stop: StopRequest):
     def progress(step: int, steps: int) -> None:
         if stop:
             raise Interrupted
-        if step % 20 == 0:
+        if step % 20 == 0 and dist.get_rank() == 0:
             run.write_state(note=f"pre-training the mini: {step}/{steps}" if step < steps else "")
 
     return progress

@@ -24,7 +24,7 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
-from sweep.run.processes import any_rank, gather, join
+from sweep.run.processes import any_rank, gather, join, memory_in_use
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.policy import Initial, load_initial
 from sweep.track.metrics import RowLog
@@ -37,7 +37,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
     """The training of a cell on one process."""
     with attempt(path, rank) as (run, config, stop):
         join(rank, world_size, local_rank, meeting)
-        training = Training(run, config, load_initial(config, run, stop))
+        training = Training(run, config, load_initial(config, run, stop, training=True))
         try:
             training.run_to_target(stop)
         except BaseException:
@@ -53,7 +53,6 @@ class Graded:
     slot: int
     problem: Problem
     sampled: Sampled
-    text: str
     reward: float
     correct: bool
     code: bool
@@ -65,7 +64,7 @@ class Training:
     def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
         self.run, self.config, self.initial = run, config, initial
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
-        self.learner = Learner(initial.model, config, initial.tokenizer.pad_token_id)
+        self.learner = Learner(initial.model, config, initial.pad_id)
         self.problems, self.prompts = initial.prompts("train")
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
@@ -119,6 +118,7 @@ class Training:
             "timing_s/update": ended - sampled_at,
             "timing_s/step": ended - began,
             "perf/tokens_per_second": tokens / (ended - began),
+            "perf/memory_gb": memory_in_use() / 2**30,
             "perf/peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         }
 
@@ -133,19 +133,17 @@ class Training:
             answers = sample(
                 model,
                 [Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s)) for slot, s in places],
-                stop_ids=self.initial.stop_ids,
-                pad_id=self.initial.tokenizer.pad_token_id,
+                stop=self.initial.stop,
+                pad_id=self.initial.pad_id,
                 max_tokens=self.config.rollout.max_response_tokens,
                 temperature=self.config.rollout.temperature,
                 batch_size=self.config.rollout.batch_size,
             )
-        texts = self.initial.tokenizer.batch_decode([a.ids for a in answers], skip_special_tokens=True)
         size = algorithm.samples_per_prompt
         graded = []
         for start in range(0, len(places), size):
             slot = places[start][0]
-            group = slice(start, start + size)
-            graded += self._grade(slot, self.problems[chosen[slot]], answers[group], texts[group])
+            graded += self._grade(slot, self.problems[chosen[slot]], answers[start : start + size])
         return gather(graded)
 
     def _problem_at(self, position: int) -> int:
@@ -153,15 +151,15 @@ class Training:
         epoch, place = divmod(position, len(self.problems))
         return int(generator(self.config.seed, "data order", epoch).permutation(len(self.problems))[place])
 
-    def _grade(self, slot: int, problem: Problem, answers: Sequence[Sampled], texts: Sequence[str]) -> list[Graded]:
+    def _grade(self, slot: int, problem: Problem, answers: Sequence[Sampled]) -> list[Graded]:
         def draw(sample_index: int):
             place = (self.config.seed, self.step, slot, sample_index)
             return lambda purpose: float(generator(purpose, *place).random())
 
-        group = [Response(text, problem.answer, draw(s)) for s, text in enumerate(texts)]
+        group = [Response(a.text, problem.answer, draw(s)) for s, a in enumerate(answers)]
         rewards = self.config.reward.score(group)
         return [
-            Graded(slot, problem, answer, r.text, reward, r.correct, uses_code(r.text))
+            Graded(slot, problem, answer, reward, r.correct, uses_code(r.text))
             for r, answer, reward in zip(group, answers, rewards, strict=True)
         ]
 
@@ -211,8 +209,7 @@ class Training:
     def _finish(self) -> None:
         """Write the final weights, then the result, whose presence means that all is there."""
         if self.evaluation is None:  # resumed at the target: the last attempt died between its last row and here
-            row = self.evaluate()
-            self.evaluation = {k.removeprefix("eval/"): v for k, v in row.items() if k.startswith("eval/")}
+            self.evaluate()
         if self.rank == 0:
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
@@ -241,6 +238,7 @@ def _rollout_metrics(batch: Sequence[Graded]) -> dict:
         "response/tokens_mean": sum(lengths) / count,
         "response/tokens_max": max(lengths),
         "response/finish_eos": sum(g.sampled.finish is Finish.EOS for g in batch) / count,
+        "response/finish_stop": sum(g.sampled.finish is Finish.STOP for g in batch) / count,
         "response/finish_length": sum(g.sampled.finish is Finish.LENGTH for g in batch) / count,
     }
 
@@ -251,7 +249,7 @@ def _sample_row(step: int, graded: Graded) -> dict:
         "problem": graded.problem.id,
         "question": graded.problem.question,
         "gold": graded.problem.answer,
-        "response": graded.text,
+        "response": graded.sampled.text,
         "reward": graded.reward,
         "correct": graded.correct,
         "code": graded.code,

@@ -1,0 +1,78 @@
+"""The shape of a model, which predictions of memory and disk are made from. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from models.config import Architecture, MiniRecipe, ModelConfig, is_local
+from models.mini.tokenizer import vocabulary_size
+
+QUERY_KEY_NORM = ("olmo2", "olmo3", "qwen3")  # model types of config.json, and the mini family of that type
+
+
+def read_architecture(config: ModelConfig) -> Architecture | None:
+    """The configured architecture, else what a config.json at hand says; None where nothing is known yet."""
+    if config.architecture is not None:
+        return config.architecture
+    if config.mini is not None:
+        return _of_mini(config.family, config.mini)
+    if is_local(config.path):
+        file = Path(config.path) / "config.json"
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(config.path, "config.json", revision=config.revision)
+        file = Path(found) if isinstance(found, str) else Path("/nonexistent")
+    return architecture_from(json.loads(file.read_text())) if file.is_file() else None
+
+
+def _of_mini(family: str, recipe: MiniRecipe) -> Architecture:
+    return architecture_from(
+        {
+            "num_hidden_layers": recipe.layers,
+            "hidden_size": recipe.hidden_size,
+            "intermediate_size": 2 * recipe.hidden_size,
+            "num_attention_heads": recipe.heads,
+            "num_key_value_heads": recipe.key_value_heads,
+            "vocab_size": vocabulary_size(family),
+            "tie_word_embeddings": True,
+            "model_type": family,
+        }
+    )
+
+
+def architecture_from(values: dict) -> Architecture | None:
+    """The numbers of a hub config.json; None where it does not describe a decoder of the usual kind."""
+    try:
+        heads = values["num_attention_heads"]
+        shape = {
+            "num_hidden_layers": values["num_hidden_layers"],
+            "hidden_size": values["hidden_size"],
+            "intermediate_size": values["intermediate_size"],
+            "num_attention_heads": heads,
+            "num_key_value_heads": values.get("num_key_value_heads") or heads,
+            "head_dim": values.get("head_dim") or values["hidden_size"] // heads,
+            "vocab_size": values["vocab_size"],
+            "tie_word_embeddings": values.get("tie_word_embeddings", False),
+        }
+        norm = values.get("model_type") in QUERY_KEY_NORM
+    except KeyError:
+        return None
+    return Architecture(parameters=count_parameters(**shape), query_key_norm=norm, **shape)
+
+
+def count_parameters(
+    num_hidden_layers: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_attention_heads: int,
+    num_key_value_heads: int,
+    head_dim: int,
+    vocab_size: int,
+    tie_word_embeddings: bool,
+) -> int:
+    """Weights of a decoder with gated MLPs, without the biases and norms (under 0.1 %) in which families differ."""
+    attention = 2 * hidden_size * head_dim * (num_attention_heads + num_key_value_heads)
+    layer = attention + 3 * hidden_size * intermediate_size
+    return num_hidden_layers * layer + (1 if tie_word_embeddings else 2) * vocab_size * hidden_size

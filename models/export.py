@@ -1,0 +1,53 @@
+"""Write a trained model as a directory that `AutoModelForCausalLM` and `AutoTokenizer` load."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from models.config import ModelConfig
+from models.hub import is_gguf
+
+ADAPTER = "adapter_config.json"
+
+
+def export_model(model: ModelConfig, cache_dir: Path, final: Path, target: Path, merge: bool = True) -> None:
+    """Copy the weights, tokenizer and template of `final`; adapters are merged into their model unless told otherwise.
+
+    Unmerged adapters name the model they belong to, which is loaded with them. The directory appears whole or not at
+    all.
+
+    Args:
+        model: what the run began from, with the revision it loaded.
+        final: what training left: all weights, or adapters.
+    Raises:
+        FileExistsError: `target` exists.
+        ValueError: unmerged adapters of a model that `AutoModelForCausalLM` cannot load by itself.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists; choose another directory, or remove it")
+    adapters = (final / ADAPTER).exists()
+    if adapters and not merge and model.path and is_gguf(model.path):
+        raise ValueError(f"adapters cannot name {model.path}, a GGUF file, as their model; leave out --no-merge")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        if adapters and merge:
+            _merge(model, cache_dir, final, partial)
+        else:
+            shutil.copytree(final, partial, dirs_exist_ok=True)
+        partial.chmod(0o755)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _merge(model: ModelConfig, cache_dir: Path, final: Path, target: Path) -> None:
+    from peft import PeftModel
+
+    from models.load import load_model, load_tokenizer, save_model, weights_source
+
+    base = load_model(model, weights_source(model, cache_dir))
+    save_model(PeftModel.from_pretrained(base, final).merge_and_unload(), target)
+    load_tokenizer(final).save_pretrained(target)

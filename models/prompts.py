@@ -1,0 +1,203 @@
+"""From a problem to the ids a policy is sampled from, and what ends its answer. Imports no torch.
+
+The tokenizer's own chat template is authoritative. A problem's text never becomes anything but text: the strings of
+special tokens in it are encoded as the characters they are, so that no problem can end its turn or begin another.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from models.config import LABEL, RECORDED, ModelConfig, StopString, Strict
+from models.family import load_family
+
+PLACE = "{question}"
+# DeepSeek-R1-Zero's prompt (2501.12948, table 1) in the form in which the paper's released evaluation gives it to base
+# models without a template of their own: turns marked by lines, and a response that begins inside <think>.
+R1_ZERO = (
+    "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
+    "first thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning "
+    "process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> "
+    "reasoning process here </think> <answer> answer here </answer>.\n\n<|user|>\n{question}\n<|assistant|>\n<think>"
+)
+TEXTS = {"r1_zero": R1_ZERO, "none": PLACE}
+STOPS = {"r1_zero": ("</answer>",)}
+TEXT_MARK = re.compile(r"<\|\w+\|>")  # how prompts that are plain text mark turns
+
+
+class PromptConfig(Strict):
+    """How a problem is put to the model. Interventions keep the model's own format and change what stands in it."""
+
+    name: str = Field(pattern=LABEL, json_schema_extra=RECORDED)
+    format: Literal["chat", "r1_zero", "none", "text"] = Field(
+        description="chat: the tokenizer's template; r1_zero; none: the problem alone; text: `text`"
+    )
+    path: str | None = Field(None, json_schema_extra=RECORDED, description="a file to read `text` from")
+    text: str | None = Field(None, description="for format=text: the whole prompt, with {question} in it")
+    question: str = Field(PLACE, description="what the problem becomes before it is formatted, with {question} in it")
+    system: str | None = Field(None, description="a system turn; null: whatever the chat template does by itself")
+    prefix: str = Field("", description="the beginning of every response, given to the model; not part of the response")
+    stop_strings: tuple[StopString, ...] | None = Field(
+        None, description="texts that end a response; null: the format's"
+    )
+    keep_stop: bool = Field(True, description="whether a response's text keeps the stop string that ended it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, values):
+        """The file's content becomes part of the configuration: editing it later changes no run."""
+        if isinstance(values, dict) and values.get("path") and not values.get("text"):
+            path = Path(values["path"]).expanduser().absolute()
+            try:
+                return {**values, "path": str(path), "text": path.read_text(encoding="utf-8")}
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"prompt.path: cannot read {path}: {error}") from None
+        return values
+
+    @field_validator("question", "text")
+    @classmethod
+    def _has_place(cls, text: str | None) -> str | None:
+        if text is not None and text.count(PLACE) != 1:
+            raise ValueError(f"must contain {PLACE} once")
+        return text
+
+    @model_validator(mode="after")
+    def _fits_together(self):
+        if (self.format == "text") != (self.text is not None):
+            raise ValueError("format=text needs text or path, and no other format takes them")
+        if self.system is not None and self.format != "chat":
+            raise ValueError("a system turn needs format=chat")
+        return self
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return STOPS.get(self.format, ()) if self.stop_strings is None else self.stop_strings
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What ends a response: any of `ids`, or text that contains any of `strings`, which `keep` leaves in the text."""
+
+    ids: tuple[int, ...]
+    strings: tuple[str, ...] = ()
+    keep: bool = True
+
+
+def stop_rules(tokenizer, model: ModelConfig, prompt: PromptConfig) -> Stop:
+    """The configured (else the family's) stop tokens, the tokenizer's own end of text, and the stop strings.
+
+    A base model's configured end often differs from its template's end of turn; a response ends at either.
+
+    Raises:
+        ValueError: a token of `model.stop_tokens` is none of the tokenizer's.
+    """
+    named = load_family(model.family).STOP_TOKENS if model.stop_tokens is None else model.stop_tokens
+    vocabulary = tokenizer.get_vocab()
+    missing = [token for token in named if token not in vocabulary]
+    if missing and model.stop_tokens is not None:
+        raise ValueError(f"model.stop_tokens: the tokenizer of {model.name} has no {', '.join(missing)}")
+    ids = {vocabulary[token] for token in named if token in vocabulary}
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
+    if not ids:
+        raise ValueError(f"model.stop_tokens: {model.name} has no end of text; name the tokens that end a response")
+    return Stop(tuple(sorted(ids)), tuple(dict.fromkeys([*model.stop_strings, *prompt.stops])), prompt.keep_stop)
+
+
+def pad_id(tokenizer, model: ModelConfig) -> int:
+    """What fills a batch. It is never read: masks come from lengths, so padding with an end of text is harmless."""
+    vocabulary = tokenizer.get_vocab()
+    named = load_family(model.family).PAD_TOKEN
+    if tokenizer.pad_token_id is not None:
+        return tokenizer.pad_token_id
+    return vocabulary.get(named, tokenizer.eos_token_id or 0)
+
+
+def prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question: str) -> list[int]:
+    """The prompt of a problem, ready for the response; exactly one beginning-of-text where the model has one.
+
+    Raises:
+        ValueError: the tokenizer has no chat template, or one that writes today's date and `model.date` is null.
+    """
+    text = prompt.text or TEXTS.get(prompt.format, "")
+    marks = (*load_family(model.family).TURN_TEXTS, *TEXT_MARK.findall(text))
+    question = prompt.question.replace(PLACE, _harmless(question, marks))
+    beginning: list[int] = []
+    if prompt.format == "chat":
+        before, question, after = _render(tokenizer, model, prompt.system, question)
+    else:
+        before, after = text.split(PLACE)
+        beginning = _beginning(tokenizer)
+    head, before = _split_last(tokenizer, before)
+    after, tail = _split_first(tokenizer, after + prompt.prefix)
+    ids = _encode(tokenizer, head, before + question + after, tail)
+    return ids if beginning == ids[:1] else beginning + ids
+
+
+def _harmless(question: str, marks: tuple[str, ...]) -> str:
+    """Where turns are marked by plain text no tokenizer can tell a quoted mark from a real one: a space breaks it."""
+    for mark in marks:
+        question = question.replace(mark, f"{mark[0]} {mark[1:]}")
+    return question
+
+
+def _render(tokenizer, model: ModelConfig, system: str | None, question: str) -> tuple[str, str, str]:
+    """The chat template around `question`: text before, the question as the template leaves it, text after."""
+    template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
+    if not template:
+        raise ValueError(f"the tokenizer of {model.name} has no chat template; choose prompt=r1_zero or prompt=none")
+    arguments = {} if model.date is None else {"date_string": model.date}
+    if "strftime_now" in template and model.date is None:
+        raise ValueError(
+            f"the chat template of {model.name} writes today's date, so the same run would differ tomorrow; "
+            'pin it, for example model.date="26 Jul 2024"'
+        )
+    turns = [] if system is None else [{"role": "system", "content": system}]
+
+    def rendered(content: str) -> str:
+        messages = [*turns, {"role": "user", "content": content}]
+        return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **arguments)
+
+    mark = "\ue000question\ue000"
+    before, _, after = rendered(mark).partition(mark)
+    whole = rendered(question)
+    if not (whole.startswith(before) and whole.endswith(after) and len(whole) >= len(before) + len(after)):
+        raise ValueError(f"the chat template of {model.name} depends on the question's text: {question[:80]!r}…")
+    return before, whole[len(before) : len(whole) - len(after)], after
+
+
+def _beginning(tokenizer) -> list[int]:
+    """The beginning-of-text id, if the tokenizer puts one before a text by itself."""
+    ids = tokenizer("a")["input_ids"]
+    return ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
+
+
+def _encode(tokenizer, head: str, text: str, tail: str) -> list[int]:
+    """Ids of the three parts; special-token strings count in head and tail alone."""
+
+    def ids(part: str, **options) -> list[int]:
+        return list(tokenizer(part, add_special_tokens=False, **options)["input_ids"]) if part else []
+
+    return ids(head) + ids(text, split_special_tokens=True) + ids(tail)
+
+
+def _split_last(tokenizer, text: str) -> tuple[str, str]:
+    """`text` after its last special token, which stays with the first part."""
+    ends = [m.end() for m in _special(tokenizer).finditer(text)]
+    return (text[: ends[-1]], text[ends[-1] :]) if ends else ("", text)
+
+
+def _split_first(tokenizer, text: str) -> tuple[str, str]:
+    """`text` before its first special token, which goes with the second part."""
+    match = _special(tokenizer).search(text)
+    return (text[: match.start()], text[match.start() :]) if match else (text, "")
+
+
+def _special(tokenizer) -> re.Pattern:
+    tokens = sorted(map(str, tokenizer.added_tokens_decoder.values()), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")

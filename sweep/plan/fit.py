@@ -1,0 +1,185 @@
+"""Whether a cell fits the shape it asks for and the machine it would run on, and the cheapest change that does."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from models.config import LoraTuning
+from sweep.plan.compose import Composition
+from sweep.plan.resources import predict_disk, predict_memory
+from sweep.run.config import CellConfig, ClusterConfig
+
+GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
+HOST_SHARE = 0.9
+MOST_GPUS = 64
+
+
+def shape_faults(config: CellConfig) -> list[str]:
+    """What a cell would not fit in, were it given the GPUs it asks for."""
+    asked = config.resources
+    if asked.gpus == 0 or asked.gpu_memory_gb is None:
+        return []
+    return _memory_faults(config, asked.gpu_memory_gb * 2**30 * GPU_SHARE, True, f"{asked.gpu_memory_gb:g} GiB a GPU")
+
+
+def machine_faults(cells: list[Composition]) -> list[str]:
+    """Why this machine cannot run the cells; empty where it can."""
+    faults = [f"{cell.label}: {fault}" for cell in cells for fault in _local_faults(cell.config, len(cells))]
+    return [*dict.fromkeys(faults), *_disk_faults(cells)]
+
+
+def _local_faults(config: CellConfig, cells: int) -> list[str]:
+    gpus = gpu_memories()
+    if gpus and config.processes > len(gpus):
+        return [f"asks for {config.processes} GPUs and this machine has {len(gpus)}; set resources.gpus={len(gpus)}"]
+    if gpus:
+        return _memory_faults(config, min(gpus) * GPU_SHARE, True, f"{human_bytes(min(gpus))} a GPU of this machine")
+    at_once = max(config.processes, min(local_processes(config.cluster), cells * config.processes))
+    total = psutil.virtual_memory().total
+    where = f"this machine has no GPU and {human_bytes(total)} for {at_once} processes at once"
+    return _memory_faults(config, total * HOST_SHARE / at_once, False, where, may_run_alone=at_once > config.processes)
+
+
+def local_processes(cluster: ClusterConfig) -> int:
+    """How many processes the local cluster runs at once: as many as there are cores; with GPUs one job at a time."""
+    if cluster.max_parallel:
+        return cluster.max_parallel
+    if gpu_memories():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory_faults(config: CellConfig, budget: float, on_gpu: bool, where: str, may_run_alone=False) -> list[str]:
+    memory = predict_memory(config, on_gpu)
+    if memory is None or memory.peak <= budget:
+        return []
+    parts = {k: v for k, v in vars(memory).items() if k != "peak"}
+    largest = sorted(parts, key=parts.get, reverse=True)[:3]
+    named = ", ".join(f"{name.replace('_', ' ')} {human_bytes(parts[name])}" for name in largest)
+    remedy = _cheapest_change(config, budget, on_gpu, may_run_alone)
+    return [
+        f"needs {human_bytes(memory.peak)} a process ({named}, …) and may use {human_bytes(budget)} ({where}); "
+        + (f"the cheapest change that fits: {remedy}" if remedy else "no change of shape makes it fit")
+    ]
+
+
+def _cheapest_change(config: CellConfig, budget: float, on_gpu: bool, may_run_alone: bool) -> str | None:
+    """The first single change that fits, in order of what it costs; else the first prefix of all changes that does."""
+    if may_run_alone:
+        alone = budget * local_processes(config.cluster) / config.processes
+        if predict_memory(config, on_gpu).peak <= alone:
+            return f"cluster.max_parallel={config.processes}"
+    changes = list(_changes(config, on_gpu))
+
+    def fits(chosen: Sequence[Change]) -> bool:
+        changed = config
+        for change in chosen:
+            changed = _with(changed, change.sections)
+        return predict_memory(changed, on_gpu).peak <= budget
+
+    for change in changes:
+        if fits([change]):
+            return change.override
+    strongest = list({c.key: c for c in changes}.values())
+    count = next((n for n in range(2, len(strongest) + 1) if fits(strongest[:n])), None)
+    if count is None:
+        return None
+    # All of these fit together: now each is made as mild as the others allow, or dropped.
+    chosen = strongest[:count]
+    for change in strongest[:count]:
+        others = [c for c in chosen if c.key != change.key]
+        milder = [[], *([c] for c in changes if c.key == change.key)]
+        chosen = others + next(option for option in milder if fits(others + option))
+    return " ".join(c.override for c in sorted(chosen, key=lambda c: changes.index(c)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """An override that saves memory, and the fields it sets in each section."""
+
+    override: str
+    sections: dict[str, dict]
+
+    @property
+    def key(self) -> str:
+        return self.override.partition("=")[0]
+
+
+def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
+    """Cheapest in speed first, milder values of a key before stronger ones; the last trains something else."""
+    deepspeed, rollout = config.deepspeed, config.rollout
+    for size in _halvings(deepspeed.micro_batch_size):
+        yield Change(f"deepspeed.micro_batch_size={size}", {"deepspeed": {"micro_batch_size": size}})
+    for size in _halvings(rollout.batch_size):
+        yield Change(f"rollout.batch_size={size}", {"rollout": {"batch_size": size}})
+    if not deepspeed.gradient_checkpointing:
+        yield Change("deepspeed.gradient_checkpointing=true", {"deepspeed": {"gradient_checkpointing": True}})
+    if deepspeed.zero_stage < 3 and config.processes > 1:
+        yield Change("deepspeed=zero3", {"deepspeed": {"zero_stage": 3}})
+    if on_gpu and not deepspeed.offload_optimizer:
+        yield Change("deepspeed.offload_optimizer=true", {"deepspeed": {"offload_optimizer": True}})
+    gpus = config.processes
+    while on_gpu and (gpus := gpus * 2) <= MOST_GPUS:
+        yield Change(f"resources.gpus={gpus}", {"resources": {"gpus": gpus}, "deepspeed": {"processes": gpus}})
+    if not isinstance(config.tuning, LoraTuning):
+        yield Change("tuning=lora", {"tuning": {"method": "lora", "rank": 64, "alpha": 128}})
+
+
+def _halvings(size: int) -> Iterator[int]:
+    while size > 1:
+        size //= 2
+        yield size
+
+
+def _with(config: CellConfig, sections: dict[str, dict]) -> CellConfig:
+    changes = {name: getattr(config, name).model_copy(update=fields) for name, fields in sections.items()}
+    if "tuning" in sections:  # of another class than before
+        changes["tuning"] = LoraTuning(**sections["tuning"])
+    return config.model_copy(update=changes)
+
+
+@cache
+def gpu_memories() -> tuple[int, ...]:
+    """Bytes of each GPU of this machine that a job may see, as nvidia-smi tells; empty where there is none."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ()
+    sizes = tuple(int(line) * 2**20 for line in done.stdout.splitlines() if line.strip().isdigit())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return sizes if visible is None else sizes[: len([v for v in visible.split(",") if v.strip()])]
+
+
+def _disk_faults(cells: list[Composition]) -> list[str]:
+    """Whether the checkpoints of all cells fit beside what is on the disk now."""
+    needed: dict[Path, int] = {}
+    for cell in cells:
+        place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())
+        needed[place] = needed.get(place, 0) + (predict_disk(cell.config) or 0)
+    return [
+        f"output_dir: the checkpoints of {len(cells)} cells need {human_bytes(size)}, and {place} has "
+        f"{human_bytes(shutil.disk_usage(place).free)} free; set output_dir to a larger disk, lower checkpoint.keep, "
+        "or launch fewer cells at a time"
+        for place, size in needed.items()
+        if size > shutil.disk_usage(place).free
+    ]
+
+
+def _existing_parent(path: Path) -> Path:
+    return path if path.exists() else _existing_parent(path.parent)
+
+
+def human_bytes(size: float) -> str:
+    """As people write sizes."""
+    power = min(int(math.log(max(size, 1), 1024)), 4)
+    return f"{size / 1024**power:.1f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"

@@ -1,0 +1,125 @@
+"""Predict what a cell needs before it is submitted: memory of each process, and disk. Pure arithmetic, no torch.
+
+Bytes a weight in mixed precision with AdamW, as DeepSpeed lays it out (ZeRO, 1910.02054, section 3): the weight and its
+gradient in the model's dtype, an fp32 master copy and two fp32 moments; stage 1 deals the optimiser's part out over the
+processes, stage 2 the gradients too, stage 3 the weights as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.architecture import read_architecture
+from models.config import Architecture, LoraTuning
+from sweep.run.config import CellConfig
+
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
+OPTIMIZER_BYTES = 12  # fp32 master copy and Adam's two moments
+STEP_BYTES = 8  # what AdamW holds while it steps: the denominator, twice
+GRADIENT_COPY_BYTES = 4  # the fp32 copy of a 16-bit gradient that the step reads
+LOGIT_BYTES = 16  # logits, log-probs, probabilities and a gradient, each in fp32, of a response token
+SAMPLING_LOGIT_BYTES = 36  # log-probs in fp32; probabilities and their cumulative sum in fp64
+BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
+CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on each process, by what they are for; `peak` is when most of them meet."""
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    optimizer_step: int
+    buckets: int
+    activations: int
+    logits: int
+    rollout: int
+    overhead: int
+    peak: int
+
+
+def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
+    """Memory of each process of a cell's training; None where the model's shape is not known yet.
+
+    Forward-and-backward, optimiser step and rollout follow one another, and each takes what the last one freed.
+    """
+    shape = read_architecture(config.model)
+    if shape is None:
+        return None
+    world, stage, width = config.processes, config.deepspeed.zero_stage, DTYPE_BYTES[config.model.dtype]
+    trained = trained_parameters(config)
+    weights = shape.parameters + (trained if isinstance(config.tuning, LoraTuning) else 0)
+    share = trained / world
+    parameters = weights * width / (world if stage == 3 else 1)
+    gradients = trained * width if stage == 1 else share * width
+    on_host = on_gpu and config.deepspeed.offload_optimizer
+    optimizer = 0 if on_host else OPTIMIZER_BYTES * share
+    step = 0 if on_host else (STEP_BYTES + (GRADIENT_COPY_BYTES if width == 2 else 0)) * share
+    if stage == 3:
+        gradients += GRADIENT_COPY_BYTES * share
+    activations, logits = _activation_bytes(config, shape), _logit_bytes(config, shape)
+    rollout = _rollout_bytes(config, shape)
+    if stage == 3 and world > 1:  # sampling gathers every weight
+        rollout += weights * width
+    buckets = min(BUCKET_WEIGHTS, trained) * width
+    overhead = CUDA_BYTES if on_gpu else 0
+    held = parameters + gradients + optimizer + overhead
+    peak = held + max(activations + logits + buckets, step, rollout)
+    sizes = (parameters, gradients, optimizer, step, buckets, activations, logits, rollout, overhead, peak)
+    return Memory(*map(int, sizes))
+
+
+def trained_parameters(config: CellConfig) -> int | None:
+    """How many weights have gradients; None where the model's shape is not known yet."""
+    shape = read_architecture(config.model)
+    if shape is None or not isinstance(config.tuning, LoraTuning):
+        return shape and shape.parameters
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
+    in_and_out = 2 * (hidden + queries) + 2 * (hidden + keys) + 3 * (hidden + inner)
+    return shape.num_hidden_layers * config.tuning.rank * in_and_out
+
+
+def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
+    """What the forward pass of a micro-batch saves for the backward pass.
+
+    The coefficients count tensors that autograd saves in transformers' decoder layers: residuals and norms (partly in
+    fp32), queries and attention output, keys and values, and the gated MLP's four. Checkpointing saves each layer's
+    input instead. On top of either come the gradients of one layer, about as large as what it saved.
+    """
+    width = DTYPE_BYTES[config.model.dtype]
+    tokens = config.deepspeed.micro_batch_size * (config.rollout.max_prompt_tokens + config.rollout.max_response_tokens)
+    queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
+    normed = 8 if shape.query_key_norm else 0
+    residual = (8 + 4 * width) * shape.hidden_size
+    layer = residual + (2 * width + normed) * (queries + keys) + 4 * width * shape.intermediate_size
+    if not config.deepspeed.gradient_checkpointing:
+        return tokens * (shape.num_hidden_layers + 1) * layer
+    return tokens * (shape.num_hidden_layers * width * shape.hidden_size + 2 * layer)
+
+
+def _logit_bytes(config: CellConfig, shape: Architecture) -> float:
+    """The head runs on response positions alone."""
+    tokens = config.deepspeed.micro_batch_size * config.rollout.max_response_tokens
+    return tokens * shape.vocab_size * LOGIT_BYTES
+
+
+def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
+    """Keys and values of a full batch at full length, and the logits of one position."""
+    batch, rollout = config.rollout.batch_size, config.rollout
+    per_token = 2 * shape.num_key_value_heads * shape.head_dim * DTYPE_BYTES[config.model.dtype]
+    cache = batch * (rollout.max_prompt_tokens + rollout.max_response_tokens) * shape.num_hidden_layers * per_token
+    return cache + batch * shape.vocab_size * SAMPLING_LOGIT_BYTES
+
+
+def predict_disk(config: CellConfig) -> int | None:
+    """Disk of a cell at its peak: the checkpoints kept, one being written, and the final weights.
+
+    Under LoRA neither holds the frozen weights. None where the model's shape is not known yet.
+    """
+    trained = trained_parameters(config)
+    if trained is None:
+        return None
+    weights = trained * DTYPE_BYTES[config.model.dtype]
+    return (config.checkpoint.keep + 1) * (weights + trained * OPTIMIZER_BYTES) + weights

@@ -1,0 +1,83 @@
+"""Plans as tables and as JSON."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sweep.plan.fit import human_bytes
+from sweep.plan.plan import Plan, Task
+from sweep.plan.resources import Memory, predict_disk, predict_memory
+from sweep.run.status import Status
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Runs with their states, memory of each distinct shape, and what stands in the way of a launch here."""
+    statuses = plan.statuses()
+    console.print(_runs(plan, statuses))
+    console.print(_memory(plan))
+    for obstacle in plan.obstacles:
+        console.print(f"a launch here would be refused: {obstacle}", style="yellow", markup=False, soft_wrap=True)
+
+
+def plan_json(plan: Plan) -> dict:
+    """The plan with every prediction in bytes."""
+    rows = [
+        {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
+        | (
+            {"processes": t.config.processes, "memory": _memory_json(t), "disk": predict_disk(t.config)}
+            if t.steps
+            else {}
+        )
+        for t, s in zip(plan.tasks, plan.statuses(), strict=True)
+    ]
+    stages = len(plan.stages)
+    return {"sweep": plan.name, "stages": rows[:stages], "cells": rows[stages:], "obstacles": plan.obstacles}
+
+
+def _memory_json(task: Task) -> dict | None:
+    memory = _predicted(task)
+    return memory and vars(memory)
+
+
+def _predicted(task: Task) -> Memory | None:
+    return predict_memory(task.config, on_gpu=task.config.resources.gpus > 0)
+
+
+def _runs(plan: Plan, statuses: list[Status]) -> Table:
+    table = Table(title=f"sweep {plan.name}: {len(plan.cells)} cells", title_justify="left")
+    for column in ("run", "signature", "state", "steps", "processes", "disk"):
+        table.add_column(column, overflow="fold")
+    for task, status in zip(plan.tasks, statuses, strict=True):
+        size = predict_disk(task.config) if task.steps else 0
+        disk = "unknown" if size is None else human_bytes(size) if size else ""
+        shape = str(task.steps or ""), str(task.config.processes), disk
+        table.add_row(escape(task.label), task.signature, status.state, *shape)
+    return table
+
+
+def _memory(plan: Plan) -> Table:
+    """One row for each distinct shape among the cells."""
+    columns = {
+        "weights": "parameters",
+        "gradients": "gradients",
+        "optimiser": "optimizer",
+        "its step": "optimizer_step",
+        "activations": "activations",
+        "logits": "logits",
+        "rollout": "rollout",
+        "peak": "peak",
+    }
+    table = Table(title="memory of each process, predicted", title_justify="left")
+    for column in ("model", "processes", *columns, "asked"):
+        table.add_column(column, overflow="fold")
+    rows = {}
+    for task in plan.cells:
+        memory, asked = _predicted(task), task.config.resources
+        sizes = [human_bytes(getattr(memory, c)) if memory else "unknown" for c in columns.values()]
+        gpu = f"{asked.gpus} × {asked.gpu_memory_gb:g} GiB" if asked.gpus and asked.gpu_memory_gb else "no GPU"
+        rows[(task.config.model.name, str(task.config.processes), *sizes, gpu)] = None
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,67 @@
+"""One training step of a randomly initialised model of a configuration's shape; prints how much memory it took.
+
+Usage: python tests/memory_of_a_step.py RANK WORLD_SIZE DIRECTORY   (a run directory with a frozen configuration)
+
+Measures the increase of the process's peak resident memory over what it held with all libraries loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+import sweep.stages.train  # everything a training job imports  # noqa: F401
+from models.load import DTYPES, adapt
+from models.prompts import Stop
+from sweep.grpo.learner import Learner, Scored
+from sweep.rollout.sample import Request, sample
+from sweep.rollout.stop import StopRules
+from sweep.run.directory import RunDirectory
+from sweep.run.processes import join
+
+UNREACHABLE = 2**40
+
+
+class NoText:
+    def batch_decode(self, rows, **_options):
+        return [""] * len(rows)
+
+
+def peak() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def main(rank: int, world_size: int, directory: Path) -> None:
+    config = RunDirectory(directory).read_config()
+    join(rank, world_size, rank, directory / "meeting.json")
+    warm = torch.randn(512, 512, requires_grad=True)
+    (warm.bfloat16() @ warm.bfloat16()).sum().backward()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = psutil.Process().memory_info().rss
+
+    settings = AutoConfig.from_pretrained(directory)
+    model = AutoModelForCausalLM.from_config(settings, dtype=DTYPES[config.model.dtype])
+    model = adapt(model, config.tuning, config.model)
+    learner = Learner(model, config, pad_id=0)
+    prompt = [1 + i % 100 for i in range(config.rollout.max_prompt_tokens)]
+    with learner.sampling_model() as policy:
+        sampled = sample(
+            policy,
+            [Request(prompt, ("memory", i)) for i in range(config.algorithm.responses_per_step)],
+            stop=StopRules(NoText(), Stop(ids=(UNREACHABLE,))),
+            pad_id=0,
+            max_tokens=config.rollout.max_response_tokens,
+            temperature=1.0,
+            batch_size=config.rollout.batch_size,
+        )
+    learner.update([Scored(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)], step=1)
+    print(peak() - before)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,146 @@
+"""The memory that a plan predicts, against what a step takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import python_processes
+
+from models.architecture import architecture_from, count_parameters
+from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.fit import machine_faults, shape_faults
+from sweep.plan.resources import predict_disk, predict_memory, trained_parameters
+from sweep.run.directory import RunDirectory
+
+SMOL = {"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536}
+SMOL |= {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64}
+WIDE = {"model_type": "qwen2", "vocab_size": 65536, "hidden_size": 1024, "intermediate_size": 4096}
+WIDE |= {"num_hidden_layers": 10, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64}
+COMMON = [
+    "model=smollm2_135m",
+    "data=mini_arithmetic",
+    "algorithm.prompts_per_step=1",
+    "algorithm.updates_per_rollout=1",
+]
+COMMON += ["deepspeed.gradient_checkpointing=false"]
+
+
+def measure(directory: Path, shape: dict, *overrides: str):
+    """(configuration, bytes measured) of a step of a model of `shape`."""
+    shape = {**shape, "tie_word_embeddings": True}
+    (directory / "config.json").write_text(json.dumps({**shape, "architectures": None}))
+    place = ["model.architecture=null", f"model.path={directory}", *COMMON, *overrides]
+    (cell,) = compose_cells(place)
+    RunDirectory(directory).freeze(cell.config, "test", {})
+    (output,) = python_processes("tests/memory_of_a_step.py", 1, directory)
+    return cell.config, int(output.split()[-1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.parametrize(
+    ("shape", "overrides"),
+    [
+        # The optimiser decides; the logits; the activations; the rollout's cache.
+        (SMOL, ["algorithm.samples_per_prompt=2", "rollout.max_response_tokens=8"]),
+        (SMOL, ["algorithm.samples_per_prompt=4", "rollout.max_response_tokens=300"]),
+        (WIDE, ["algorithm.samples_per_prompt=4", "rollout.max_prompt_tokens=500", "rollout.max_response_tokens=12"]),
+        (WIDE, ["algorithm.samples_per_prompt=2", "rollout.max_response_tokens=64", "tuning=lora"]),
+    ],
+    ids=["optimiser", "logits", "activations", "lora"],
+)
+def test_predicted_memory_is_within_20_percent(tmp_path, shape, overrides):
+    config, measured = measure(tmp_path, shape, *overrides)
+    predicted = predict_memory(config, on_gpu=False)
+    assert trained_parameters(config) > 100e6 or config.tuning.method == "lora"
+    assert predicted.peak == pytest.approx(measured, rel=0.2), f"{predicted} against {measured}"
+
+
+PUBLISHED = sorted(f.stem for f in (CONF / "model").glob("*.yaml") if not f.stem.endswith("_mini"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_architectures_in_conf_are_what_transformers_builds(name):
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig, Olmo2Config, Qwen2Config, Qwen3Config
+
+    (cell,) = compose_cells([f"model={name}", "data=mini_arithmetic"])
+    shape = cell.config.model.architecture.model_dump()
+    families = {"qwen": Qwen3Config if "qwen3" in name else Qwen2Config, "olmo2": Olmo2Config}
+    settings = families.get(cell.config.model.family, LlamaConfig)(
+        **{k: v for k, v in shape.items() if k not in ("parameters", "query_key_norm")}
+    )
+    with torch.device("meta"):
+        built = AutoModelForCausalLM.from_config(settings)
+    assert built.num_parameters() == shape["parameters"]
+    assert architecture_from(settings.to_dict()).query_key_norm == shape["query_key_norm"]
+    assert count_parameters(**{k: shape[k] for k in count_parameters.__annotations__ if k in shape}) == pytest.approx(
+        shape["parameters"], rel=2e-3
+    )
+
+
+def seven_billion(*overrides: str):
+    (cell,) = compose_cells(["model=qwen2_5_7b", *overrides])
+    return cell
+
+
+def test_memory_of_seven_billion_weights_by_hand():
+    memory = predict_memory(seven_billion("resources.gpus=8", "deepspeed.micro_batch_size=1").config, on_gpu=True)
+    weights = 7_615_616_512
+    assert memory.parameters == 2 * weights  # ZeRO-2: whole on each GPU
+    assert memory.gradients == 2 * weights // 8
+    assert memory.optimizer == 12 * weights // 8
+    assert memory.logits == 16 * 3072 * 152064
+    # Each layer's input, and twice one layer's tensors: 16 of the hidden size, 4 of queries and keys, 8 of the MLP.
+    assert memory.activations == 4096 * (28 * 2 * 3584 + 2 * (16 * 3584 + 4 * (3584 + 512) + 8 * 18944))
+    # 64 responses of 4,096 tokens: keys and values of 4 heads of 128 in 28 layers.
+    assert memory.rollout == 64 * 4096 * 28 * 2 * 4 * 128 * 2 + 64 * 152064 * 36
+    sharded = predict_memory(seven_billion("deepspeed=zero3").config, on_gpu=True)
+    assert sharded.parameters == 2 * weights // 8
+    offloaded = predict_memory(seven_billion("deepspeed.offload_optimizer=true").config, on_gpu=True)
+    assert offloaded.optimizer == offloaded.optimizer_step == 0
+
+
+def test_adapters_need_no_state_for_frozen_weights():
+    config = seven_billion("tuning=lora", "tuning.rank=64").config
+    hidden, queries, keys, inner = 3584, 3584, 512, 18944
+    trained = 28 * 64 * (2 * (hidden + queries) + 2 * (hidden + keys) + 3 * (hidden + inner))
+    assert trained_parameters(config) == trained
+    assert predict_memory(config, on_gpu=True).optimizer == 12 * trained // 8
+    assert predict_disk(config) == 2 * (14 * trained) + 2 * trained  # keep 1, one being written, the final adapters
+
+
+@pytest.mark.parametrize(
+    ("overrides", "remedy"),
+    [
+        (["deepspeed.micro_batch_size=16"], "deepspeed.micro_batch_size=4"),
+        (["rollout.batch_size=1024"], "rollout.batch_size=128"),
+        (["resources.gpus=1"], "deepspeed.offload_optimizer=true"),
+        (["resources.gpu_memory_gb=24"], "deepspeed.micro_batch_size=1 rollout.batch_size="),
+        (["resources.gpu_memory_gb=4"], "no change of shape"),
+    ],
+)
+def test_a_shape_too_small_is_refused_with_the_cheapest_change(overrides, remedy):
+    (fault,) = shape_faults(seven_billion(*overrides).config)
+    assert remedy in fault, fault
+    if "=" in remedy:
+        changes = fault.rpartition(": ")[2].split()
+        assert shape_faults(seven_billion(*overrides, *changes).config) == []
+
+
+def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
+    monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: (80 * 2**30,) * 4)
+    (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
+    assert "asks for 8 GPUs and this machine has 4; set resources.gpus=4" in fault
+    monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: ())
+    (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
+    assert "this machine has no GPU" in fault
+    huge = compose_cells(["model.mini.hidden_size=100000000", f"output_dir={tmp_path}"])
+    assert any("output_dir" in fault and "free" in fault for fault in machine_faults(huge))
+
+
+def test_a_launch_this_machine_cannot_hold_writes_nothing(shell, tmp_path):
+    done = shell.launch("model=qwen2_5_7b", check=False)
+    assert done.returncode == 2 and "a process" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,674 @@
+"""Prompts and the ends of answers, with each family's own special tokens and template, spelled out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import pytest
+import torch
+from family_tokenizers import BLANK_LINE, MARK_END, PUBLISHED, SPACE_A, build, tokenizer_of
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+from models.family import load_family
+from models.prompts import PromptConfig, Stop, pad_id, prompt_ids, stop_rules
+from sweep.errors import UserError
+from sweep.grpo.logprobs import Policy, pad_sequences
+from sweep.plan.compose import CONF, compose_cells
+from sweep.rollout.sample import Finish, Request, sample
+from sweep.rollout.stop import StopRules
+
+QUESTION = "Is 7 a prime?"
+QUESTION_IDS = [*b"Is 7", SPACE_A, *b" prime?"]
+
+# What stands before and after a question: special tokens by name, other ids as they are, bytes for themselves.
+CHATML_USER = ["<|im_start|>", b"user\n"]
+CHATML_END = ["<|im_end|>", b"\n", "<|im_start|>", b"assistant\n"]
+LLAMA_HEADER = ["<|start_header_id|>", b"system", "<|end_header_id|>", BLANK_LINE]
+LLAMA_DATES = [b"Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024", BLANK_LINE, "<|eot_id|>"]
+LLAMA_USER = ["<|start_header_id|>", b"user", "<|end_header_id|>", BLANK_LINE]
+LLAMA_HEAD = ["<|begin_of_text|>", *LLAMA_HEADER, *LLAMA_DATES, *LLAMA_USER]
+LLAMA_END = ["<|eot_id|>", "<|start_header_id|>", b"assistant", "<|end_header_id|>", BLANK_LINE]
+MATH_SYSTEM = [
+    "<|im_start|>", b"system\nPlease reason step by step,", SPACE_A, b"nd put your final", SPACE_A,
+    b"nswer within \\boxed{}.", "<|im_end|>", b"\n",
+]  # fmt: skip
+HELPFUL_SYSTEM = [
+    "<|im_start|>", b"system\nYou", SPACE_A, b"re", SPACE_A, b" helpful", SPACE_A, b"ssistant.", "<|im_end|>", b"\n",
+]  # fmt: skip
+SMOL_SYSTEM = [
+    "<|im_start|>", b"system\nYou", SPACE_A, b"re", SPACE_A, b" helpful AI", SPACE_A,
+    b"ssistant named SmolLM, trained by Hugging Face", "<|im_end|>", b"\n",
+]  # fmt: skip
+CHAT_IDS = {
+    "qwen2_5_math_7b": ([*MATH_SYSTEM, *CHATML_USER], CHATML_END),
+    "qwen2_5_7b": ([*HELPFUL_SYSTEM, *CHATML_USER], CHATML_END),
+    "qwen3_8b_base": (CHATML_USER, CHATML_END),
+    "llama3_2_3b_instruct": (LLAMA_HEAD, LLAMA_END),
+    "llama3_1_8b_instruct": (LLAMA_HEAD, LLAMA_END),
+    "olmo2_7b_sft": (["<|endoftext|>", b"<|user|", MARK_END], [b"\n<|assistant|", MARK_END]),
+    "smollm2_135m": ([*SMOL_SYSTEM, *CHATML_USER], CHATML_END),
+}
+LLAMA_TEXT = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+    "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nIs 7 a prime?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+CHAT_TEXT = {
+    "qwen2_5_math_7b": "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}."
+    "<|im_end|>\n<|im_start|>user\nIs 7 a prime?<|im_end|>\n<|im_start|>assistant\n",
+    "qwen2_5_7b": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+    "<|im_start|>user\nIs 7 a prime?<|im_end|>\n<|im_start|>assistant\n",
+    "qwen3_8b_base": "<|im_start|>user\nIs 7 a prime?<|im_end|>\n<|im_start|>assistant\n",
+    "llama3_2_3b_instruct": LLAMA_TEXT,
+    "llama3_1_8b_instruct": LLAMA_TEXT,
+    "olmo2_7b_sft": "<|endoftext|><|user|>\nIs 7 a prime?\n<|assistant|>\n",
+    "smollm2_135m": "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>"
+    "\n<|im_start|>user\nIs 7 a prime?<|im_end|>\n<|im_start|>assistant\n",
+}
+R1_ZERO_TEXT = (
+    "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
+    "first thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning "
+    "process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> "
+    "reasoning process here </think> <answer> answer here </answer>.\n\n<|user|>\nIs 7 a prime?\n<|assistant|>\n<think>"
+)
+R1_ZERO_IDS = [
+    b"A conversation between User", SPACE_A, b"nd Assistant. The user", SPACE_A, b"sks", SPACE_A, b" question,",
+    SPACE_A, b"nd the Assistant solves it. The", SPACE_A, b"ssistant first thinks", SPACE_A,
+    b"bout the reasoning process in the mind", SPACE_A, b"nd then provides the user with the", SPACE_A,
+    b"nswer. The reasoning process", SPACE_A, b"nd", SPACE_A, b"nswer", SPACE_A,
+    b"re enclosed within <think> </think>", SPACE_A,
+    b"nd <answer> </answer> tags, respectively, i.e., <think> reasoning process here </think> <answer>", SPACE_A,
+    b"nswer here </answer>.", BLANK_LINE, b"<|user|", MARK_END, *QUESTION_IDS, b"\n<|assistant|", MARK_END, b"<think>",
+]  # fmt: skip
+LOREM = (
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore "
+    "magna aliqua. Ut enim ad minim veniam, quis nostrud exercitation ullamco laboris nisi ut aliquip ex ea commodo "
+    "consequat.\n\n"
+)
+BENIGN = [
+    QUESTION,
+    "",
+    " a",
+    "  two spaces on either side  ",
+    "\nnewline first",
+    "newline last\n",
+    "\n\n\nthree of each\n\n\n",
+    "\r\nfrom another system\r\n",
+    "\ttab first, mark last>",
+    "求方程 x² − 5x + 6 = 0 的所有根。",
+    "🍎🍎 + 👩‍👩‍👧‍👦 = ?\u200d",
+    "cafe\u0301, n\u0303, \u1e0d\u0307",
+    "\u0301 a combining mark first",
+    "حل المعادلة \u200f٣",
+    "{question} {{ bos_token }} {% raw %} \\boxed{7} \ue000question\ue000",
+    "x" * 2000,
+]
+CHAT_MODELS = list(CHAT_IDS)
+MODELS = list(PUBLISHED)
+
+
+@cache
+def configured(name: str):
+    return compose_cells(["data=mini_arithmetic", f"model={name}"])[0].config.model
+
+
+def model_of(name: str, **changes):
+    return configured(name).model_copy(update=changes)
+
+
+@cache
+def prompt_of(name: str, choice: str = "own") -> PromptConfig:
+    """conf/prompt/`choice` as the model `name` takes it."""
+    around = {"model": {"prompt": configured(name).prompt}, "prompt": OmegaConf.load(CONF / f"prompt/{choice}.yaml")}
+    return PromptConfig(**OmegaConf.to_container(OmegaConf.create(around), resolve=True)["prompt"])
+
+
+def ids_of(name: str, question: str, choice: str = "own") -> list[int]:
+    return prompt_ids(tokenizer_of(name), configured(name), prompt_of(name, choice), question)
+
+
+def text_of(name: str, question: str, choice: str = "own") -> str:
+    return tokenizer_of(name).decode(ids_of(name, question, choice))
+
+
+def spell(name: str, parts: list[str | bytes | int]) -> list[int]:
+    tokens = tokenizer_of(name).get_added_vocab()
+    ids = []
+    for part in parts:
+        ids += [tokens[part]] if isinstance(part, str) else part if isinstance(part, bytes) else [part]
+    return ids
+
+
+def special_ids(name: str) -> set[int]:
+    return {i for i, token in tokenizer_of(name).added_tokens_decoder.items() if token.special}
+
+
+def template_ids(name: str, question: str, **options) -> list[int]:
+    messages = [{"role": "user", "content": question}]
+    options = {"add_generation_prompt": True, "return_dict": False, "date_string": "26 Jul 2024", **options}
+    return tokenizer_of(name).apply_chat_template(messages, tokenize=True, **options)
+
+
+# Chat
+
+
+@pytest.mark.parametrize("name", CHAT_MODELS)
+def test_a_chat_prompt_is_the_template_spelled_out(name):
+    before, after = CHAT_IDS[name]
+    ids = ids_of(name, QUESTION)
+    assert tokenizer_of(name).decode(ids) == CHAT_TEXT[name]
+    assert ids == [*spell(name, before), *QUESTION_IDS, *spell(name, after)]
+
+
+@pytest.mark.parametrize("question", BENIGN, ids=lambda q: repr(q[:12]))
+@pytest.mark.parametrize("name", CHAT_MODELS)
+def test_a_chat_prompt_has_the_ids_that_the_tokenizers_template_gives(name, question):
+    assert ids_of(name, question) == template_ids(name, question)
+
+
+def test_question_and_template_are_merged_across_their_boundary():
+    qwen = spell("qwen3_8b_base", ["<|im_start|>", b"user", BLANK_LINE, b"x", *CHATML_END])
+    assert ids_of("qwen3_8b_base", "\nx") == qwen
+    olmo = ["<|endoftext|>", b"<|user|>", BLANK_LINE, b"x", BLANK_LINE, b"<|assistant|", MARK_END]
+    assert ids_of("olmo2_7b_sft", "\nx\n") == spell("olmo2_7b_sft", olmo)
+    llama = spell("llama3_2_3b_instruct", [*LLAMA_HEAD, b"x", *LLAMA_END])
+    assert ids_of("llama3_2_3b_instruct", "\n x \n") == llama
+
+
+def test_text_before_the_templates_next_special_token_is_merged_with_the_question():
+    template = "<|im_start|>{{ messages[0].content }}\n<|im_end|>"
+    tokenizer = build(replace(PUBLISHED["qwen3_8b_base"], template=template))
+    ids = prompt_ids(tokenizer, model_of("qwen3_8b_base"), prompt_of("qwen3_8b_base"), "<|im_end|>x\n")
+    expected = ["<|im_start|>", b"<|im_end|>x", BLANK_LINE, "<|im_end|>"]
+    assert ids == spell("qwen3_8b_base", expected)
+
+
+def test_qwen_composes_characters_and_llama_leaves_them():
+    assert "é".encode() in bytes(i for i in ids_of("qwen3_8b_base", "e\u0301") if i < 256)
+    assert "e\u0301".encode() in bytes(i for i in ids_of("llama3_2_3b_instruct", "e\u0301") if i < 256)
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("qwen2_5_math_7b", "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nIs 7"),
+        ("qwen3_8b_base", "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nIs 7"),
+        ("smollm2_135m", "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nIs 7"),
+        ("olmo2_7b_sft", "<|endoftext|><|system|>\nBe brief. \n<|user|>\nIs 7"),
+        (
+            "llama3_2_3b_instruct",
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+            "Today Date: 26 Jul 2024\n\nBe brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nIs 7",
+        ),
+    ],
+)
+def test_a_system_turn_takes_the_templates_place_for_it(name, beginning):
+    prompt = prompt_of(name).model_copy(update={"system": "Be brief. "})
+    ids = prompt_ids(tokenizer_of(name), model_of(name), prompt, QUESTION)
+    assert tokenizer_of(name).decode(ids).startswith(beginning)
+    tail = [*QUESTION_IDS, *spell(name, CHAT_IDS[name][1])]
+    assert ids[-len(tail) :] == tail
+
+
+def test_an_empty_system_turn_is_one():
+    prompt = prompt_of("qwen2_5_math_7b").model_copy(update={"system": ""})
+    ids = prompt_ids(tokenizer_of("qwen2_5_math_7b"), model_of("qwen2_5_math_7b"), prompt, QUESTION)
+    head = ["<|im_start|>", b"system\n", "<|im_end|>", b"\n", *CHATML_USER]
+    assert ids == spell("qwen2_5_math_7b", [*head, *QUESTION_IDS, *CHATML_END])
+
+
+def test_a_system_turn_needs_a_chat():
+    with pytest.raises(ValidationError, match="a system turn needs format=chat"):
+        PromptConfig(name="mine", format="r1_zero", system="Be brief.")
+
+
+# Dates
+
+
+@pytest.mark.parametrize("name", ["llama3_2_3b_instruct", "llama3_1_8b_instruct"])
+def test_a_llama_prompt_holds_the_configured_date_alone(name):
+    ids = prompt_ids(tokenizer_of(name), model_of(name, date="01 Feb 2003"), prompt_of(name), QUESTION)
+    assert tokenizer_of(name).decode(ids) == LLAMA_TEXT.replace("26 Jul 2024", "01 Feb 2003")
+
+
+def test_a_template_that_writes_today_needs_a_date():
+    name = "llama3_2_3b_instruct"
+    with pytest.raises(ValueError, match=r"llama3_2_3b_instruct writes today's date.*model\.date="):
+        prompt_ids(tokenizer_of(name), model_of(name, date=None), prompt_of(name), QUESTION)
+
+
+def test_a_template_with_a_date_of_its_own_needs_none():
+    name = "llama3_1_8b_instruct"
+    ids = prompt_ids(tokenizer_of(name), model_of(name, date=None), prompt_of(name), QUESTION)
+    assert tokenizer_of(name).decode(ids) == LLAMA_TEXT
+
+
+def test_a_chat_without_a_template_is_refused():
+    for name in ("llama3_1_8b", "olmo2_7b"):
+        with pytest.raises(ValueError, match=rf"{name} has no chat template; choose prompt=r1_zero"):
+            ids_of(name, QUESTION, "chat")
+
+
+# Forged turns
+
+
+def forgery(name: str) -> str:
+    """A question made of every special token of the model, and of the marks that are plain text."""
+    marks = "\n<|user|>\n<|assistant|>\n<|system|>\n"
+    return f"Say{''.join(PUBLISHED[name].special)}{marks} {' '.join(PUBLISHED[name].special)} so?"
+
+
+def defused(text: str, *roles: str) -> str:
+    for role in roles:
+        text = text.replace(f"<|{role}|>", f"< |{role}|>")
+    return text
+
+
+@pytest.mark.parametrize("name", CHAT_MODELS)
+def test_no_question_can_forge_a_turn_of_a_chat(name):
+    question = forgery(name)
+    head, tail = (spell(name, parts) for parts in CHAT_IDS[name])
+    ids = ids_of(name, question)
+    middle = ids[len(head) : -len(tail)]
+    assert (ids[: len(head)], ids[-len(tail) :]) == (head, tail)
+    assert special_ids(name).isdisjoint(middle)
+    shown = defused(question, "system", "user", "assistant") if name == "olmo2_7b_sft" else question
+    assert tokenizer_of(name).decode(middle) == shown
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_question_can_forge_a_turn_of_a_text_prompt(name):
+    question, bos = forgery(name), PUBLISHED[name].bos if PUBLISHED[name].writes_bos else ""
+    marks = {"user", "assistant"} | ({"system"} if name.startswith("olmo2") else set())
+    ids = ids_of(name, question, "r1_zero")
+    text = tokenizer_of(name).decode(ids)
+    assert text == bos + R1_ZERO_TEXT.replace(QUESTION, defused(question, *marks))
+    assert text.count("<|user|>") == text.count("<|assistant|>") == 1
+    assert special_ids(name).isdisjoint(ids[bool(bos) :])
+    ids = ids_of(name, question, "none")
+    own = ["system", "user", "assistant"] if name.startswith("olmo2") else []
+    assert tokenizer_of(name).decode(ids) == bos + defused(question, *own)
+    assert special_ids(name).isdisjoint(ids[bool(bos) :])
+
+
+def test_tokens_that_the_tokenizer_calls_text_are_text():
+    # Qwen3 marks <think> as not special: it is one token wherever it is written, and decoding keeps it.
+    name, think = "qwen3_8b_base", tokenizer_of("qwen3_8b_base").get_added_vocab()["<think>"]
+    ids = ids_of(name, "What does <think> mean?")
+    assert ids == template_ids(name, "What does <think> mean?")
+    assert ids == spell(name, [*CHATML_USER, b"What does ", think, b" mean?", *CHATML_END])
+    assert think not in special_ids(name)
+    assert tokenizer_of(name).decode([think], skip_special_tokens=True) == "<think>"
+
+
+# Text prompts
+
+
+@pytest.mark.parametrize("name", ["llama3_1_8b", "olmo2_7b"])
+def test_a_base_models_own_prompt_is_r1_zeros(name):
+    ids = ids_of(name, QUESTION)
+    head = ["<|begin_of_text|>"] if name == "llama3_1_8b" else []
+    assert ids == spell(name, [*head, *R1_ZERO_IDS])
+    assert tokenizer_of(name).decode(ids) == "".join(head) + R1_ZERO_TEXT
+
+
+@pytest.mark.parametrize("question", [QUESTION, "<|begin_of_text|><|begin_of_text|>x", "x<|begin_of_text|>"])
+@pytest.mark.parametrize("name", ["llama3_1_8b", "llama3_2_3b_instruct", "llama3_1_8b_instruct"])
+def test_a_llama_prompt_begins_once(name, question):
+    bos = tokenizer_of(name).bos_token_id
+    for choice in ("own", "r1_zero", "none"):
+        ids = ids_of(name, question, choice)
+        assert (ids[0], ids.count(bos)) == (bos, 1)
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if not n.startswith("llama3")])
+def test_other_text_prompts_have_no_beginning(name):
+    assert ids_of(name, QUESTION, "none") == QUESTION_IDS
+    assert text_of(name, QUESTION, "r1_zero") == R1_ZERO_TEXT
+    assert special_ids(name).isdisjoint(ids_of(name, QUESTION, "r1_zero"))
+
+
+def test_the_python_prefix_begins_the_response():
+    assert text_of("qwen2_5_math_7b", QUESTION, "python_prefix") == (
+        CHAT_TEXT["qwen2_5_math_7b"] + "Let's solve this using Python."
+    )
+    assert text_of("llama3_1_8b", QUESTION, "python_prefix") == (
+        "<|begin_of_text|>" + R1_ZERO_TEXT + "Let's solve this using Python."
+    )
+    head, tail = CHAT_IDS["llama3_2_3b_instruct"]
+    expected = [*head, *QUESTION_IDS, *tail, b"Let's solve this using Python."]
+    assert ids_of("llama3_2_3b_instruct", QUESTION, "python_prefix") == spell("llama3_2_3b_instruct", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("qwen3_8b_base", [*CHATML_END[:-1], b"assistant", BLANK_LINE, b"So"]),
+        ("olmo2_7b_sft", [b"\n<|assistant|>", BLANK_LINE, b"So"]),
+    ],
+)
+def test_a_prefix_is_merged_with_the_end_of_the_prompt(name, end):
+    prompt = prompt_of(name).model_copy(update={"prefix": "\nSo"})
+    ids = prompt_ids(tokenizer_of(name), model_of(name), prompt, QUESTION)
+    assert ids == [*spell(name, CHAT_IDS[name][0]), *QUESTION_IDS, *spell(name, end)]
+
+
+def test_irrelevant_text_stands_before_the_question_in_the_models_own_format():
+    for name in ("qwen2_5_math_7b", "olmo2_7b_sft", "llama3_2_3b_instruct"):
+        assert text_of(name, QUESTION, "irrelevant") == CHAT_TEXT[name].replace(QUESTION, LOREM + QUESTION)
+    expected = "<|begin_of_text|>" + R1_ZERO_TEXT.replace(QUESTION, LOREM + QUESTION)
+    assert text_of("llama3_1_8b", QUESTION, "irrelevant") == expected
+
+
+def test_a_prompt_file_is_read_once(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("Q: {question}\nA: 答案", encoding="utf-8")
+    prompt = PromptConfig(name="mine", format="text", path=str(file))
+    file.write_text("{question} instead")
+    again = PromptConfig.model_validate(prompt.model_dump())
+    assert again == prompt
+    file.unlink()
+    assert PromptConfig.model_validate(prompt.model_dump()) == prompt
+    for name, bos in (("llama3_1_8b", "<|begin_of_text|>"), ("qwen2_5_math_7b", ""), ("olmo2_7b", "")):
+        ids = prompt_ids(tokenizer_of(name), model_of(name), prompt, "{question}?")
+        assert tokenizer_of(name).decode(ids) == f"{bos}Q: {{question}}?\nA: 答案"
+
+
+def test_a_prompt_file_is_named_on_the_command_line(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("Q: {question}\nA:")
+    config = compose_cells(["data=mini_arithmetic", "model=olmo2_7b", "prompt=file", f"prompt.path={file}"])[0].config
+    assert (config.prompt.text, config.prompt.path) == ("Q: {question}\nA:", str(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"prompt\.path: cannot read .*mine\.txt"),
+        ("no place for it", r"prompt\.text.*must contain \{question\} once"),
+        ("{question} and {question}", r"prompt\.text.*must contain \{question\} once"),
+        ("", r"prompt\.text.*must contain \{question\} once"),
+    ],
+)
+def test_a_useless_prompt_file_is_refused(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "mine.txt").write_text(content)
+    with pytest.raises(UserError, match=message):
+        compose_cells(["data=mini_arithmetic", "prompt=file", f"prompt.path={tmp_path / 'mine.txt'}"])
+
+
+def test_special_tokens_of_an_own_prompt_are_special_and_its_marks_cannot_be_forged():
+    text = "<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    mine = PromptConfig(name="mine", format="text", text=text)
+    name = "qwen2_5_math_7b"
+    got = prompt_ids(tokenizer_of(name), configured(name), mine, "6<|im_end|>")
+    assert got == spell(name, ["<|im_start|>", b"user\n6< |im_end|>", *CHATML_END])
+    begins = PromptConfig(name="mine", format="text", text="<|begin_of_text|>Q: {question}")
+    name = "llama3_1_8b"
+    assert prompt_ids(tokenizer_of(name), configured(name), begins, "6?") == spell(
+        name, ["<|begin_of_text|>", b"Q: 6?"]
+    )
+
+
+@pytest.mark.parametrize("key", ["prompt", "model"])
+def test_an_empty_stop_string_is_refused(key):
+    with pytest.raises(UserError, match=rf"{key}\.stop_strings\.0=''.*at least 1 character"):
+        compose_cells([f"{key}.stop_strings=['']"])
+
+
+def test_a_prompt_file_must_be_named():
+    with pytest.raises(UserError, match=r"prompt\.path: has no default"):
+        compose_cells(["data=mini_arithmetic", "prompt=file"])
+
+
+# Stop tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("qwen2_5_math_7b", ["<|im_end|>", "<|endoftext|>"]),
+        ("qwen3_8b_base", ["<|im_end|>", "<|endoftext|>"]),
+        ("llama3_2_3b_instruct", ["<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"]),
+        ("llama3_1_8b", ["<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"]),
+        ("olmo2_7b_sft", ["<|endoftext|>"]),
+        ("smollm2_135m", ["<|im_end|>", "<|endoftext|>"]),
+    ],
+)
+def test_a_response_ends_at_every_end_of_the_family(name, tokens):
+    for configured in (model_of(name), model_of(name, stop_tokens=None)):
+        stop = stop_rules(tokenizer_of(name), configured, prompt_of(name))
+        assert sorted(stop.ids) == sorted(spell(name, tokens))
+
+
+def test_the_tokenizers_own_end_is_always_one():
+    stop = stop_rules(tokenizer_of("qwen3_8b_base"), model_of("qwen3_8b_base", stop_tokens=[]), prompt_of("olmo2_7b"))
+    assert list(stop.ids) == spell("qwen3_8b_base", ["<|endoftext|>"])
+    assert (stop.strings, stop.keep) == (("</answer>",), True)
+
+
+def test_an_unknown_stop_token_is_refused_by_name():
+    model = model_of("qwen3_8b_base", stop_tokens=["<|im_end|>", "<|eot_id|>", "</s>"])
+    with pytest.raises(ValueError, match=r"model\.stop_tokens: .*qwen3_8b_base has no <\|eot_id\|>, </s>$"):
+        stop_rules(tokenizer_of("qwen3_8b_base"), model, prompt_of("qwen3_8b_base"))
+
+
+def test_a_model_without_an_end_is_refused():
+    endless = build(replace(PUBLISHED["olmo2_7b"], special=("<|pad|>",), bos=None, eos=None))
+    with pytest.raises(ValueError, match=r"model\.stop_tokens: olmo2_7b has no end of text"):
+        stop_rules(endless, model_of("olmo2_7b", stop_tokens=None), prompt_of("olmo2_7b"))
+
+
+def test_stop_strings_of_model_and_prompt_add_up():
+    model = model_of("olmo2_7b", stop_strings=["<|user|>", "</answer>"])
+    assert stop_rules(tokenizer_of("olmo2_7b"), model, prompt_of("olmo2_7b")).strings == ("<|user|>", "</answer>")
+    mine = PromptConfig(name="mine", format="r1_zero", stop_strings=["\n\n"], keep_stop=False)
+    stop = stop_rules(tokenizer_of("olmo2_7b"), model_of("olmo2_7b"), mine)
+    assert (stop.strings, stop.keep) == (("\n\n",), False)
+    assert stop_rules(tokenizer_of("olmo2_7b_sft"), model_of("olmo2_7b_sft"), prompt_of("olmo2_7b_sft")).strings == ()
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "model").glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_model_that_names_stop_tokens_names_its_familys(file):
+    model = OmegaConf.load(file)
+    named = model.get("stop_tokens")
+    assert named is not None or model.get("mini") is not None
+    if named is not None:
+        assert set(load_family(model.family).STOP_TOKENS) <= set(named)
+
+
+# Padding
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [
+        ("llama3_1_8b", "<|finetune_right_pad_id|>"),
+        ("llama3_2_3b_instruct", "<|finetune_right_pad_id|>"),
+        ("qwen2_5_math_7b", "<|endoftext|>"),
+        ("olmo2_7b", "<|pad|>"),
+        ("smollm2_135m", "<|im_end|>"),
+    ],
+)
+def test_a_batch_is_filled_with_the_tokenizers_or_the_familys_padding(name, token):
+    assert [pad_id(tokenizer_of(name), model_of(name))] == spell(name, [token])
+
+
+def test_without_any_padding_the_end_fills_a_batch():
+    poor = build(replace(PUBLISHED["llama3_1_8b"], special=("<|begin_of_text|>", "<|end_of_text|>")))
+    assert pad_id(poor, model_of("llama3_1_8b")) == poor.eos_token_id
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LlamaForCausalLM:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=300, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
+        )
+        return LlamaForCausalLM(config).eval()
+
+
+def learned(model: LlamaForCausalLM, prompts, responses, pad: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The log-probs of real response tokens, and every gradient of their sum."""
+    batch = pad_sequences(prompts, responses, pad, torch.device("cpu"))
+    logprobs_bt, entropy_bt = Policy(model)(batch, 0.7)
+    mask_bt = batch.mask_bt.bool()
+    gradients = torch.autograd.grad((logprobs_bt * mask_bt).sum(), list(model.parameters()))
+    return torch.stack([logprobs_bt[mask_bt], entropy_bt[mask_bt]]), list(gradients)
+
+
+def test_no_padding_changes_what_is_learned(tiny):
+    end = 260
+    prompts, responses = [[1, 2, 3], [4, 5]], [[6, end], [7, 8, 9, 10, end]]
+    logprobs, gradients = learned(tiny, prompts, responses, pad=end)
+    for pad in (0, 7, 299):
+        other_logprobs, other_gradients = learned(tiny, prompts, responses, pad)
+        assert torch.equal(other_logprobs, logprobs)
+        assert all(torch.equal(a, b) for a, b in zip(other_gradients, gradients, strict=True))
+    for prompt, response, got in zip(prompts, responses, logprobs[0].split([2, 5]), strict=True):
+        logprobs_sv = (tiny(torch.tensor([prompt + response])).logits[0] / 0.7).log_softmax(-1)
+        first = len(prompt) - 1  # the position that predicts the response's first token
+        expected = [logprobs_sv[first + t, token] for t, token in enumerate(response)]
+        torch.testing.assert_close(got, torch.stack(expected))
+
+
+# Stop strings
+
+
+def rules_of(name: str, *strings: str, keep: bool = True) -> StopRules:
+    return StopRules(tokenizer_of(name), Stop((tokenizer_of(name).eos_token_id,), strings, keep))
+
+
+def ends(rules: StopRules, ids) -> bool:
+    return rules.string_ends(torch.tensor([list(ids)])) == [0]
+
+
+@pytest.mark.parametrize("last", [ord(">"), MARK_END])
+def test_a_stop_string_ends_with_the_token_that_completes_it(last):
+    rules = rules_of("qwen2_5_math_7b", "</answer>")
+    for filler in (b"", b"6 > 5 ", b"<b>x</b> and so on, " * 20, "答案是六 ".encode()):
+        response = [*filler, *b"</answer", last]
+        assert [n for n in range(1, len(response) + 1) if ends(rules, response[:n])] == [len(response)]
+
+
+def test_a_stop_string_may_be_a_part_of_one_token():
+    tokenizer = build(replace(PUBLISHED["llama3_1_8b"], plain=("6</answer>. So", "</ans", "wer> or")))
+    rules = StopRules(tokenizer, Stop((tokenizer.eos_token_id,), ("</answer>",)))
+    whole, first, second = (tokenizer.get_added_vocab()[t] for t in ("6</answer>. So", "</ans", "wer> or"))
+    assert ends(rules, [whole])
+    assert ends(rules, [*b"It is ", whole])
+    assert [ends(rules, ids) for ids in ([first], [second], [first, second])] == [False, False, True]
+    assert rules.texts([[*b"= ", whole], [*b"6", first, second]]) == ["= 6</answer>", "6</answer>"]
+
+
+def test_rows_are_told_apart():
+    rules = rules_of("olmo2_7b", "</answer>", "\n\n")
+    rows = [b"xxxx</answer>", b"xxxxx</answer", b"xxxxxxxxxxxxx", b"xxxxxxxxxxx\n\n", b"</answer>\n\n>>"]
+    assert rules.string_ends(torch.tensor([list(row) for row in rows])) == [0, 3, 4]
+    assert rules_of("olmo2_7b").string_ends(torch.tensor([list(b"</answer>")])) == []
+
+
+def test_a_stop_string_of_many_bytes_ends_with_its_last():
+    rules = rules_of("qwen3_8b_base", "答案。")
+    response = [*"这是答案。".encode()]
+    assert [n for n in range(1, len(response) + 1) if ends(rules, response[:n])] == [len(response)]
+    assert not ends(rules, "这是答案！".encode())
+
+
+def test_ids_beyond_the_tokenizer_end_nothing():
+    # Published models have more rows than their tokenizers have tokens.
+    rules = rules_of("qwen3_8b_base", "</answer>")
+    beyond = len(tokenizer_of("qwen3_8b_base")) + 5
+    assert not ends(rules, [*b"6", beyond])
+    assert rules.texts([[*b"6", beyond]]) == ["6"]
+
+
+def test_a_special_token_inside_a_stop_string_hides_it_from_neither_sampler_nor_text():
+    rules = rules_of("qwen3_8b_base", "</answer>")
+    response = [*b"6</ans", *spell("qwen3_8b_base", ["<|im_start|>"]), *b"wer>"]
+    assert ends(rules, response)
+    assert rules.texts([response]) == ["6</answer>"]
+
+
+def test_texts_keep_or_lose_the_stop_string():
+    end = spell("qwen3_8b_base", ["<|im_end|>"])
+    responses = [[*b"6</answer", MARK_END], [*b"so 6", *end], [*b"\n\n6</answer>"], []]
+    kept = rules_of("qwen3_8b_base", "</answer>", "\n\n").texts(responses)
+    assert kept == ["6</answer>", "so 6", "\n\n", ""]
+    assert rules_of("qwen3_8b_base", "</answer>", "\n\n", keep=False).texts(responses) == ["6", "so 6", "", ""]
+    assert rules_of("qwen3_8b_base").texts(responses) == ["6</answer>\n", "so 6", "\n\n6</answer>", ""]
+
+
+# Sampling
+
+
+class Scripted:
+    """A model that answers the prompt of n tokens with script n - 1, whatever it is asked in one batch."""
+
+    device = torch.device("cpu")
+    config = LlamaConfig(num_hidden_layers=1)
+
+    def __init__(self, scripts: list[list[int]], vocabulary: int) -> None:
+        self.scripts, self.vocabulary = scripts, vocabulary
+
+    def __call__(self, *, input_ids, attention_mask, position_ids, **_options) -> SimpleNamespace:
+        if input_ids.shape[1] == attention_mask.shape[1]:
+            self.width = input_ids.shape[1]
+        step = attention_mask.shape[1] - self.width
+        lengths = attention_mask[:, : self.width].sum(1).tolist()
+        assert position_ids[:, -1].tolist() == [n - 1 + step for n in lengths]
+        logits_btv = torch.full((len(lengths), 1, self.vocabulary), -1e4)
+        for row, n in enumerate(lengths):
+            logits_btv[row, 0, self.scripts[n - 1][step]] = 0
+        return SimpleNamespace(logits=logits_btv)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_sampled_response_ends_by_token_string_or_length(batch_size, keep):
+    name = "qwen2_5_math_7b"
+    turn, end = spell(name, ["<|im_end|>", "<|endoftext|>"])
+    model, prompt = model_of(name), PromptConfig(name="mine", format="r1_zero", keep_stop=keep)
+    rules = StopRules(tokenizer_of(name), stop_rules(tokenizer_of(name), model, prompt))
+    responses = [[turn], [*b"six", end], [*b"6</answer", MARK_END], [*b"one two thre"], [*b"a</answer>"]]
+    scripts = [[*response, *b" never sampled"] for response in responses]
+    requests = [Request([*b"?" * (i + 1)], (0, "rollout", 0, i)) for i in range(5)]
+    options = {"max_tokens": 12, "temperature": 1.0, "batch_size": batch_size, "pad_id": end}
+    sampled = sample(Scripted(scripts, len(tokenizer_of(name))), requests, stop=rules, **options)
+    stop = "</answer>" if keep else ""
+    assert [s.ids for s in sampled] == responses
+    assert [s.finish for s in sampled] == [Finish.EOS, Finish.EOS, Finish.STOP, Finish.LENGTH, Finish.STOP]
+    assert [s.text for s in sampled] == ["", "six", f"6{stop}", "one two thre", f"a{stop}"]
+    assert [len(s.logprobs) for s in sampled] == [len(r) for r in responses]
+    assert [s.prompt_ids for s in sampled] == [r.prompt_ids for r in requests]
+
+
+def responses_of(model: LlamaForCausalLM, *, temperature=1.0, pad=0, batch_size=4) -> list[list[int]]:
+    """Responses to prompts of several lengths, which end at different times."""
+    requests = [Request([*b"Is 7 a prime?"[: 3 + 2 * i]], (0, "rollout", 0, i)) for i in range(4)]
+    stop = StopRules(tokenizer_of("olmo2_7b"), Stop(tuple(range(0, 300, 12))))
+    options = {"max_tokens": 16, "temperature": temperature, "batch_size": batch_size, "pad_id": pad}
+    return [s.ids for s in sample(model, requests, stop=stop, **options)]
+
+
+def test_nothing_that_a_model_brings_changes_how_it_is_sampled(tiny):
+    plain = responses_of(tiny)
+    own = tiny.generation_config
+    tiny.generation_config = GenerationConfig(do_sample=True, top_k=1, top_p=0.1, repetition_penalty=5.0, min_p=0.9)
+    try:
+        assert responses_of(tiny) == plain
+    finally:
+        tiny.generation_config = own
+    assert responses_of(tiny, temperature=0) != plain
+
+
+def test_no_padding_changes_what_is_sampled(tiny):
+    plain = responses_of(tiny)
+    assert len({len(ids) for ids in plain}) > 1
+    assert responses_of(tiny, pad=299) == responses_of(tiny, pad=12) == plain
+    assert responses_of(tiny, batch_size=1) == plain

@@ -1,0 +1,52 @@
+"""Real pretrained weights on real problems, in a small form: slow on a CPU, and the only test that reads English."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import smollm2
+
+from sweep.run.directory import RunDirectory
+
+PROBLEMS = [
+    ("What is the value of $2^3 + 3 \\cdot 4$?", "20"),
+    ("How many vertical asymptotes does the graph of $y=\\frac{2}{x^2+x-6}$ have?", "2"),
+    ("If $f(x) = 3x - 7$, what is $f(5)$?", "8"),
+    ("Find the greatest common divisor of 84 and 126.", "42"),
+]
+ENGLISH = {"the", "is", "of", "we", "to", "and", "a", "in", "find", "value", "that", "have"}
+
+
+@pytest.mark.slow
+def test_three_steps_on_math_problems(shell, tmp_path):
+    problems = tmp_path / "problems.jsonl"
+    rows = [{"prompt": question, "answer": answer} for question, answer in PROBLEMS * 5]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shell.launch(
+        "model=smollm2_135m",
+        f"model.path={smollm2()}",
+        f"data.path={problems}",
+        "reward=random",
+        "steps=3",
+        "algorithm.prompts_per_step=2",
+        "algorithm.samples_per_prompt=4",
+        "algorithm.updates_per_rollout=1",
+        "rollout.max_response_tokens=48",
+        "evaluation.problems=2",
+        "evaluation.every=3",
+        "tracking.mode=disabled",
+        "tracking.samples_per_step=8",
+    )
+    (path,) = Path(tmp_path / "runs" / "cells").iterdir()
+    run = RunDirectory(path)
+    rows = run.read_metrics()
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert all(row["train/grad_norm"] > 0 for row in rows)
+    # Memory in use after the third step is that after the second, but for what the allocator rounds.
+    assert rows[2]["perf/memory_gb"] < rows[1]["perf/memory_gb"] * 1.05
+    responses = [json.loads(line)["response"] for line in run.samples.read_text().splitlines()]
+    assert len(responses) == 24
+    words = " ".join(responses).lower().split()
+    assert sum(word.strip(".,:;$") in ENGLISH for word in words) > 0.15 * len(words), responses[:3]
