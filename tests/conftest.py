@@ -49,7 +49,11 @@ def python_processes(script: str, world_size: int, *arguments) -> list[str]:
         )
         for rank in range(world_size)
     ]
-    outputs = [process.communicate(timeout=300)[0] for process in started]
+    try:
+        outputs = [process.communicate(timeout=300)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()  # nothing where it has ended
     for process, output in zip(started, outputs, strict=True):
         assert process.returncode == 0, output
     return outputs
