@@ -194,5 +194,5 @@ def test_a_gguf_file_loads_trainable_and_saves(tmp_path):
     prompt = tokenizer("The capital of France is", return_tensors="pt")
     assert tokenizer.decode(model(**prompt).logits[0, -1].argmax()) == " Paris"
     save_model(model, tmp_path / "saved")
-    again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.bfloat16)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=model.dtype)
     assert torch.equal(again(**prompt).logits, model(**prompt).logits)
