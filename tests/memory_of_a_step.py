@@ -17,7 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import sweep.stages.train  # everything a training job imports  # noqa: F401
 from models.load import DTYPES, adapt
 from models.prompts import Stop
-from sweep.grpo.learner import Learner, Scored
+from sweep.grpo.deal import Scored
+from sweep.grpo.learner import Learner
 from sweep.rollout.sample import Request, sample
 from sweep.rollout.stop import StopRules
 from sweep.run.directory import RunDirectory

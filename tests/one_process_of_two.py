@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from models.load import load_model
-from sweep.grpo.learner import Learner, Scored
+from sweep.grpo.deal import Scored
+from sweep.grpo.learner import Learner
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.directory import RunDirectory
 from sweep.run.processes import join
@@ -27,7 +28,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     learner = Learner(load_model(config.model, directory / "model"), config, pad_id=0)
     losses = []
     for step, rollout in enumerate(rows, 1):
-        scored = [Scored(Sampled(r["prompt"], r["ids"], [], Finish.EOS), r["advantage"]) for r in rollout]
+        scored = [Scored(Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS), r["advantage"]) for r in rollout]
         metrics = learner.update(scored, step)
         losses.append([metrics["loss"], metrics["policy_kl"], metrics["grad_norm"], metrics["entropy"]])
     with learner.sampling_model() as model:

@@ -22,7 +22,8 @@ def recorded_rollouts(count: int, seed: int = 0) -> list[list[dict]]:
 
     def response() -> dict:
         ids = [rng.randrange(5, 100) for _ in range(rng.randint(2, 8))]
-        return {"prompt": [rng.randrange(5, 100) for _ in range(6)], "ids": ids, "advantage": rng.gauss(0, 1)}
+        prompt, advantage = [rng.randrange(5, 100) for _ in range(6)], rng.gauss(0, 1)
+        return {"prompt": prompt, "ids": ids, "advantage": advantage, "logprobs": [-4.5 + rng.random() for _ in ids]}
 
     return [[response() for _ in range(16)] for _ in range(count)]
 

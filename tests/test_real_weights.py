@@ -45,7 +45,7 @@ def test_three_steps_on_math_problems(shell, tmp_path):
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(row["train/grad_norm"] > 0 for row in rows)
     # Memory in use after the third step is that after the second, but for what the allocator rounds.
-    assert rows[2]["perf/memory_gb"] < rows[1]["perf/memory_gb"] * 1.05
+    assert rows[2]["memory_gb/held"] < rows[1]["memory_gb/held"] * 1.05
     responses = [json.loads(line)["response"] for line in run.samples.read_text().splitlines()]
     assert len(responses) == 12
     words = " ".join(responses).lower().split()

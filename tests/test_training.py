@@ -28,7 +28,7 @@ def cells(tmp_path: Path) -> dict[str, RunDirectory]:
 def comparable(run: RunDirectory) -> list[dict]:
     """Metrics rows without what a clock or the allocator decides."""
     rows = run.read_metrics()
-    return [{k: v for k, v in row.items() if not k.startswith(("timing_s/", "perf/"))} for row in rows]
+    return [{k: v for k, v in row.items() if not k.startswith(("timing_s/", "perf/", "memory_gb/"))} for row in rows]
 
 
 def test_a_sweep_from_the_shell_to_the_comparison(shell, tmp_path):

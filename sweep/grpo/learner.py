@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import deepspeed
@@ -15,33 +13,32 @@ import torch.distributed as dist
 from transformers import PreTrainedModel
 
 from models.load import save_model
+from sweep.grpo.deal import Part, Scored, evenly, share_of, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pad_sequences
-from sweep.grpo.loss import policy_loss, token_weights
+from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
+from sweep.grpo.reference import AdapterReference, FrozenReference
+from sweep.grpo.statistics import UpdateStatistics, over_updates
 from sweep.rollout.sample import Sampled
 from sweep.run.config import CellConfig
-from sweep.run.keyed import generator, torch_seed
-from sweep.run.processes import release_free_memory
+from sweep.run.keyed import torch_seed
+from sweep.run.memory import release_free_memory
+from sweep.run.processes import gather
 
 log = logging.getLogger("sweep.grpo")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A response with its advantage."""
-
-    sampled: Sampled
-    advantage: float
 
 
 class Learner:
     """Owns the DeepSpeed engine. Every process holds one and calls it with the same arguments."""
 
-    def __init__(self, model: PreTrainedModel, config: CellConfig, pad_id: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, config: CellConfig, pad_id: int, reference: PreTrainedModel | None = None
+    ) -> None:
+        """`reference`: a second model with the initial weights, where a KL term asks for one."""
         self.config, self.pad_id = config, pad_id
         self.updates_done = 0
         if config.deepspeed.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        policy = Policy(model)
+        policy = Policy(model, entropy_gradient=config.algorithm.entropy_coefficient > 0)
         optimizer = torch.optim.AdamW(
             [p for p in policy.parameters() if p.requires_grad],
             lr=config.optimizer.learning_rate,
@@ -52,6 +49,15 @@ class Learner:
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=policy, optimizer=optimizer, config=deepspeed_settings(config), dist_init_required=False
         )
+        self.reference = self._reference(reference)
+
+    def _reference(self, model: PreTrainedModel | None) -> AdapterReference | FrozenReference | None:
+        if self.config.algorithm.kl_coefficient == 0:
+            return None
+        if model is None:
+            return AdapterReference(self.engine)
+        sharded = self.config.deepspeed.zero_stage == 3
+        return FrozenReference(model, deepspeed_settings(self.config) if sharded else None, self.engine.device)
 
     def update(self, rollout: Sequence[Scored], step: int) -> dict[str, float]:
         """Train on one rollout: `updates_per_rollout` optimiser steps, one epoch over the shuffled responses.
@@ -59,72 +65,121 @@ class Learner:
         The shuffle is keyed, so each update sees the same responses on any number of processes.
 
         Returns:
-            means over the updates: loss, entropy, clip fractions, ratio, policy_kl, grad_norm, learning_rate.
+            over the updates, extremes of what ends in _min or _max and means of the rest: loss, grad_norm,
+            learning_rate and the statistics of `policy_loss`; `updates`, how many there were.
         """
         algorithm, rank, world = self.config.algorithm, dist.get_rank(), dist.get_world_size()
         torch.manual_seed(torch_seed(self.config.seed, "torch", step, rank))
         self.engine.train()  # what gradient checkpointing asks for; dropout is 0 in every model that is loaded
-        order = generator(self.config.seed, "update order", step).permutation(len(rollout))
-        size = algorithm.responses_per_update
-        updates = [[rollout[i] for i in order[k : k + size]] for k in range(0, len(order), size)]
-        mine = [update[rank::world] for update in updates]
-        old = [self._old_logprobs(share) for share in mine]
-        totals: dict[str, list[float]] = defaultdict(list)
-        for update, share, old_logprobs in zip(updates, mine, old, strict=True):
-            for name, value in self._optimizer_step(update, share, old_logprobs).items():
-                totals[name].append(value)
-        return {name: sum(values) / len(values) for name, values in totals.items()}
+        max_tokens = self.config.rollout.max_response_tokens
+        updates = split_updates(rollout, algorithm, max_tokens, self.config.seed, step)
+        shares = [share_of(update, rank, world) for update in updates]
+        # In the first update the policy is still the one that sampled: its own forward pass gives the old log-probs.
+        known = [None, *(self._logprobs(share) if self._needs_old_pass else None for share in shares[1:])]
+        rows = [self._optimizer_step(share, known[k], first=k == 0) for k, share in enumerate(shares)]
+        return {**over_updates(rows), "updates": len(rows)}
 
-    def _micro_batches(self, share: Sequence[Scored]) -> Iterator[tuple[list[Scored], Sequences]]:
+    @property
+    def _needs_old_pass(self) -> bool:
+        algorithm = self.config.algorithm
+        return algorithm.old_logprobs == "trainer" and not algorithm.on_policy
+
+    def _micro_batches(self, share: Sequence[Part]) -> Iterator[tuple[list[Part], Sequences]]:
         size = self.config.deepspeed.micro_batch_size
         for start in range(0, len(share), size):
             chosen = list(share[start : start + size])
-            yield (
-                chosen,
-                pad_sequences(
-                    [s.sampled.prompt_ids for s in chosen],
-                    [s.sampled.ids for s in chosen],
-                    self.pad_id,
-                    self.engine.device,
-                ),
-            )
+            yield chosen, self._sequences([part.sampled for part in chosen])
+
+    def _sequences(self, responses: Sequence[Sampled]) -> Sequences:
+        prompts, answers = [r.prompt_ids for r in responses], [r.ids for r in responses]
+        return pad_sequences(prompts, answers, self.pad_id, self.engine.device)
+
+    def _forward(self, batch: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probs and entropy (b, t), 0 on padding."""
+        padding_bt = batch.mask_bt == 0
+        return tuple(x.masked_fill(padding_bt, 0.0) for x in self.engine(batch, self.config.rollout.temperature))
 
     @torch.no_grad()
-    def _old_logprobs(self, share: Sequence[Scored]) -> list[torch.Tensor]:
-        """The trainer's own log-probs of each micro-batch before the rollout's first update."""
-        temperature = self.config.rollout.temperature
-        return [self.engine(batch, temperature)[0] for _, batch in self._micro_batches(share)]
+    def _logprobs(self, share: Sequence[Part]) -> list[torch.Tensor]:
+        """The trainer's own log-probs of each micro-batch, of the policy as it is."""
+        return [self._forward(batch)[0] for _, batch in self._micro_batches(share)]
 
-    def _optimizer_step(
-        self, update: Sequence[Scored], share: Sequence[Scored], old: list[torch.Tensor]
-    ) -> dict[str, float]:
-        algorithm, world = self.config.algorithm, dist.get_world_size()
-        tokens = sum(len(s.sampled.ids) for s in update)
-        rate = self._set_learning_rate()
-        sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=self.engine.device))
-        batches = list(self._micro_batches(share))
-        for k, ((chosen, batch), old_logprobs_bt) in enumerate(zip(batches, old, strict=True)):
-            logprobs_bt, entropy_bt = self.engine(batch, self.config.rollout.temperature)
-            weights_bt = token_weights(batch.mask_bt, algorithm.aggregation, len(update), tokens)
-            advantages_b = torch.tensor([s.advantage for s in chosen], device=self.engine.device)
-            loss, statistics = policy_loss(
-                logprobs_bt, old_logprobs_bt, advantages_b, weights_bt, algorithm.clip_low, algorithm.clip_high
+    def _reference_logprobs(self, batch: Sequences) -> torch.Tensor:
+        logprobs_bt = self.reference.logprobs(batch, self.config.rollout.temperature)
+        return logprobs_bt.masked_fill(batch.mask_bt == 0, 0.0)
+
+    @torch.no_grad()
+    def sequence_kl(self, responses: Sequence[Sampled]) -> list[float]:
+        """The configured estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens."""
+        self.engine.train()
+        share = [i for i, _ in evenly(range(len(responses)), dist.get_rank(), dist.get_world_size())]
+        size, found = self.config.deepspeed.micro_batch_size, []
+        for start in range(0, len(share), size):
+            indices = share[start : start + size]
+            batch = self._sequences([responses[i] for i in indices])
+            kl_bt = kl_estimate(
+                self._forward(batch)[0], self._reference_logprobs(batch), self.config.algorithm.kl_estimator
             )
+            found += zip(indices, kl_bt.sum(1).tolist(), strict=True)
+        by_index = dict(gather(found))
+        return [by_index[i] for i in range(len(responses))]
+
+    def _optimizer_step(self, share: Sequence[Part], known: list[torch.Tensor] | None, first: bool) -> dict[str, float]:
+        """One step on this process's share of an update; `known`: the rollout policy's log-probs, where computed."""
+        rate = self._set_learning_rate()
+        statistics = UpdateStatistics()
+        batches = list(self._micro_batches(share))
+        for k, (chosen, batch) in enumerate(batches):
+            logprobs_bt, entropy_bt = self._forward(batch)
+            rollout_bt = logprobs_bt.detach() if first else known and known[k]
+            inputs = self._loss_inputs(chosen, batch, logprobs_bt, entropy_bt, rollout_bt)
+            loss, found = policy_loss(inputs, self.config.algorithm)
             self.engine.set_gradient_accumulation_boundary(k == len(batches) - 1)
             # The weights already average over the whole update; DeepSpeed's own average over ranks is undone.
-            self.engine.backward(loss * world)
-            sums["loss"] += loss.detach()
-            sums["entropy"] += (entropy_bt * weights_bt).sum()
-            for name, value in statistics.items():
-                sums[name] += value
+            self.engine.backward(loss * dist.get_world_size())
+            statistics.add(loss, found)
         release_free_memory()
         self.engine.step()
         self.updates_done += 1
-        names, values = zip(*sums.items(), strict=True)
-        values_k = torch.stack(values)
-        dist.all_reduce(values_k)
         norm = float(self.engine.get_global_grad_norm())
-        return {**dict(zip(names, values_k.tolist(), strict=True)), "grad_norm": norm, "learning_rate": rate}
+        return {**statistics.over_processes(), "grad_norm": norm, "learning_rate": rate}
+
+    def _loss_inputs(
+        self,
+        chosen: Sequence[Part],
+        batch: Sequences,
+        logprobs_bt: torch.Tensor,
+        entropy_bt: torch.Tensor,
+        rollout_bt: torch.Tensor | None,
+    ) -> LossInputs:
+        algorithm, device = self.config.algorithm, self.engine.device
+        sampler = torch.tensor([x for part in chosen for x in part.sampled.logprobs], device=device)
+        sampler_bt = torch.zeros_like(logprobs_bt).masked_scatter(batch.mask_bt > 0, sampler)
+        weights_b, shares_b = (
+            torch.tensor([getattr(p, x) for p in chosen], device=device) for x in ("weight", "share")
+        )
+        if algorithm.on_policy:
+            old_bt = logprobs_bt.detach()
+        else:
+            old_bt = sampler_bt if algorithm.old_logprobs == "sampler" else rollout_bt
+        in_loss = self.reference is not None and algorithm.kl_place == "loss"
+        return LossInputs(
+            logprobs_bt=logprobs_bt,
+            entropy_bt=entropy_bt,
+            old_logprobs_bt=old_bt,
+            sampler_logprobs_bt=sampler_bt,
+            rollout_logprobs_bt=rollout_bt,
+            reference_logprobs_bt=self._reference_logprobs(batch) if in_loss else None,
+            advantages_b=torch.tensor([part.advantage for part in chosen], device=device),
+            mask_bt=batch.mask_bt,
+            weights_bt=weights_b[:, None] * batch.mask_bt,
+            shares_bt=shares_b[:, None] * batch.mask_bt,
+        )
+
+    @property
+    def model_config(self) -> dict:
+        """The model's own configuration, named as in the hub's config.json."""
+        return self.engine.module.model.config.to_dict()
 
     def _set_learning_rate(self) -> float:
         """Constant after a linear warm-up over `warmup_updates` optimiser steps."""

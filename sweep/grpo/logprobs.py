@@ -40,15 +40,16 @@ def pad_sequences(
 class Policy(nn.Module):
     """The language model as GRPO sees it: sequences in, log-probs of their responses out."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, entropy_gradient: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._entropy_gradient = model, entropy_gradient
 
     def forward(self, batch: Sequences, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs (b, t) of the response tokens at the sampling temperature, and the entropy (b, t) before each.
 
         Only the positions that predict response tokens pass the language-model head. Attention is causal and padding
-        stands on the right, so real tokens never see it and no mask is needed. Entropy carries no gradient.
+        stands on the right, so real tokens never see it and no mask is needed. Entropy carries a gradient where
+        `entropy_gradient` says so.
         """
         hidden_bsd = self.model.get_decoder()(input_ids=batch.tokens_bs, use_cache=False).last_hidden_state
         rows_b1 = torch.arange(len(batch.tokens_bs), device=hidden_bsd.device)[:, None]
@@ -56,6 +57,6 @@ class Policy(nn.Module):
         logits_btv = self.model.get_output_embeddings()(hidden_btd).float() / temperature
         logprobs_btv = logits_btv.log_softmax(-1)
         targets_bt = batch.tokens_bs.gather(1, batch.response_bt)
-        with torch.no_grad():
+        with torch.set_grad_enabled(self._entropy_gradient and torch.is_grad_enabled()):
             entropy_bt = -(logprobs_btv.exp() * logprobs_btv).sum(-1)
         return logprobs_btv.gather(-1, targets_bt[..., None]).squeeze(-1), entropy_bt

@@ -1,56 +1,174 @@
-"""The policy loss: pure functions of named tensors (b responses, t response tokens)."""
+"""The policy loss: pure functions of named tensors (b responses, t response tokens).
+
+docs/algorithms.md writes the same out as formulas, preset by preset.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
+from sweep.run.algorithm import AlgorithmConfig
 
-def token_weights(mask_bt: torch.Tensor, aggregation: str, responses: int, tokens: int) -> torch.Tensor:
-    """What each token counts in the loss of an update, so that all of the update's weights sum to 1.
+
+def response_weights(
+    lengths: Sequence[int], aggregation: str, max_tokens: int, aggregation_size: int | None = None
+) -> list[float]:
+    """What each token of a response counts in the loss of an update, a number for each response.
+
+    Depends on the update's lengths alone, so that micro-batches and processes cannot change a loss.
 
     Args:
-        mask_bt: 1 on response tokens, 0 on padding, of one micro-batch.
-        aggregation: `sequence_mean`, every response counts alike and its tokens share it (GRPO, 2402.03300, eq. 3);
-            or `token_mean`, every token counts alike (DAPO, 2503.14476, eq. 8).
-        responses, tokens: of the whole update, over all micro-batches and processes.
+        lengths: tokens of each response of the update, in its order.
+        aggregation: with n responses and their tokens,
+            `sequence_mean`: mean over a response's tokens, then over responses (GRPO, 2402.03300, eq. 3);
+            `token_mean`: mean over all tokens (DAPO, 2503.14476, eq. 8);
+            `sequence_sum`: sum over a response's tokens, mean over responses (REINFORCE, RLOO);
+            `fixed_length`: sum over all tokens, divided by n · `max_tokens` (Dr. GRPO, 2503.20783);
+            `micro_batch_mean`: mean over the tokens of each `aggregation_size` responses in turn, then over those
+            (the code of 2506.10947); the last of them may be fewer.
     """
-    mask_bt = mask_bt.float()
+    count = len(lengths)
+    if aggregation == "sequence_mean":
+        return [1 / (count * length) for length in lengths]
     if aggregation == "token_mean":
-        return mask_bt / tokens
-    return mask_bt / mask_bt.sum(dim=1, keepdim=True).clamp(min=1.0) / responses
+        return [1 / sum(lengths)] * count
+    if aggregation == "sequence_sum":
+        return [1 / count] * count
+    if aggregation == "fixed_length":
+        return [1 / (count * max_tokens)] * count
+    if aggregation == "micro_batch_mean":
+        batches = [lengths[k : k + aggregation_size] for k in range(0, count, aggregation_size)]
+        return [1 / (len(batches) * sum(batch)) for batch in batches for _ in batch]
+    raise ValueError(f"aggregation {aggregation!r} is unknown")
 
 
-def policy_loss(
-    logprobs_bt: torch.Tensor,
-    old_logprobs_bt: torch.Tensor,
-    advantages_b: torch.Tensor,
-    weights_bt: torch.Tensor,
-    clip_low: float | None,
-    clip_high: float | None,
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The clipped surrogate, negated (PPO, 1707.06347, eq. 7), and what it did, each weighted by `weights_bt`.
+@dataclass(frozen=True)
+class LossInputs:
+    """A micro-batch. Log-probs are at the sampling temperature, and 0 on padding.
 
-    ratio = π/π_old; the objective is min(ratio·A, clip(ratio, 1 - clip_low, 1 + clip_high)·A). A bound of None does
-    not clip on that side.
+    logprobs_bt, entropy_bt: of the policy as it is now, with gradient (entropy only where a bonus is asked for).
+    old_logprobs_bt: the ratio's denominator.
+    sampler_logprobs_bt: what the sampler reported.
+    rollout_logprobs_bt: the trainer's own, of the policy that sampled; None where nothing asked for them.
+    reference_logprobs_bt: of the initial policy; None without a KL term in the loss.
+    advantages_b: of each response.
+    mask_bt: 1 on response tokens, 0 on padding.
+    weights_bt: of each token in the loss, 0 on padding.
+    shares_bt: of each token in the statistics; over the update they sum to 1.
+    """
+
+    logprobs_bt: torch.Tensor
+    entropy_bt: torch.Tensor
+    old_logprobs_bt: torch.Tensor
+    sampler_logprobs_bt: torch.Tensor
+    rollout_logprobs_bt: torch.Tensor | None
+    reference_logprobs_bt: torch.Tensor | None
+    advantages_b: torch.Tensor
+    mask_bt: torch.Tensor
+    weights_bt: torch.Tensor
+    shares_bt: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the loss did: scalars that sum over the micro-batches of an update to token means, and extremes."""
+
+    means: dict[str, torch.Tensor]
+    minima: dict[str, torch.Tensor]
+    maxima: dict[str, torch.Tensor]
+
+
+def policy_loss(inputs: LossInputs, algorithm: AlgorithmConfig) -> tuple[torch.Tensor, Statistics]:
+    """The negated objective: surrogate, less the KL penalty, plus the entropy bonus, each weighted by `weights_bt`.
 
     Returns:
         loss: scalar, the share of this micro-batch in the update's loss.
-        statistics: scalars that sum over micro-batches to the update's means: `clip_fraction_low` and
-            `clip_fraction_high` (tokens whose gradient the bound cut), `ratio`, `policy_kl` (k3 estimate to π_old).
+        statistics: entropy; ratio, ratio_min, ratio_max; clip_fraction_low, _high and _region (tokens whose gradient a
+            bound cut); policy_kl (k3 of KL(π_old ‖ π), whose samples these are) and reference_kl (k3 of KL(π ‖ π_ref));
+            sampler_difference and sampler_difference_max (|log π_trainer - log π_sampler| of the policy that sampled).
     """
-    log_ratio_bt = logprobs_bt - old_logprobs_bt
-    ratio_bt = log_ratio_bt.exp()
-    advantages_b1 = advantages_b[:, None]
-    low = 0.0 if clip_low is None else 1.0 - clip_low
-    high = float("inf") if clip_high is None else 1.0 + clip_high
-    objective_bt = torch.minimum(ratio_bt * advantages_b1, ratio_bt.clamp(low, high) * advantages_b1)
-    loss = -(objective_bt * weights_bt).sum()
+    level = algorithm.ratio_level
+    ratio_bt = (level_log_ratio(inputs.logprobs_bt - inputs.old_logprobs_bt, inputs.mask_bt, level)).exp()
+    objective_ratio_bt = inputs.logprobs_bt.exp() if algorithm.ratio == "probability" else ratio_bt
+    advantages_b1 = inputs.advantages_b[:, None]
+    gain_bt = clipped_surrogate(objective_ratio_bt, advantages_b1, algorithm.clip_low, algorithm.clip_high)
+    if algorithm.tis_cap is not None:
+        gain_bt = gain_bt * truncated_correction(inputs.old_logprobs_bt, inputs.sampler_logprobs_bt, algorithm.tis_cap)
+    if inputs.reference_logprobs_bt is not None:
+        kl_bt = kl_estimate(inputs.logprobs_bt, inputs.reference_logprobs_bt, algorithm.kl_estimator)
+        gain_bt = gain_bt - algorithm.kl_coefficient * kl_bt
+    if algorithm.entropy_coefficient:
+        gain_bt = gain_bt + algorithm.entropy_coefficient * inputs.entropy_bt
+    loss = -(gain_bt * inputs.weights_bt).sum()
     with torch.no_grad():
-        statistics = {
-            "clip_fraction_low": ((ratio_bt < low) & (advantages_b1 < 0)).float(),
-            "clip_fraction_high": ((ratio_bt > high) & (advantages_b1 > 0)).float(),
-            "ratio": ratio_bt,
-            "policy_kl": ratio_bt - 1.0 - log_ratio_bt,
-        }
-        statistics = {name: (value_bt * weights_bt).sum() for name, value_bt in statistics.items()}
-    return loss, statistics
+        return loss, _statistics(inputs, ratio_bt, advantages_b1, algorithm)
+
+
+def level_log_ratio(log_ratio_bt: torch.Tensor, mask_bt: torch.Tensor, level: str) -> torch.Tensor:
+    """The log-ratio of each token, or at level `sequence` the mean over its response (GSPO, 2507.18071, eq. 7)."""
+    if level == "token":
+        return log_ratio_bt
+    mean_b1 = (log_ratio_bt * mask_bt).sum(1, keepdim=True) / mask_bt.sum(1, keepdim=True).clamp(min=1)
+    return mean_b1.expand_as(log_ratio_bt)
+
+
+def clipped_surrogate(
+    ratio_bt: torch.Tensor, advantages_b1: torch.Tensor, clip_low: float | None, clip_high: float | None
+) -> torch.Tensor:
+    """min(ratio·A, clip(ratio, 1 - clip_low, 1 + clip_high)·A) (PPO, 1707.06347, eq. 7); None does not clip there."""
+    low, high = _bounds(clip_low, clip_high)
+    return torch.minimum(ratio_bt * advantages_b1, ratio_bt.clamp(low, high) * advantages_b1)
+
+
+def _bounds(clip_low: float | None, clip_high: float | None) -> tuple[float, float]:
+    return 0.0 if clip_low is None else 1.0 - clip_low, float("inf") if clip_high is None else 1.0 + clip_high
+
+
+def truncated_correction(trainer_bt: torch.Tensor, sampler_bt: torch.Tensor, cap: float) -> torch.Tensor:
+    """min(π_trainer/π_sampler, cap) of log-probs, without gradient: truncated importance sampling (Ionides, 2008)."""
+    return (trainer_bt - sampler_bt).detach().exp().clamp(max=cap)
+
+
+def kl_estimate(logprobs_bt: torch.Tensor, reference_bt: torch.Tensor, estimator: str) -> torch.Tensor:
+    """Estimates of KL(π ‖ π_ref) at each sampled token. With d = log π - log π_ref:
+
+    k1 = d, unbiased; k2 = d²/2, whose gradient is unbiased on policy; k3 = exp(-d) - 1 + d, unbiased and never negative
+    (DeepSeekMath, 2402.03300, eq. 4). The gradient of k1 itself is 0 in expectation: it is meant for the reward.
+    """
+    d_bt = logprobs_bt - reference_bt
+    if estimator == "k1":
+        return d_bt
+    return d_bt**2 / 2 if estimator == "k2" else torch.expm1(-d_bt) + d_bt
+
+
+def _statistics(
+    inputs: LossInputs, ratio_bt: torch.Tensor, advantages_b1: torch.Tensor, algorithm: AlgorithmConfig
+) -> Statistics:
+    low, high = _bounds(algorithm.clip_low, algorithm.clip_high)
+    cut_low_bt, cut_high_bt = (ratio_bt < low) & (advantages_b1 < 0), (ratio_bt > high) & (advantages_b1 > 0)
+    rollout_bt = inputs.sampler_logprobs_bt if algorithm.on_policy else inputs.old_logprobs_bt
+    means = {
+        "entropy": inputs.entropy_bt,
+        "ratio": ratio_bt,
+        "clip_fraction_low": cut_low_bt.float(),
+        "clip_fraction_high": cut_high_bt.float(),
+        "clip_fraction_region": (cut_low_bt | cut_high_bt).float(),
+        "policy_kl": kl_estimate(rollout_bt, inputs.logprobs_bt, "k3"),
+    }
+    if inputs.reference_logprobs_bt is not None:
+        means["reference_kl"] = kl_estimate(inputs.logprobs_bt, inputs.reference_logprobs_bt, "k3")
+    infinity = float("inf")
+    counted_bt = inputs.shares_bt > 0
+    maxima = {"ratio_max": ratio_bt.masked_fill(~counted_bt, -infinity).max()}
+    if inputs.rollout_logprobs_bt is not None:
+        difference_bt = (inputs.rollout_logprobs_bt - inputs.sampler_logprobs_bt).abs()
+        means["sampler_difference"] = difference_bt
+        maxima["sampler_difference_max"] = difference_bt.masked_fill(~counted_bt, 0.0).max()
+    return Statistics(
+        means={name: (value_bt * inputs.shares_bt).sum() for name, value_bt in means.items()},
+        minima={"ratio_min": ratio_bt.masked_fill(~counted_bt, infinity).min()},
+        maxima=maxima,
+    )

@@ -49,7 +49,9 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
         return None
     world, stage, width = config.processes, config.deepspeed.zero_stage, DTYPE_BYTES[config.model.dtype]
     trained = trained_parameters(config)
-    weights = shape.parameters + (trained if isinstance(config.tuning, LoraTuning) else 0)
+    adapted = isinstance(config.tuning, LoraTuning)
+    copies = 1 if adapted or config.algorithm.kl_coefficient == 0 else 2  # the initial weights, for the KL term
+    weights = copies * shape.parameters + (trained if adapted else 0)
     share = trained / world
     parameters = weights * width / (world if stage == 3 else 1)
     gradients = trained * width if stage == 1 else share * width
@@ -61,7 +63,7 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     activations, logits = _activation_bytes(config, shape), _logit_bytes(config, shape)
     rollout = _rollout_bytes(config, shape)
     if stage == 3 and world > 1:  # sampling gathers every weight
-        rollout += weights * width
+        rollout += (shape.parameters + (trained if adapted else 0)) * width
     buckets = min(BUCKET_WEIGHTS, trained) * width
     overhead = CUDA_BYTES if on_gpu else 0
     held = parameters + gradients + optimizer + overhead

@@ -23,9 +23,10 @@ def identity(config: BaseModel) -> dict:
     Defaults are resolved, so changing one later changes the identity of no earlier run.
     """
     found = {}
+    unread = getattr(config, "unread", ())
     for name, field in type(config).model_fields.items():
         marks = field.json_schema_extra or {}
-        if marks.get("identity") is False:
+        if marks.get("identity") is False or name in unread:
             continue
         value = getattr(config, name)
         if isinstance(value, BaseModel):

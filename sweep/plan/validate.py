@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
+from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import Composition
 from sweep.plan.fit import shape_faults
 from sweep.run.config import CellConfig
@@ -24,7 +25,7 @@ def validate(cells: Iterable[Composition]) -> None:
 
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
-    faults = [*_length_faults(config), *_batch_faults(config), *_algorithm_faults(config)]
+    faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
     return faults or shape_faults(config)
 
 
@@ -64,16 +65,6 @@ def _nearest_divisors(total: int, wanted: int) -> str:
     divisors = [d for d in range(1, total + 1) if total % d == 0]
     below, above = [d for d in divisors if d < wanted][-1:], [d for d in divisors if d > wanted][:1]
     return " or ".join(map(str, below + above))
-
-
-def _algorithm_faults(config: CellConfig) -> list[str]:
-    algorithm, faults = config.algorithm, []
-    if algorithm.samples_per_prompt == 1 and (algorithm.baseline, algorithm.normalisation) != ("none", "none"):
-        faults.append(
-            "algorithm.samples_per_prompt=1 leaves a group nothing to compare with: every advantage would be 0; "
-            "raise it, or set algorithm.baseline=none algorithm.normalisation=none"
-        )
-    return faults
 
 
 def check_data(cells: Iterable[Composition]) -> None:

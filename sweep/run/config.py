@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, field_validator
 from models.config import LABEL, RECORDED, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
 from rewards.signals import RewardConfig
+from sweep.run.algorithm import AlgorithmConfig
 
 Split = Literal["train", "validation", "test"]
 
@@ -75,28 +76,6 @@ class JsonLinesData(ProblemSet):
 DataConfig = Annotated[ArithmeticData | HubData | JsonLinesData, Field(discriminator="source")]
 
 
-class AlgorithmConfig(Strict):
-    """GRPO as a product of explicit choices."""
-
-    name: str
-    prompts_per_step: int = Field(ge=1, description="prompts in a rollout")
-    samples_per_prompt: int = Field(ge=1, description="responses in a group")
-    updates_per_rollout: int = Field(ge=1, description="optimiser steps on each rollout, one epoch in all")
-    baseline: Literal["group_mean", "none"]
-    normalisation: Literal["group_std", "none"]
-    aggregation: Literal["sequence_mean", "token_mean"]
-    clip_low: float | None = Field(ge=0, lt=1, description="ratio is clipped at 1 - clip_low; null: not clipped")
-    clip_high: float | None = Field(ge=0, description="ratio is clipped at 1 + clip_high; null: not clipped")
-
-    @property
-    def responses_per_step(self) -> int:
-        return self.prompts_per_step * self.samples_per_prompt
-
-    @property
-    def responses_per_update(self) -> int:
-        return self.responses_per_step // self.updates_per_rollout
-
-
 class OptimizerConfig(Strict):
     """AdamW with a constant learning rate after a linear warm-up."""
 
@@ -140,6 +119,13 @@ class CheckpointConfig(Strict):
     keep: int = Field(ge=1, description="checkpoints on disk")
 
 
+class ChecksConfig(Strict):
+    """What training is stopped for. The first step of every attempt is checked."""
+
+    every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
+    logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
+
+
 class TrackingConfig(Strict):
     mode: Literal["auto", "online", "offline", "disabled"]
     project: str
@@ -173,6 +159,7 @@ class CellConfig(Strict):
     evaluation: EvaluationConfig
     deepspeed: DeepSpeedConfig = Field(json_schema_extra=RECORDED)
     checkpoint: CheckpointConfig = Field(json_schema_extra=RECORDED)
+    checks: ChecksConfig = Field(json_schema_extra=RECORDED)
     tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
     resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import socket
 import time
 from pathlib import Path
 
-import psutil
 import torch
 import torch.distributed as dist
 
@@ -61,22 +58,6 @@ def _resolves(host: str) -> bool:
 def device() -> torch.device:
     """The GPU of this process, or the CPU where there is none."""
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else torch.device("cpu")
-
-
-def memory_in_use() -> int:
-    """Bytes this process holds now: of its GPU, or of the machine's memory where there is none."""
-    if torch.cuda.is_available():
-        return torch.cuda.memory_reserved()
-    return psutil.Process().memory_info().rss
-
-
-def release_free_memory() -> None:
-    """Give the host memory that was freed back to the system.
-
-    The C library keeps what a backward pass freed; without this the optimiser step would come on top of it.
-    """
-    with contextlib.suppress(AttributeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def gather(values: list) -> list:

@@ -40,6 +40,14 @@ class Initial:
     pad_id: int
     config: CellConfig
     run: RunDirectory
+    source: Path
+
+    def reference_model(self) -> PreTrainedModel | None:
+        """A second copy of the untrained weights, where the KL term needs one: adapters are simply left out instead."""
+        if self.config.algorithm.kl_coefficient == 0 or self.config.tuning.method == "lora":
+            return None
+        with sharded(self.config, self.source):
+            return load_model(self.config.model, self.source)
 
     def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
         """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
@@ -95,7 +103,7 @@ def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, tr
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
-    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run)
+    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run, source)
 
 
 @contextlib.contextmanager

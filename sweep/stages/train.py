@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
-import resource
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from rewards.behaviour import uses_code
 from rewards.signals import Response
 from sweep.data.problems import Problem
-from sweep.grpo.advantages import group_advantages
+from sweep.grpo.advantages import rollout_advantages, zero_variance
 from sweep.grpo.checkpoint import complete_checkpoints, save_checkpoint
-from sweep.grpo.learner import Learner, Scored
+from sweep.grpo.checks import check_agreement, check_diversity
+from sweep.grpo.deal import Scored
+from sweep.grpo.learner import Learner
 from sweep.rollout.sample import Finish, Request, Sampled, sample
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
-from sweep.run.processes import any_rank, gather, join, memory_in_use
+from sweep.run.processes import any_rank, gather, join
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
+from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
+from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
@@ -64,11 +67,13 @@ class Training:
     def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
         self.run, self.config, self.initial = run, config, initial
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
-        self.learner = Learner(initial.model, config, initial.pad_id)
+        self.learner = Learner(initial.model, config, initial.pad_id, initial.reference_model())
         self.problems, self.prompts = initial.prompts("train")
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
         self.evaluation: dict | None = None
+        self.phases = Phases()
+        self.unchecked = True  # until the first step of this attempt
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
@@ -90,7 +95,7 @@ class Training:
             last = self.step == self.config.steps
             if last or self.step % self.config.evaluation.every == 0:
                 row |= self.evaluate()
-            self._record(row)
+            self._record(row | self.phases.metrics())
             stopping = any_rank(stop)
             if last or stopping or self.step % self.config.checkpoint.every == 0:
                 save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
@@ -100,51 +105,97 @@ class Training:
 
     def train_step(self) -> dict:
         """One rollout and its updates; returns the step's metrics."""
-        began = time.perf_counter()
-        batch = self.rollout()
-        sampled_at = time.perf_counter()
-        rollout, advantage_metrics = self.with_advantages(batch)
-        updates = self.learner.update(rollout, self.step)
-        ended = time.perf_counter()
-        tokens = sum(len(g.sampled.ids) for g in batch)
+        with self.phases("step"):
+            batch, sampling = self.rollout()
+            checked = self._is_checked()
+            if checked:
+                size = self.config.algorithm.samples_per_prompt
+                check_diversity([[g.sampled for g in batch[k : k + size]] for k in range(0, len(batch), size)])
+            rollout, advantage_metrics = self.with_advantages(batch)
+            with self.phases("update"):
+                updates = self.learner.update(rollout, self.step)
+        self._compare_samplers(updates.get("sampler_difference"), checked)
         if self.rank == 0:
             for graded in batch[: self.config.tracking.samples_per_step]:
                 self.samples.write(_sample_row(self.step, graded))
+        trained = [s.sampled for s in rollout if s.counted]
         return {
-            **_rollout_metrics(batch),
+            **_graded_metrics(batch),
+            **response_metrics([g.sampled for g in batch]),
+            **sampling,
             **advantage_metrics,
             **{f"train/{name}": value for name, value in updates.items()},
-            "timing_s/rollout": sampled_at - began,
-            "timing_s/update": ended - sampled_at,
-            "timing_s/step": ended - began,
-            "perf/tokens_per_second": tokens / (ended - began),
-            "perf/memory_gb": memory_in_use() / 2**30,
-            "perf/peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            **speed_metrics(self.learner, self.config, trained, updates["updates"], self.phases.seconds("update")),
+            "perf/tokens_per_second": sum(len(g.sampled.ids) for g in batch) / self.phases.seconds("step"),
         }
 
-    def rollout(self) -> list[Graded]:
-        """Sample and grade the step's groups: slot by slot, the same on every process."""
-        algorithm, seed, step = self.config.algorithm, self.config.seed, self.step
-        share = algorithm.prompts_per_step // self.world
-        slots = range(self.rank * share, (self.rank + 1) * share)
-        chosen = {slot: self._problem_at((step - 1) * algorithm.prompts_per_step + slot) for slot in slots}
-        places = [(slot, s) for slot in slots for s in range(algorithm.samples_per_prompt)]
-        with self.learner.sampling_model() as model:
+    def _is_checked(self) -> bool:
+        """The first step of an attempt is, and every `checks.every`-th."""
+        every, first = self.config.checks.every, self.unchecked
+        self.unchecked = False
+        return first or (every is not None and self.step % every == 0)
+
+    def _compare_samplers(self, difference: float | None, checked: bool) -> None:
+        if difference is None:  # no response took part in an update
+            return
+        bound = self.config.checks.logprob_difference
+        if checked:
+            check_agreement(difference, bound)
+        elif difference > bound:
+            log.warning("step %d: sampler and trainer disagree on log-probs by %.3g a token", self.step, difference)
+
+    def rollout(self) -> tuple[list[Graded], dict]:
+        """Sample and grade the step's groups, the same on every process; returns them slot by slot, and metrics.
+
+        Dynamic sampling (DAPO, 2503.14476, section 3.2): where all rewards of a group are equal, another problem takes
+        its place, in at most `resampling_rounds` rounds; what is still equal after the last one stays.
+        """
+        algorithm = self.config.algorithm
+        groups: dict[int, list[Graded]] = {}
+        places, sampled = list(range(algorithm.prompts_per_step)), []
+        for resampling in range(algorithm.resampling_rounds + 1):
+            slots = [place + resampling * algorithm.prompts_per_step for place in places]
+            sampled += self._sample_groups(slots)
+            groups.update(zip(places, sampled[-len(slots) :], strict=True))
+            places = [p for p in places if len({graded.reward for graded in groups[p]}) == 1]
+            if not places:
+                break
+        rewards = [graded.reward for group in sampled for graded in group]
+        sampling = {"rollout/groups_sampled": len(sampled), "reward/mean_sampled": sum(rewards) / len(rewards)}
+        return [graded for place in sorted(groups) for graded in groups[place]], sampling
+
+    def _sample_groups(self, slots: Sequence[int]) -> list[list[Graded]]:
+        """A graded group for each slot, dealt out over the processes."""
+        size, seed, step = self.config.algorithm.samples_per_prompt, self.config.seed, self.step
+        mine = np.array_split(np.array(slots), self.world)[self.rank].tolist()
+        chosen = {slot: self._problem_of(slot) for slot in mine}
+        with self.phases("rollout"), self.learner.sampling_model() as model:
             answers = sample(
                 model,
-                [Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s)) for slot, s in places],
+                [
+                    Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s))
+                    for slot in mine
+                    for s in range(size)
+                ],
                 stop=self.initial.stop,
                 pad_id=self.initial.pad_id,
                 max_tokens=self.config.rollout.max_response_tokens,
                 temperature=self.config.rollout.temperature,
                 batch_size=self.config.rollout.batch_size,
             )
-        size = algorithm.samples_per_prompt
-        graded = []
-        for start in range(0, len(places), size):
-            slot = places[start][0]
-            graded += self._grade(slot, self.problems[chosen[slot]], answers[start : start + size])
+        with self.phases("grading"):
+            graded = [
+                self._grade(slot, self.problems[chosen[slot]], answers[k * size : (k + 1) * size])
+                for k, slot in enumerate(mine)
+            ]
         return gather(graded)
+
+    def _problem_of(self, slot: int) -> int:
+        """The problem in a slot of this step; slots from `prompts_per_step` on are later rounds of resampling."""
+        count = self.config.algorithm.prompts_per_step
+        if slot < count:
+            return self._problem_at((self.step - 1) * count + slot)
+        return int(generator(self.config.seed, "resampled problem", self.step, slot).integers(len(self.problems)))
 
     def _problem_at(self, position: int) -> int:
         """The problem at a position of the endless shuffled stream; each epoch is shuffled by its own key."""
@@ -164,24 +215,36 @@ class Training:
         ]
 
     def with_advantages(self, batch: Sequence[Graded]) -> tuple[list[Scored], dict]:
-        algorithm = self.config.algorithm
-        rewards_pg = torch.tensor([g.reward for g in batch]).view(-1, algorithm.samples_per_prompt)
-        advantages_pg = group_advantages(rewards_pg, algorithm.baseline, algorithm.normalisation)
-        equal_p = (rewards_pg == rewards_pg[:, :1]).all(dim=1)
-        scored = [Scored(g.sampled, a) for g, a in zip(batch, advantages_pg.flatten().tolist(), strict=True)]
-        return scored, {
-            "reward/std": float(rewards_pg.std()),
-            "reward/zero_variance_share": float(equal_p.float().mean()),
-            "advantage/abs_mean": float(advantages_pg.abs().mean()),
-        }
+        """The responses with their advantages, and which of them take part in the update."""
+        algorithm, shape = self.config.algorithm, (-1, self.config.algorithm.samples_per_prompt)
+        rewards_pg = torch.tensor([g.reward for g in batch]).view(shape)
+        lengths_pg = torch.tensor([float(len(g.sampled.ids)) for g in batch]).view(shape)
+        kl_pg, row = None, {}
+        if algorithm.kl_coefficient and algorithm.kl_place == "reward":
+            with self.phases("reference"):
+                kl_pg = torch.tensor(self.learner.sequence_kl([g.sampled for g in batch])).view(shape)
+            row["train/reference_kl"] = float(kl_pg.sum() / lengths_pg.sum())
+        max_tokens = self.config.rollout.max_response_tokens
+        advantages_pg = rollout_advantages(rewards_pg, lengths_pg, kl_pg, algorithm, max_tokens)
+        equal_p = zero_variance(rewards_pg)
+        equal = equal_p.repeat_interleave(rewards_pg.shape[1]).tolist()
+        scored = [
+            Scored(
+                g.sampled,
+                advantage,
+                counted=not (algorithm.filter_zero_variance and alike)
+                and not (algorithm.mask_truncated and g.sampled.finish is Finish.LENGTH),
+            )
+            for g, advantage, alike in zip(batch, advantages_pg.flatten().tolist(), equal, strict=True)
+        ]
+        row["train/responses"] = sum(s.counted for s in scored)
+        return scored, reward_metrics(rewards_pg, equal_p, advantages_pg) | row
 
     def evaluate(self) -> dict:
         """Metrics of the policy on the evaluation set."""
-        began = time.perf_counter()
-        with self.learner.sampling_model() as model:
+        with self.phases("evaluation"), self.learner.sampling_model() as model:
             self.evaluation = asdict(self.initial.evaluate(model, *self.evaluation_set))
-        named = {f"eval/{name}": value for name, value in self.evaluation.items()}
-        return {**named, "timing_s/evaluation": time.perf_counter() - began}
+        return {f"eval/{name}": value for name, value in self.evaluation.items()}
 
     def _record(self, row: dict) -> None:
         if self.rank > 0:
@@ -196,13 +259,13 @@ class Training:
             step=self.step, steps=self.config.steps, reward=row["reward/mean"], seconds_per_step=steps_s, **accuracy
         )
         log.info(
-            "step %d/%d reward %.3f correct %.3f code %.3f entropy %.3f %.2f s",
+            "step %d/%d reward %.3f correct %.3f code %.3f entropy %s %.2f s",
             self.step,
             self.config.steps,
             row["reward/mean"],
             row["reward/true_mean"],
             row["behaviour/code"],
-            row["train/entropy"],
+            f"{row['train/entropy']:.3f}" if "train/entropy" in row else "-",  # nothing was trained on
             steps_s,
         )
 
@@ -226,20 +289,12 @@ class Training:
                 self.mirror.finish(exit_code)
 
 
-def _rollout_metrics(batch: Sequence[Graded]) -> dict:
-    count = len(batch)
+def _graded_metrics(batch: Sequence[Graded]) -> dict:
     rewarded = [g for g in batch if g.reward > 0]
-    lengths = [len(g.sampled.ids) for g in batch]
     return {
-        "reward/mean": sum(g.reward for g in batch) / count,
-        "reward/true_mean": sum(g.correct for g in batch) / count,
+        "reward/true_mean": sum(g.correct for g in batch) / len(batch),
         "reward/true_given_rewarded": sum(g.correct for g in rewarded) / len(rewarded) if rewarded else None,
-        "behaviour/code": sum(g.code for g in batch) / count,
-        "response/tokens_mean": sum(lengths) / count,
-        "response/tokens_max": max(lengths),
-        "response/finish_eos": sum(g.sampled.finish is Finish.EOS for g in batch) / count,
-        "response/finish_stop": sum(g.sampled.finish is Finish.STOP for g in batch) / count,
-        "response/finish_length": sum(g.sampled.finish is Finish.LENGTH for g in batch) / count,
+        "behaviour/code": sum(g.code for g in batch) / len(batch),
     }
 
 

@@ -1,0 +1,57 @@
+"""What must hold of any rollout, whatever its rewards; where it does not, training on it means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from sweep.rollout.sample import Sampled
+
+# Two honest draws of one prompt are the same response of probability p or less with a chance of p at most: over a
+# thousand groups of 16 this bound stops fewer than one honest run in ten million.
+IMPLAUSIBLE_LOGPROB = -28.0
+ENOUGH_REPEATS = 8  # fewer may all be honest draws of a short answer
+
+
+class RolloutFault(Exception):
+    """The rollout engine does not do what the trainer believes; the message says what to look at."""
+
+
+def check_diversity(groups: Sequence[Sequence[Sampled]]) -> None:
+    """Refuse groups whose responses are not independent draws of the policy.
+
+    Raises:
+        RolloutFault: two responses of a group are equal though each was all but impossible; or every response of every
+            group repeats the group's first one.
+    """
+    for place, group in enumerate(groups):
+        for a, b in combinations(group, 2):
+            if sum(a.logprobs) < IMPLAUSIBLE_LOGPROB and list(a.ids) == list(b.ids):
+                raise RolloutFault(
+                    f"two responses in group {place} are the same {len(a.ids)} tokens, of probability "
+                    f"e^{sum(a.logprobs):.0f}: the draws are not independent. Look at the sampler's seed: it must "
+                    "differ between the responses of a group and between processes"
+                )
+    repeats = sum(len(group) - 1 for group in groups)
+    if repeats >= ENOUGH_REPEATS and all(list(r.ids) == list(group[0].ids) for group in groups for r in group):
+        raise RolloutFault(
+            "every response repeats the first one of its group, so that no advantage but 0 exists. Look at "
+            "rollout.temperature, at the sampler's seed, and whether the model gives any prompt more than one answer"
+        )
+
+
+def check_agreement(difference: float, bound: float) -> None:
+    """Refuse a sampler whose log-probs are not the trainer's.
+
+    Args:
+        difference: mean over tokens of |log π_trainer - log π_sampler| under the same weights.
+    Raises:
+        RolloutFault: it is above `bound`.
+    """
+    if not difference <= bound:
+        raise RolloutFault(
+            f"sampler and trainer disagree on log-probs by {difference:.3g} a token, more than "
+            f"checks.logprob_difference={bound:g}. Look at whether the sampler has the trainer's weights (tied "
+            "embeddings included), its temperature, and its precision (model.dtype); raise the bound only for a "
+            "difference you can explain"
+        )

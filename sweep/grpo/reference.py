@@ -1,0 +1,38 @@
+"""The initial policy, which KL penalties are measured against."""
+
+from __future__ import annotations
+
+import deepspeed
+import torch
+from transformers import PreTrainedModel
+
+from sweep.grpo.logprobs import Policy, Sequences
+
+
+class AdapterReference:
+    """Under LoRA the initial policy is the policy without its adapters; it costs no memory."""
+
+    def __init__(self, engine: deepspeed.DeepSpeedEngine) -> None:
+        self.engine = engine
+
+    @torch.no_grad()
+    def logprobs(self, batch: Sequences, temperature: float) -> torch.Tensor:
+        """Log-probs (b, t) of the response tokens."""
+        with self.engine.module.model.disable_adapter():
+            return self.engine(batch, temperature)[0]
+
+
+class FrozenReference:
+    """A second copy of the weights, in the policy's dtype, sharded where the policy's are."""
+
+    def __init__(self, model: PreTrainedModel, zero_settings: dict | None, device: torch.device) -> None:
+        policy = Policy(model.eval().requires_grad_(False))
+        if zero_settings is None:
+            self._policy = policy.to(device)
+        else:
+            self._policy, *_ = deepspeed.initialize(model=policy, config=zero_settings, dist_init_required=False)
+
+    @torch.no_grad()
+    def logprobs(self, batch: Sequences, temperature: float) -> torch.Tensor:
+        """Log-probs (b, t) of the response tokens."""
+        return self._policy(batch, temperature)[0]

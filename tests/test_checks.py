@@ -1,0 +1,45 @@
+"""What stops a run whose rollouts cannot be what they are taken for, and what must not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sweep.grpo.checks import RolloutFault, check_agreement, check_diversity
+from sweep.rollout.sample import Finish, Sampled
+from sweep.run.keyed import generator
+
+
+def drawn(probabilities: list[float], length: int, *key) -> Sampled:
+    """Independent tokens of the given distribution."""
+    ids = generator(*key).choice(len(probabilities), size=length, p=probabilities).tolist()
+    return Sampled([1], ids, [math.log(probabilities[i]) for i in ids], Finish.EOS, "")
+
+
+def test_honest_draws_pass_however_small_the_vocabulary():
+    certain, coin = [0.999, 0.001], [0.5, 0.5]
+    check_diversity([[drawn(certain, 20, "a", g, s) for s in range(16)] for g in range(4)] + [[drawn(coin, 30, "b")]])
+    for attempt in range(50):
+        check_diversity([[drawn(coin, 3, attempt, g, s) for s in range(4)] for g in range(4)])
+        check_diversity([[drawn(coin, 2, attempt, s) for s in range(2)]])
+
+
+def test_a_seed_that_two_responses_share_is_found_in_a_single_group():
+    fine = [[drawn([0.5, 0.5], 60, g, s) for s in range(8)] for g in range(3)]
+    shared = [drawn([0.5, 0.5], 60, 3, s % 4) for s in range(8)]  # as if two processes had the same seed
+    with pytest.raises(RolloutFault, match=r"group 3 are the same 60 tokens, of probability e\^-42.*seed"):
+        check_diversity([*fine, shared])
+
+
+def test_groups_without_any_difference_are_refused():
+    short = [[drawn([0.5, 0.5], 3, g)] * 4 for g in range(4)]
+    with pytest.raises(RolloutFault, match=r"every response repeats the first.*rollout\.temperature"):
+        check_diversity(short)
+
+
+def test_samplers_that_disagree_are_refused():
+    check_agreement(0.01, 0.1)
+    for difference in (0.2, math.nan):
+        with pytest.raises(RolloutFault, match=r"disagree on log-probs by .*checks\.logprob_difference=0\.1"):
+            check_agreement(difference, 0.1)

@@ -1,0 +1,70 @@
+"""One learner, however its memory is laid out: adapters, checkpointing, ZeRO, offload, micro-batches, processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, python_processes
+from test_loss import PRESETS
+from test_processes import recorded_rollouts
+
+from models.mini.pretrain import _new_model
+from models.mini.tokenizer import build_tokenizer
+from sweep.plan.compose import compose_cells
+
+
+def updates(directory: Path, cases: list[list[str]], world_size: int = 1) -> list[list[dict]]:
+    """The metrics of a rollout's updates under each case's overrides."""
+    model = compose_cells(TINY)[0].config.model
+    torch.manual_seed(0)
+    _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(directory / "model")
+    (directory / "rollouts.json").write_text(json.dumps(recorded_rollouts(1)))
+    (directory / "cases.json").write_text(json.dumps([[*TINY, *case] for case in cases]))
+    outputs = python_processes("tests/updates_of_a_learner.py", world_size, directory)
+    return json.loads(outputs[0].splitlines()[-1])
+
+
+def assert_alike(rows: list[dict], expected: list[dict]) -> None:
+    for row, other in zip(rows, expected, strict=True):
+        assert row == {name: pytest.approx(value, rel=1e-5, abs=1e-6) for name, value in other.items()}
+
+
+LAYOUTS = list(itertools.product(("zero1", "zero2", "zero3"), (False, True), (False, True)))
+
+
+@pytest.mark.parametrize("tuning", [["tuning=full"], ["tuning=lora", "tuning.rank=4", "tuning.alpha=8"]], ids=str)
+def test_the_layout_of_memory_changes_no_number(tmp_path, tuning):
+    cases = [
+        [
+            *tuning,
+            f"deepspeed={zero}",
+            f"deepspeed.gradient_checkpointing={checkpointing}",
+            f"deepspeed.offload_optimizer={offload}",
+            "deepspeed.micro_batch_size=3",
+            "algorithm.kl_coefficient=0.1",
+        ]
+        for zero, checkpointing, offload in LAYOUTS
+    ]
+    first, *others = updates(tmp_path, cases)
+    assert first[0]["grad_norm"] > 0 and first[0]["reference_kl"] > 0
+    for rows in others:
+        assert_alike(rows, first)
+
+
+def test_micro_batches_change_no_algorithm(tmp_path):
+    choices = [[f"algorithm={name}"] for name in PRESETS]
+    choices += [["algorithm=dapo", "algorithm.tis_cap=1.2", "algorithm.entropy_coefficient=0.01"]]
+    choices += [["algorithm=grpo", "algorithm.old_logprobs=sampler"]]
+    choices += [["algorithm=rloo", "algorithm.kl_coefficient=0.1"]]
+    fast = ["optimizer.learning_rate=1e-3"]  # so that the second update's ratios leave every bound
+    cases = [[*choice, *fast, f"deepspeed.micro_batch_size={size}"] for size in (16, 3) for choice in choices]
+    found = updates(tmp_path, cases)
+    whole, parts = found[: len(choices)], found[len(choices) :]
+    for rows, expected in zip(parts, whole, strict=True):
+        assert_alike(rows, expected)
+    norms = {choice[0]: rows[0]["grad_norm"] for choice, rows in zip(choices[: len(PRESETS)], whole, strict=False)}
+    assert len({f"{x:.6g}" for x in norms.values()}) == len(PRESETS)  # and the presets are different algorithms

@@ -1,0 +1,55 @@
+"""Updates on recorded rollouts, once for each list of overrides; prints their metrics as JSON.
+
+Usage: python tests/updates_of_a_learner.py RANK WORLD_SIZE DIRECTORY   (model/, rollouts.json and cases.json in it)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+from models.load import adapt, load_model
+from sweep.grpo.deal import Scored
+from sweep.grpo.learner import Learner
+from sweep.plan.compose import compose_cells
+from sweep.rollout.sample import Finish, Sampled
+from sweep.run.processes import join
+from sweep.stages.policy import sharded
+
+
+def main(rank: int, world_size: int, directory: Path) -> None:
+    torch.set_num_threads(1)
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    join(rank, world_size, rank, directory / f"meeting-{world_size}.json")
+    rollouts = json.loads((directory / "rollouts.json").read_text())
+    cases = json.loads((directory / "cases.json").read_text())
+    print(json.dumps([run(overrides, directory / "model", rollouts) for overrides in cases]))
+
+
+def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[dict]:
+    (cell,) = compose_cells(overrides)
+    config = cell.config
+    with sharded(config, source):
+        model = load_model(config.model, source)
+        reference = load_model(config.model, source)
+    torch.manual_seed(0)
+    model = adapt(model, config.tuning, config.model)
+    needs_reference = config.algorithm.kl_coefficient and config.tuning.method == "full"
+    learner = Learner(model, config, pad_id=0, reference=reference if needs_reference else None)
+    rows = []
+    for step, rollout in enumerate(rollouts, 1):
+        sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]
+        row = learner.update([Scored(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)], step)
+        if learner.reference:
+            row["sequence_kl"] = learner.sequence_kl(sampled)
+        rows.append(row)
+    learner.engine.destroy()
+    return rows
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
