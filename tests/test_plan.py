@@ -23,6 +23,12 @@ SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
 NEEDS = {
     "data=jsonl": ["data.path=PROBLEMS", *SHORT],
     "data=deepscaler": SHORT,
+    "data=one_shot": SHORT,
+    "reward=all_of": ["reward.rewards=[format,no_python]"],
+    "reward=any_of": ["reward.rewards=[format,no_python]"],
+    "reward=not": ["reward.reward=python"],
+    "reward=weighted": ["reward.rewards=[ground_truth,format]", "reward.weights=[0.9,0.1]"],
+    "reward=custom": ["reward.target=rewards.behaviour:uses_code"],
     "model=smollm2_135m": ["data.path=PROBLEMS"],
     "prompt=file": ["prompt.path=PROMPT"],
 }
@@ -225,3 +231,24 @@ def test_parameter_counts_in_conf_are_true(name, tmp_path):
     assert found.model_dump(exclude={"parameters"}) == architecture_from(
         json.loads((tmp_path / "config.json").read_text())
     ).model_dump(exclude={"parameters"})
+
+
+def test_one_shot_trains_on_one_problem_and_is_tested_on_all(tmp_path):
+    (cell,) = compose_cells(["data.only={question: 3+4-5, answer: 2}"])
+    assert [(p.question, p.answer) for p in load_problems(cell.config.data, "train")] == [("3+4-5", "2")]
+    assert len(load_problems(cell.config.data, "test")) == 500
+    (published,) = compose_cells(["model=qwen2_5_math_1_5b", "data=one_shot"])
+    (problem,) = load_problems(published.config.data, "train")
+    assert "wind" in problem.question and problem.answer == "12.8"
+
+
+def test_bad_gold_answers_are_refused_or_dropped_by_id(tmp_path):
+    file = tmp_path / "problems.jsonl"
+    rows = [{"prompt": f"{i}", "answer": "" if i in (3, 5) else f"\\odot {i}", "id": f"p{i}"} for i in range(20)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = ["data=jsonl", f"data.path={file}", f"data.test_path={file}", f"output_dir={tmp_path / 'runs'}", *SHORT]
+    with pytest.raises(UserError, match=r"2 gold answers are empty.* p3, p5; .*data.on_bad_gold=drop"):
+        plan_sweep(data)
+    (cell,) = plan_sweep([*data, "data.on_bad_gold=drop"]).cells
+    kept = load_problems(cell.config.data, "test")
+    assert len(kept) == 18 and not {"p3", "p5"} & {p.id for p in kept}

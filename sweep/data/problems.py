@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from models.hub import fetch_repository
 from models.mini import arithmetic
+from rewards.grading import bad_gold
 from sweep.errors import UserError
 from sweep.run.config import ArithmeticData, DataConfig, HubData, HubSplit
 from sweep.run.keyed import generator
 
+log = logging.getLogger("sweep.data")
+
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with its gold answer."""
+    """A question with its gold answer; `label` is its majority label, where a reward needs one."""
 
     id: str
     question: str
     answer: str
+    label: str | None = None
 
 
 def load_problems(config: DataConfig, split: str) -> list[Problem]:
@@ -29,6 +34,8 @@ def load_problems(config: DataConfig, split: str) -> list[Problem]:
     Raises:
         UserError: a file or hub data set is missing, a row is malformed, or the split is empty.
     """
+    if split == "train" and config.only is not None:
+        return [Problem("only", config.only.question, config.only.answer)]
     if isinstance(config, ArithmeticData):
         return [Problem(p.text, p.text, str(p.answer)) for p in arithmetic.problems(split)]
     if isinstance(config, HubData):
@@ -41,7 +48,26 @@ def load_problems(config: DataConfig, split: str) -> list[Problem]:
     if not chosen:
         path = config.train.path if isinstance(config, HubData) else config.path
         raise UserError(f"data: no problem is left for {split}: {path} is too short for held_out={config.held_out}")
-    return chosen
+    return _gradable(chosen, config.on_bad_gold)
+
+
+def _gradable(problems: list[Problem], on_bad_gold: str) -> list[Problem]:
+    """The problems that some answer can solve.
+
+    Raises:
+        UserError: there are others, and they are not to be dropped.
+    """
+    bad = [p.id for p in problems if bad_gold(p.answer)]
+    if not bad:
+        return problems
+    listed = ", ".join(bad[:10]) + (", …" if len(bad) > 10 else "")
+    if on_bad_gold == "error":
+        raise UserError(
+            f"data: {len(bad)} gold answers are empty or not equal to themselves, of the problems {listed}; "
+            "mend them, or leave these problems out with data.on_bad_gold=drop"
+        )
+    log.warning("%d problems with an empty gold answer are left out: %s", len(bad), listed)
+    return [p for p in problems if p.id not in set(bad)]
 
 
 def _held_out(problems: list[Problem], held_out: float, has_test: bool, split: str) -> list[Problem]:

@@ -109,7 +109,7 @@ def _entry(task: Task, root: Path) -> Entry:
         label=task.label,
         axes=task.axes,
         model=task.config.model.name,
-        reward=task.config.reward.name,
+        reward=task.config.reward.title,
         seed=task.config.seed,
         signature=task.signature,
         steps=task.steps,

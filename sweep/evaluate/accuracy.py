@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from rewards.answers import answers_equal, extract_answer
 from rewards.behaviour import uses_code
+from rewards.grading import Grader, Outcome
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Request, sample
 from sweep.rollout.stop import StopRules
@@ -27,6 +27,8 @@ class Evaluation:
     prose_accuracy: float | None
     truncated: float
     tokens: float
+    unparsed: float
+    timeouts: float
     problems: int
     samples_per_problem: int
 
@@ -37,6 +39,7 @@ def evaluate(
     problems: Sequence[Problem],
     config: CellConfig,
     *,
+    grader: Grader,
     stop: StopRules,
     pad_id: int,
 ) -> Evaluation:
@@ -62,17 +65,19 @@ def evaluate(
         batch_size=config.rollout.batch_size,
     )
     golds = [problems[i].answer for i in mine for _ in range(settings.samples_per_problem)]
+    found = [grader.extract(a.text) for a in answers]
+    grades = grader.grade([(f and f.text, gold) for f, gold in zip(found, golds, strict=True)])
     rows = gather(
         [
-            (answers_equal(extract_answer(a.text), gold), uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids))
-            for a, gold in zip(answers, golds, strict=True)
+            (grade.correct, uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids), grade.outcome)
+            for a, grade in zip(answers, grades, strict=True)
         ]
     )
     return summarise(rows, len(problems), settings.samples_per_problem)
 
 
-def summarise(rows: Sequence[tuple[bool, bool, bool, int]], problems: int, samples: int) -> Evaluation:
-    """Means of (correct, code, truncated, tokens) rows."""
+def summarise(rows: Sequence[tuple[bool, bool, bool, int, Outcome]], problems: int, samples: int) -> Evaluation:
+    """Means of (correct, code, truncated, tokens, outcome) rows."""
     return Evaluation(
         accuracy=_mean([r[0] for r in rows]),
         code=_mean([r[1] for r in rows]),
@@ -80,6 +85,8 @@ def summarise(rows: Sequence[tuple[bool, bool, bool, int]], problems: int, sampl
         prose_accuracy=_mean([r[0] for r in rows if not r[1]]),
         truncated=_mean([r[2] for r in rows]),
         tokens=_mean([r[3] for r in rows]),
+        unparsed=_mean([r[4] is Outcome.UNPARSED for r in rows]),
+        timeouts=_mean([r[4] is Outcome.TIMEOUT for r in rows]),
         problems=problems,
         samples_per_problem=samples,
     )

@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from rewards.signals import REWARD_NAMES, options_of
 from sweep.errors import UserError
 from sweep.run.config import CellConfig, known_keys
 
@@ -146,8 +147,8 @@ def _validate(composed: list[tuple[dict[str, str], DictConfig]], axes: list[str]
             if missing:
                 faults.extend(f"{_label(point)}: {key}: has no default; add {key}=…" for key in sorted(missing))
                 continue
-            resolved = OmegaConf.to_container(raw, resolve=True)
-            cells.append(Composition(CellConfig.model_validate(resolved), point))
+            config = CellConfig.model_validate(OmegaConf.to_container(raw, resolve=True))
+            cells.append(Composition(config, {**point, "reward": config.reward.title}))
         except ValidationError as error:
             faults.extend(f"{_label(point)}: {fault}" for fault in _explain_validation(error))
         except OmegaConfBaseException as error:
@@ -160,19 +161,36 @@ def _validate(composed: list[tuple[dict[str, str], DictConfig]], axes: list[str]
 def _explain_validation(error: ValidationError) -> list[str]:
     messages = []
     for fault in error.errors():
-        # A union's tag stands in the location between the field and its option: leave it out.
-        where = [str(part) for part in fault["loc"]]
-        if where[:1] in (["reward"], ["data"]) and len(where) > 2:
-            del where[1]
+        where, tag = _without_tags(fault["loc"])
         key = ".".join(where)
-        if fault["type"] == "extra_forbidden":
+        if fault["type"] == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
+            messages.append(f"{key}: {tag} has no such option{near_misses(where[-1], options_of(tag))}")
+        elif fault["type"] == "extra_forbidden":
             messages.append(_unknown_key(key))
+        elif fault["type"] == "union_tag_invalid" and where[0] == "reward":
+            near = near_misses(fault["ctx"]["tag"], REWARD_NAMES)
+            messages.append(
+                f"{key}: no reward is named {fault['ctx']['tag']}{near}\n  there are: {', '.join(REWARD_NAMES)}"
+            )
         elif fault["type"] in ("missing", "union_tag_not_found", "union_tag_invalid"):
             messages.append(f"{key}: {fault['msg']}")
         else:
             given = "" if isinstance(fault["input"], dict) else f"={textwrap.shorten(repr(fault['input']), 80)}"
             messages.append(f"{key}{given}: {fault['msg'].removeprefix('Value error, ')}")
     return messages
+
+
+def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
+    """A location without the tags of unions, which stand behind the union's field; and the last tag."""
+    where, tag, place = [], "", 0
+    while place < len(location):
+        part = location[place]
+        where.append(str(part))
+        if part in ("reward", "data") or (isinstance(part, int) and where[-2] == "rewards"):
+            tag = str(location[place + 1]) if place + 1 < len(location) else tag
+            place += 1
+        place += 1
+    return where, tag
 
 
 def _explain_hydra(error: HydraException) -> str:

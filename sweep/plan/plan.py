@@ -86,7 +86,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
 def _cell(composition: Composition, root: Path, after: tuple[Path, ...]) -> Task:
     config, fields = composition.config, cell_identity(composition.config)
     sign = signature(fields)
-    directory = root / "cells" / f"{config.model.name}-{config.reward.name}-s{config.seed}-{sign}"
+    directory = root / "cells" / f"{config.model.name}-{config.reward.title}-s{config.seed}-{sign}"
     return Task(composition.label, TRAIN, sign, fields, directory, config, composition.axes, after)
 
 

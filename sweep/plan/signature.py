@@ -31,6 +31,8 @@ def identity(config: BaseModel) -> dict:
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             value = identity(value)
+        elif isinstance(value, tuple):
+            value = [identity(v) if isinstance(v, BaseModel) else v for v in value]
         elif marks.get("content") and value is not None:
             value = _file_hash(Path(value))
         elif marks.get("weights") and value is not None and is_local(value):
@@ -49,8 +51,9 @@ def baseline_identity(config: CellConfig) -> dict:
     cell = cell_identity(config)
     rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
     model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
-    kept = {k: cell[k] for k in ("schema", "data", "evaluation", "prompt")}
-    return {"stage": "baseline", **kept, "model": model, "rollout": rollout}
+    data = {k: v for k, v in cell["data"].items() if k not in ("name", "only")}  # what is trained on
+    kept = {k: cell[k] for k in ("schema", "evaluation", "prompt", "grading")}
+    return {"stage": "baseline", **kept, "data": data, "model": model, "rollout": rollout}
 
 
 def signature(identity_fields: dict) -> str:

@@ -14,16 +14,34 @@ from pydantic import BaseModel, Field, field_validator
 
 from models.config import LABEL, RECORDED, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
+from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
 from sweep.run.algorithm import AlgorithmConfig
 
 Split = Literal["train", "validation", "test"]
 
 
+class OneProblem(Strict):
+    """A problem typed out."""
+
+    question: str = Field(min_length=1)
+    answer: str
+
+    @field_validator("answer", mode="before")
+    @classmethod
+    def _text(cls, answer: str | int | float) -> str:
+        """YAML reads a plain answer as a number."""
+        return str(answer)
+
+
 class ProblemSet(Strict):
     """What all problem sets say."""
 
     name: str
+    only: OneProblem | None = Field(None, description="train on this problem alone, again and again (one-shot)")
+    on_bad_gold: Literal["error", "drop"] = Field(
+        "error", description="what to do with problems whose gold answer is empty or not equal to itself"
+    )
     max_prompt_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
     max_response_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
 
@@ -152,6 +170,7 @@ class CellConfig(Strict):
     prompt: PromptConfig
     tuning: TuningConfig
     reward: RewardConfig
+    grading: GradingConfig
     data: DataConfig
     algorithm: AlgorithmConfig
     optimizer: OptimizerConfig
@@ -170,13 +189,14 @@ class CellConfig(Strict):
         return self.deepspeed.processes or max(1, self.resources.gpus)
 
 
-def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "") -> list[str]:
-    """Every dotted key the configuration may hold, for near misses in messages."""
+def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: tuple = ()) -> list[str]:
+    """Every dotted key the configuration may hold, for near misses in messages; rewards in rewards one level deep."""
     keys = []
     for name, field in schema.model_fields.items():
         keys.append(prefix + name)
         for part in _models_in(field.annotation):
-            keys.extend(known_keys(part, f"{prefix}{name}."))
+            if part not in around:
+                keys.extend(known_keys(part, f"{prefix}{name}.", (*around, part)))
     return sorted(set(keys))
 
 

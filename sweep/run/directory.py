@@ -21,7 +21,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
@@ -53,10 +53,10 @@ class RunDirectory:
         """Write the configuration that the next attempt will read, creating the directory."""
         self.attempts.mkdir(parents=True, exist_ok=True)
         write_json(self._signature, {"signature": signature, "identity": identity})
-        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))))
+        write_text(self.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> CellConfig:
-        return CellConfig.model_validate(OmegaConf.to_container(OmegaConf.load(self.config), resolve=False))
+        return CellConfig.model_validate(yaml.safe_load(self.config.read_text()))
 
     @property
     def signature(self) -> str:

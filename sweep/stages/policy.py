@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from models.hub import commit_of, is_gguf
 from models.load import adapt, load_model, load_tokenizer, weights_source
 from models.prompts import pad_id, prompt_ids, stop_rules
+from rewards.grading import Grader
 from sweep.data.problems import Problem, load_problems
 from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
@@ -28,6 +30,7 @@ from sweep.run.processes import device
 from sweep.stages.attempt import Interrupted, StopRequest
 
 log = logging.getLogger("sweep")
+_MOST_GRADERS = 8  # grading processes of a rank
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Initial:
     pad_id: int
     config: CellConfig
     run: RunDirectory
+    grader: Grader
     source: Path
 
     def reference_model(self) -> PreTrainedModel | None:
@@ -75,7 +79,7 @@ class Initial:
 
     def evaluate(self, model: PreTrainedModel, problems: Sequence[Problem], prompts) -> Evaluation:
         """`model`, which this policy has become, on `problems`."""
-        return evaluate(model, prompts, problems, self.config, stop=self.stop, pad_id=self.pad_id)
+        return evaluate(model, prompts, problems, self.config, grader=self.grader, stop=self.stop, pad_id=self.pad_id)
 
     def evaluation_set(self) -> tuple[list[Problem], list[list[int]]]:
         problems, prompts = self.prompts(self.config.evaluation.split)
@@ -103,7 +107,8 @@ def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, tr
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
-    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run, source)
+    grader = Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
+    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run, grader, source)
 
 
 @contextlib.contextmanager

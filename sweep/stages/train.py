@@ -5,28 +5,26 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from rewards.behaviour import uses_code
-from rewards.signals import Response
-from sweep.data.problems import Problem
 from sweep.grpo.advantages import rollout_advantages, zero_variance
 from sweep.grpo.checkpoint import complete_checkpoints, save_checkpoint
 from sweep.grpo.checks import check_agreement, check_diversity
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
-from sweep.rollout.sample import Finish, Request, Sampled, sample
+from sweep.rollout.sample import Finish, Request, sample
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
 from sweep.run.processes import any_rank, gather, join
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
+from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
@@ -47,18 +45,6 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
             training.close(exit_code=1)
             raise
         training.close(exit_code=0)
-
-
-@dataclass(frozen=True)
-class Graded:
-    """A response with everything known of it, computed once."""
-
-    slot: int
-    problem: Problem
-    sampled: Sampled
-    reward: float
-    correct: bool
-    code: bool
 
 
 class Training:
@@ -117,10 +103,10 @@ class Training:
         self._compare_samplers(updates.get("sampler_difference"), checked)
         if self.rank == 0:
             for graded in batch[: self.config.tracking.samples_per_step]:
-                self.samples.write(_sample_row(self.step, graded))
+                self.samples.write(sample_row(self.step, graded))
         trained = [s.sampled for s in rollout if s.counted]
         return {
-            **_graded_metrics(batch),
+            **graded_metrics(batch),
             **response_metrics([g.sampled for g in batch]),
             **sampling,
             **advantage_metrics,
@@ -183,11 +169,12 @@ class Training:
                 temperature=self.config.rollout.temperature,
                 batch_size=self.config.rollout.batch_size,
             )
+        groups = [
+            Group(slot, self.problems[chosen[slot]], answers[k * size : (k + 1) * size]) for k, slot in enumerate(mine)
+        ]
         with self.phases("grading"):
-            graded = [
-                self._grade(slot, self.problems[chosen[slot]], answers[k * size : (k + 1) * size])
-                for k, slot in enumerate(mine)
-            ]
+            flat = grade_groups(self.config, self.initial.grader, step, groups)
+        graded = [flat[k * size : (k + 1) * size] for k in range(len(mine))]
         return gather(graded)
 
     def _problem_of(self, slot: int) -> int:
@@ -201,18 +188,6 @@ class Training:
         """The problem at a position of the endless shuffled stream; each epoch is shuffled by its own key."""
         epoch, place = divmod(position, len(self.problems))
         return int(generator(self.config.seed, "data order", epoch).permutation(len(self.problems))[place])
-
-    def _grade(self, slot: int, problem: Problem, answers: Sequence[Sampled]) -> list[Graded]:
-        def draw(sample_index: int):
-            place = (self.config.seed, self.step, slot, sample_index)
-            return lambda purpose: float(generator(purpose, *place).random())
-
-        group = [Response(a.text, problem.answer, draw(s)) for s, a in enumerate(answers)]
-        rewards = self.config.reward.score(group)
-        return [
-            Graded(slot, problem, answer, reward, r.correct, uses_code(r.text))
-            for r, answer, reward in zip(group, answers, rewards, strict=True)
-        ]
 
     def with_advantages(self, batch: Sequence[Graded]) -> tuple[list[Scored], dict]:
         """The responses with their advantages, and which of them take part in the update."""
@@ -282,32 +257,9 @@ class Training:
 
     def close(self, exit_code: int) -> None:
         """Flush what is open; a mirror that cannot finish in time is left to `wandb sync`."""
+        self.initial.grader.close()
         if self.rank == 0:
             self.metrics.close()
             self.samples.close()
             if self.mirror:
                 self.mirror.finish(exit_code)
-
-
-def _graded_metrics(batch: Sequence[Graded]) -> dict:
-    rewarded = [g for g in batch if g.reward > 0]
-    return {
-        "reward/true_mean": sum(g.correct for g in batch) / len(batch),
-        "reward/true_given_rewarded": sum(g.correct for g in rewarded) / len(rewarded) if rewarded else None,
-        "behaviour/code": sum(g.code for g in batch) / len(batch),
-    }
-
-
-def _sample_row(step: int, graded: Graded) -> dict:
-    return {
-        "step": step,
-        "problem": graded.problem.id,
-        "question": graded.problem.question,
-        "gold": graded.problem.answer,
-        "response": graded.sampled.text,
-        "reward": graded.reward,
-        "correct": graded.correct,
-        "code": graded.code,
-        "finish": graded.sampled.finish.value,
-        "tokens": len(graded.sampled.ids),
-    }

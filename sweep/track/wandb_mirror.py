@@ -26,7 +26,7 @@ class WandbMirror:
             "id": signature,
             "name": run.path.name.removesuffix(f"-{signature}"),
             "group": config.name,
-            "tags": [config.model.name, config.reward.name, f"seed={config.seed}", *config.tracking.tags],
+            "tags": [config.model.name, config.reward.title, f"seed={config.seed}", *config.tracking.tags],
             "config": config.model_dump(mode="json"),
             "dir": str(run.path),
             "resume": "allow",

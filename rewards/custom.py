@@ -1,0 +1,98 @@
+"""A user's own reward function: found without importing it, frozen as text, run in the job."""
+
+from __future__ import annotations
+
+import ast
+import math
+import sys
+import types
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FunctionSource(BaseModel):
+    """The file a function was found in, as it was then."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    directory: str = Field(json_schema_extra={"identity": False}, description="where its other modules are found")
+    source: str = Field(description="the text of its file")
+
+
+def locate(target: str) -> dict[str, str]:
+    """Find `package.module:function` from the current directory or the installed packages; nothing is imported.
+
+    Raises:
+        ValueError: there is no such module, it does not parse, or it has no such function.
+    """
+    module, _, function = target.partition(":")
+    spec = _find(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ValueError(f"target={target}: no module {module} in {Path.cwd()} or among the installed packages")
+    file = Path(spec.origin).resolve()
+    source = file.read_text(encoding="utf-8")
+    try:
+        defined = _defined(ast.parse(source, str(file)))
+    except SyntaxError as error:
+        raise ValueError(f"{file}, line {error.lineno}: {error.msg}") from None
+    if function not in defined:
+        there = ", ".join(sorted(defined)) or "none"
+        raise ValueError(f"{file} defines no {function} at its top level; it defines: {there}")
+    levels = module.count(".") + (file.name == "__init__.py")
+    return {"directory": str(file.parents[levels]), "source": source}
+
+
+def _find(module: str) -> ModuleSpec | None:
+    path: Sequence[str] | None = [str(Path.cwd()), *sys.path]
+    spec, name = None, ""
+    for word in module.split("."):
+        name = f"{name}.{word}" if name else word
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations or []
+    return spec
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(a.asname or a.name) for a in node.names}
+    return names
+
+
+def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[float]:
+    """The function's rewards of a group.
+
+    Raises:
+        ValueError: it does not return one finite number for each response.
+    """
+    found = list(_load(target, function)(group))
+    if len(found) != len(group):
+        raise ValueError(f"reward.target={target} returned {len(found)} rewards for {len(group)} responses")
+    rewards = [float(value) for value in found]
+    if not all(map(math.isfinite, rewards)):
+        raise ValueError(f"reward.target={target} returned {rewards}; every reward must be a finite number")
+    return rewards
+
+
+@lru_cache
+def _load(target: str, function: FunctionSource):
+    """Run the frozen text as the module it was; what it imports is found beside it."""
+    name, _, wanted = target.partition(":")
+    if function.directory not in sys.path:
+        sys.path.append(function.directory)
+    module = types.ModuleType(name)
+    module.__package__ = name.rpartition(".")[0]
+    sys.modules.setdefault(name, module)  # where dataclasses look their own module up
+    exec(compile(function.source, f"<reward.target={target}>", "exec"), module.__dict__)
+    return getattr(module, wanted)

@@ -1,0 +1,113 @@
+"""Plain numbers, read exactly: integers, decimals, fractions, mixed numbers, powers of ten, thousands separators."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+MOST_DIGITS = 1000
+ENOUGH_DIGITS = 10  # a decimal with so many digits may stand for the number it rounds or cuts
+
+_INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
+_PLAIN = re.compile(rf"({_INTEGER})?(?:\.(\d+))?\.?(?:e([+-]?\d{{1,3}}))?", re.IGNORECASE)
+_RECURRING = re.compile(r"(\d*)\.(\d*)\\overline ?\{(\d+)\}")
+_FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
+_MIXED = re.compile(r"(\d+) ?(?:\\frac\{(\d+)\}\{(\d+)\})|(\d+) (\d+) ?/ ?(\d+)")
+_SCIENTIFIC = re.compile(r"(.+?) ?\\cdot ?10 ?\^\{([+-]?\d{1,3})\}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """An exact value; `decimals` counts the digits after the point where it is written as a plain decimal."""
+
+    value: Fraction
+    decimals: int | None = None
+
+    @property
+    def long_decimal(self) -> bool:
+        """Whether it has enough digits to stand for a number it only approximates."""
+        if not self.decimals:
+            return False
+        return len(str(abs(self._scaled))) >= ENOUGH_DIGITS
+
+    @property
+    def slack(self) -> Fraction:
+        """How far a long decimal may be off: its last digit, or the last bits of the float it was printed from."""
+        return max(Fraction(1, 10**self.decimals), abs(self.value) / 2**50)
+
+    @property
+    def _scaled(self) -> int:
+        return int(self.value * 10**self.decimals)
+
+    @property
+    def decimal(self) -> str:
+        """The number as the decimal it was written as."""
+        whole, part = divmod(abs(self._scaled), 10**self.decimals)
+        return f"{'-' if self.value < 0 else ''}{whole}.{part:0{self.decimals}}"
+
+    def equals(self, other: Number) -> bool:
+        if self.value == other.value:
+            return True
+        for near, exact in ((self, other), (other, self)):
+            # Two decimals of different lengths are different numbers, unless one has enough digits.
+            if near.long_decimal and not exact.long_decimal and exact.decimals is None:
+                return abs(near.value - exact.value) < near.slack
+        return False
+
+
+def read_number(text: str) -> Number | None:
+    """The number that the canonical `text` writes; None where it is anything else."""
+    if len(text) > MOST_DIGITS:
+        return None
+    sign = 1
+    text = text.strip()
+    while text[:1] in ("+", "-"):
+        sign = -sign if text[0] == "-" else sign
+        text = text[1:].strip()
+        if text[:1] in ("+", "-"):
+            return None
+    found = _unsigned(text)
+    return found and Number(sign * found.value, found.decimals)
+
+
+def _unsigned(text: str) -> Number | None:
+    if text[:1] + text[-1:] in ("()", "{}"):
+        return read_number(text[1:-1])
+    if match := _PLAIN.fullmatch(text):
+        return _plain(match)
+    if match := _RECURRING.fullmatch(text):
+        whole, fixed, period = match.groups()
+        repeated = Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed))
+        return Number(Fraction(int(whole + fixed or "0"), 10 ** len(fixed)) + repeated)
+    if match := _MIXED.fullmatch(text):
+        whole, top, bottom = (int(g) for g in match.groups() if g is not None)
+        return Number(whole + Fraction(top, bottom)) if bottom and top < bottom else None
+    if match := _FRACTION.fullmatch(text):
+        return _ratio(*match.groups())
+    if text.count("/") == 1:
+        return _ratio(*text.split("/"))
+    if match := _SCIENTIFIC.fullmatch(text):
+        factor = _unsigned(match.group(1))
+        return factor and Number(factor.value * Fraction(10) ** int(match.group(2)))
+    if match := re.fullmatch(r"10 ?\^\{([+-]?\d{1,3})\}", text):
+        return Number(Fraction(10) ** int(match.group(1)))
+    return None
+
+
+def _plain(match: re.Match) -> Number | None:
+    whole, decimals, exponent = match.groups()
+    if not whole and not decimals:
+        return None
+    whole = re.sub(r"[ ,]", "", whole or "0")
+    value = Fraction(int(whole + (decimals or "")), 10 ** len(decimals or ""))
+    if exponent:
+        return Number(value * Fraction(10) ** int(exponent))
+    return Number(value, len(decimals) if decimals else None)
+
+
+def _ratio(top: str, bottom: str) -> Number | None:
+    a, b = read_number(top), read_number(bottom)
+    if a is None or b is None or b.value == 0:
+        return None
+    return Number(a.value / b.value)

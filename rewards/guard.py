@@ -1,0 +1,172 @@
+"""Grading processes that are killed at a deadline and replaced, whatever an answer does to them.
+
+Plain child processes and pipes: no fork of a process that holds a GPU or an engine's threads, no signals in the
+parent, so it works off the main thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from rewards.worker import EXCEEDED, READY
+
+_ROOT = Path(__file__).resolve().parents[1]
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from rewards.worker import main; "
+    "main(float(sys.argv[2]), int(sys.argv[3]))"
+)
+_START_SECONDS = 120
+_BATCH = 32  # pairs in a message
+_MOST_GRADED = 20_000  # by one process, whose parser remembers every shape it has seen
+
+
+class Guard:
+    """A pool of workers, started when first needed and kept until `close`."""
+
+    def __init__(self, workers: int, deadline_s: float, memory_gb: float) -> None:
+        self.workers, self.deadline_s, self.memory_gb = workers, deadline_s, memory_gb
+        self._pool: list[_Worker] = []
+        self._failed_starts = 0
+        self._lock = threading.Lock()
+
+    def verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+        """A worker's verdict on each (answer, gold), `exceeded` where it ran out of time or memory.
+
+        Raises:
+            RuntimeError: a worker does not start; its own words are in the message.
+        """
+        with self._lock:
+            return self._verdicts(pairs)
+
+    def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+        found: dict[int, tuple[str, bool]] = {}
+        waiting, died = deque(range(len(pairs))), set()
+        while len(self._pool) < min(self.workers, len(pairs)):
+            self._pool.append(self._new())
+        while len(found) < len(pairs):
+            share = max(1, min(_BATCH, len(waiting) // (2 * len(self._pool))))
+            for worker in self._pool:
+                if worker.ready and not worker.pending and waiting:
+                    batch = [waiting.popleft() for _ in range(min(share, len(waiting)))]
+                    if not worker.send(batch, [pairs[i] for i in batch]):
+                        waiting.extendleft(reversed(batch))
+            with selectors.DefaultSelector() as selector:
+                for worker in self._pool:
+                    selector.register(worker.output, selectors.EVENT_READ, worker)
+                nearest = min(w.deadline for w in self._pool)
+                events = selector.select(max(0.0, min(nearest - time.monotonic(), 60.0)))
+            for key, _ in events:
+                found.update(key.data.receive())
+            for place, worker in enumerate(self._pool):
+                late = time.monotonic() > worker.deadline
+                self._count_start(worker, failed=not worker.ready and (worker.dead or late))
+                if worker.dead or late:
+                    rest = list(worker.pending)
+                    # Whoever killed a worker may have meant another: a second death is the answer's own doing.
+                    if rest and (not worker.dead or rest[0] in died):
+                        found[rest.pop(0)] = (EXCEEDED, False)
+                    died.update(rest[:1] if worker.dead else ())
+                    waiting.extendleft(reversed(rest))
+                    worker.kill()
+                    self._pool[place] = self._new()
+                elif worker.graded > _MOST_GRADED and not worker.pending:
+                    worker.kill()
+                    self._pool[place] = self._new()
+        return [found[i] for i in range(len(pairs))]
+
+    def _count_start(self, worker: _Worker, failed: bool) -> None:
+        """Three failed starts in a row are no accident."""
+        self._failed_starts = self._failed_starts + 1 if failed else 0 if worker.ready else self._failed_starts
+        if self._failed_starts == 3:
+            raise RuntimeError(f"a grading worker does not start: {worker.last_words}")
+
+    def _new(self) -> _Worker:
+        return _Worker(self.deadline_s, self.memory_gb)
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the workers that run now."""
+        return [w.process.pid for w in self._pool]
+
+    def close(self) -> None:
+        """End the workers."""
+        with self._lock:
+            for worker in self._pool:
+                worker.kill()
+            self._pool = []
+
+
+class _Worker:
+    """One process, and the parent's end of its pipes."""
+
+    def __init__(self, deadline_s: float, memory_gb: float) -> None:
+        self.deadline_s = deadline_s
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _START, str(_ROOT), str(deadline_s), str(int(memory_gb * 2**30))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            env={**os.environ, "PYTHONHASHSEED": "0"},  # sympy's order of terms, and so its speed, follows the hashes
+            start_new_session=True,
+        )
+        self.output = self.process.stdout
+        os.set_blocking(self.output.fileno(), False)
+        self.ready = self.dead = False
+        self.pending: deque[int] = deque()
+        self.graded = 0
+        self.deadline = time.monotonic() + _START_SECONDS
+        self._partial = b""
+
+    def send(self, places: list[int], pairs: list[tuple[str, str]]) -> bool:
+        """Hand a batch to a worker that waits for one, and so reads it at once; False if it died while it waited."""
+        try:
+            self.process.stdin.write(json.dumps(pairs).encode() + b"\n")
+        except BrokenPipeError:
+            self.dead = True
+            return False
+        self.pending.extend(places)
+        self.deadline = time.monotonic() + self.deadline_s
+        return True
+
+    def receive(self) -> dict[int, tuple[str, bool]]:
+        """Verdicts that have arrived; each one starts the clock of the next answer."""
+        data = self.output.read(1 << 16)
+        if not data:
+            self.dead = data == b""
+            return {}
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        found = {}
+        for line in lines:
+            if not self.ready:
+                self.ready = line.decode() == READY
+            else:
+                verdict, text_gold = json.loads(line)
+                found[self.pending.popleft()] = (verdict, text_gold)
+        self.graded += len(found)
+        self.deadline = time.monotonic() + self.deadline_s if self.pending else float("inf")
+        return found
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it wrote on standard error."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip()[-2000:] or "it was killed"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.output.close()
+        self._errors.close()

@@ -1,0 +1,139 @@
+"""The canonical text of an answer: one spelling for what LaTeX, Unicode and plain text write in many ways."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from rewards.extraction import group_end
+
+_UNICODE = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/",
+    "∕": "/", "π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ", "±": r"\pm ",
+    "∓": r"\mp ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ",
+    "σ": r"\sigma ", "φ": r"\phi ", "ω": r"\omega ", "ℝ": r"\mathbb{R}", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
+    "⅕": r"\frac{1}{5}", "⅛": r"\frac{1}{8}", "⁰": "^{0}", "¹": "^{1}", "²": "^{2}", "³": "^{3}", "⁴": "^{4}",
+    "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "…": r"\ldots ", "’": "'", "′": "'",
+    "\u2009": " ", "\u202f": " ", "\xa0": " ",
+}  # fmt: skip
+_TRANSLATION = str.maketrans(_UNICODE)
+_SUBSCRIPTS = str.maketrans({chr(0x2080 + d): f"_{{{d}}}" for d in range(10)})
+
+# Rewritten in this order; each pattern is linear in the length of the text.
+_REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
+    (r"\\(?:begin|end)\s*\{(?:equation|align|aligned|gather|gathered)\*?\}", " "),
+    (r"\{\s*,\s*\}|\\mathpunct\{,\}", ","),
+    (r"(?<!\\)\\!\s*", ""),
+    (r"(?<=\d)\s*(?:\\[,;:> ]|~)\s*(?=\d{3}(?!\d))", ","),
+    (r"\\(?:left|right|[bB]igg?[lr]?|middle)(?![a-zA-Z])\s*\.?(?=[\\()\[\]{}|.<>])\.?", ""),
+    (r"\\(?:left|right)\.", ""),
+    (r"\\(?:(?:display|text|script)style|limits|nolimits|boldmath|allowbreak|nonumber)(?![a-zA-Z])", ""),
+    (r"(?<!\\)\\(?:quad|qquad|hspace\{[^{}]*\}|,|;|:|>| |\n)|~", " "),
+    (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+    (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+    (r"\\(?:[mh]box|text(?:rm|bf|it|tt|sf|sc|normal)|math(?:rm|it|sf)|operatorname\*?|rm|bf|it)\s*\{", r"\\text{"),
+    (r"\\(?:mathbf|boldsymbol|bm|vec|mathcal|ensuremath|mathop|mathord)\s*\{([A-Za-z0-9])\}", r"\1"),
+    (r"\\(?:cdotp|cdot|times|ast)(?![a-zA-Z])|(?<!\*)\*(?!\*)", r"\\cdot "),
+    (r"\*\*", "^"),
+    (r"\\div(?![a-zA-Z])", "/"),
+    (r"\\leqslant(?![a-zA-Z])|\\leq(?![a-zA-Z])|<=", r"\\le "),
+    (r"\\geqslant(?![a-zA-Z])|\\geq(?![a-zA-Z])|>=", r"\\ge "),
+    (r"\\neq(?![a-zA-Z])|!=", r"\\ne "),
+    (r"\\lt(?![a-zA-Z])", "<"),
+    (r"\\gt(?![a-zA-Z])", ">"),
+    (r"\\lbrace(?![a-zA-Z])", r"\\{"),
+    (r"\\rbrace(?![a-zA-Z])", r"\\}"),
+    (r"\\(?:lbrack)(?![a-zA-Z])", "["),
+    (r"\\(?:rbrack)(?![a-zA-Z])", "]"),
+    (r"\\(?:varnothing|O|empty)(?![a-zA-Z])", r"\\emptyset"),
+    (r"\\colon(?![a-zA-Z])", ":"),
+    (r"(?:\{\s*\})?\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z])|\{\s*o\s*\})", r"^\\circ "),
+    (r"\\degrees?(?![a-zA-Z])", r"^\\circ "),
+    (r"\\lvert|\\rvert|\\vert|\\mid(?![a-zA-Z])", "|"),
+    (r"\\(?:infin|infinity)(?![a-zA-Z])|\binfinity\b|\binf\b|\boo\b", r"\\infty "),
+    (r"(?<![a-zA-Z\\])sqrt\s*(?=[({\d])", r"\\sqrt"),
+    (r"(?<![a-zA-Z\\])pi(?![a-zA-Z])", r"\\pi "),
+    (r"(?<![a-zA-Z\\{])(sin|cos|tan|cot|sec|csc|ln|log)(?=[ ({\d\\^_])", r"\\\1"),
+    (r"\\text\{([a-zA-Z. ]+)\^ ?\{? ?(\d) ?\}? ?\}", r"\\text{\1}^{\2}"),
+    (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"\\sqrt\s*(\d|[a-zA-Z])", r"\\sqrt{\1}"),
+    (r"([\^_])\s*\(([^()]*)\)", r"\1{\2}"),
+    (r"([\^_])\s*([A-Za-z0-9])", r"\1{\2}"),
+    (r"\}\{\s*\\,?\s*\}", "}"),
+)]  # fmt: skip
+_ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))")
+_SPACES = re.compile(r"\s+")
+_FRAC = re.compile(r"\\frac\s*")
+_DISPLAY = re.compile(r"^\s*(?:\$\$?|\\\(|\\\[)(.*?)(?:\$\$?|\\\)|\\\])\s*[.,;]?\s*$", re.DOTALL)
+_BOX = re.compile(r"^\s*\\(?:boxed|fbox)\s*\{")
+
+
+@lru_cache(maxsize=4096)
+def canonical(text: str) -> str:
+    """`text` in one spelling. Two answers with equal canonical texts are the same answer."""
+    text = _ROOT.sub(lambda m: f"\\sqrt{{{m.group(1).strip('()')}}}", text)
+    text = unicodedata.normalize("NFC", text.translate(_TRANSLATION).translate(_SUBSCRIPTS)).strip()
+    text = _without_delimiters(text)
+    # A dollar delimits mathematics unless it is escaped, or stands before a number alone: then it is money.
+    if re.fullmatch(r"-?\$[\d,. ]*\d", text):
+        text = "\\" + text if text[0] == "$" else "-\\$" + text[2:]
+    text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()]", " ", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    text = _with_braced_fractions(text)
+    text = _SPACES.sub(" ", text).strip()
+    while text and text[-1] in ".,;:" and not text.endswith("\\:"):
+        text = text[:-1].rstrip()
+    return text
+
+
+def _without_delimiters(text: str) -> str:
+    for _ in range(4):
+        before = text
+        if match := _DISPLAY.match(text):
+            text = match.group(1).strip()
+        if (match := _BOX.match(text)) and (end := group_end(text, match.end())) is not None:
+            rest = text[end + 1 :].strip(" .,;$")
+            text = text[match.end() : end].strip() if not rest else text
+        if text == before:
+            break
+    return text
+
+
+def _with_braced_fractions(text: str) -> str:
+    r"""`\frac12` and `\frac1{2}` as `\frac{1}{2}`."""
+    parts, at = [], 0
+    for match in _FRAC.finditer(text):
+        if match.start() < at:
+            continue
+        place, arguments = match.end(), []
+        while len(arguments) < 2 and place < len(text):
+            if text[place] == " ":
+                place += 1
+                continue
+            if text[place] == "{":
+                break_at = place + 1
+                arguments.append(None)
+                end = group_end(text, break_at)
+                if end is None:
+                    break
+                arguments[-1] = text[break_at:end]
+                place = end + 1
+            elif text[place] == "\\":
+                command = re.compile(r"\\[a-zA-Z]+").match(text, place)
+                if command is None:
+                    break
+                arguments.append(command.group())
+                place = command.end()
+            else:
+                arguments.append(text[place])
+                place += 1
+        if len(arguments) < 2 or None in arguments:
+            continue
+        inner = [_with_braced_fractions(a) for a in arguments]
+        parts.append(text[at : match.start()] + f"\\frac{{{inner[0].strip()}}}{{{inner[1].strip()}}}")
+        at = place
+    return "".join(parts) + text[at:]

@@ -1,0 +1,59 @@
+"""A grading worker: reads batches of (answer, gold) from standard input, writes a verdict a line. Started by `guard`.
+
+Nothing here trusts its input: the parent kills this process at the deadline, and memory is limited by the kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+
+from rewards.equality import answers_equal
+
+READY = "ready"
+RIGHT, WRONG, UNPARSED, EXCEEDED = "right", "wrong", "unparsed", "exceeded"
+# Graded before the first answer, so that the parser's tables are built at the start and at nobody's expense.
+_WARM_UP = ((r"\frac{1+\sqrt{5}}{2}x^{2}", r"x^{2}\cdot (\frac{1}{2}+\frac{\sqrt{5}}{2})"), (r"\cos 2\pi", "1"))
+
+
+def main(deadline_s: float, memory_bytes: int) -> None:
+    """Serve until standard input ends.
+
+    A parent that dies closes the pipe, which ends an idle worker; a busy one is ended by its own alarm, whose default
+    action the kernel takes even in the middle of a computation that never returns to Python.
+    """
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints must not pass for a verdict
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # a job that is asked to stop still grades the step it is in
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for answer, gold in _WARM_UP:
+        _verdict(answer, gold)
+    print(READY, file=replies, flush=True)
+    for line in sys.stdin:
+        for answer, gold in json.loads(line):
+            signal.setitimer(signal.ITIMER_REAL, 2 * deadline_s + 1)
+            found = _verdict(answer, gold)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            print(json.dumps(found), file=replies, flush=True)
+
+
+def _verdict(answer: str, gold: str) -> tuple[str, bool]:
+    """The verdict, and whether the gold answer had no symbolic form where one was looked for."""
+    from rewards.symbolic import SymbolicGrader
+
+    symbolic = SymbolicGrader()
+    try:
+        equal = answers_equal(answer, gold, symbolic)
+    except MemoryError:
+        return EXCEEDED, False
+    except Exception:  # sympy raises anything on what it was never meant to read; counted, never passed for "wrong"
+        return UNPARSED, False
+    if equal:
+        return RIGHT, "gold" in symbolic.unparsed
+    return (UNPARSED if "answer" in symbolic.unparsed else WRONG), "gold" in symbolic.unparsed

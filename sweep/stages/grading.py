@@ -1,0 +1,121 @@
+"""Rewards of a rollout, each computed once: the training reward and, beside it, the true one and the behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewards.behaviour import uses_code
+from rewards.extraction import Extracted
+from rewards.grading import Grade, Grader, Outcome
+from rewards.signals import Response
+from sweep.data.problems import Problem
+from sweep.rollout.sample import Finish, Sampled
+from sweep.run.config import CellConfig
+from sweep.run.keyed import generator
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A response with everything known of it."""
+
+    slot: int
+    problem: Problem
+    sampled: Sampled
+    reward: float
+    grade: Grade
+    extracted: Extracted | None
+    code: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """The responses to the problem in a slot of the step's rollout."""
+
+    slot: int
+    problem: Problem
+    answers: Sequence[Sampled]
+
+
+def grade_groups(config: CellConfig, grader: Grader, step: int, groups: Sequence[Group]) -> list[Graded]:
+    """Every response of the groups, graded, group by group.
+
+    The draws of a response are keyed by seed, step, slot and sample: by slot and not by problem, because one-shot
+    training repeats a problem within a batch.
+    """
+    found = [[grader.extract(a.text) for a in group.answers] for group in groups]
+    pairs = [(f and f.text, group.problem.answer) for group, of in zip(groups, found, strict=True) for f in of]
+    grades = iter(grader.grade(pairs))
+    graded = [[next(grades) for _ in group.answers] for group in groups]
+    responses = [
+        [
+            Response(
+                question=group.problem.question,
+                text=a.text,
+                gold=group.problem.answer,
+                answer=f and f.text,
+                correct=grade.correct,
+                truncated=a.finish is Finish.LENGTH,
+                draw=_draws(config.seed, step, group.slot, s),
+                label=group.problem.label,
+            )
+            for s, (a, f, grade) in enumerate(zip(group.answers, of, marks, strict=True))
+        ]
+        for group, of, marks in zip(groups, found, graded, strict=True)
+    ]
+    rewards = config.reward.score(responses, lambda asked: [g.correct for g in grader.grade(asked)])
+    return [
+        Graded(group.slot, group.problem, a, reward, grade, f, uses_code(a.text))
+        for group, of, marks, rewarded in zip(groups, found, graded, rewards, strict=True)
+        for a, f, grade, reward in zip(group.answers, of, marks, rewarded, strict=True)
+    ]
+
+
+def _draws(seed: int, step: int, slot: int, sample: int):
+    return lambda purpose: float(generator(purpose, seed, step, slot, sample).random())
+
+
+def graded_metrics(batch: Sequence[Graded]) -> dict:
+    """The metrics of docs/rewards.md."""
+    rewarded = [g for g in batch if g.reward > 0]
+    found = [g.extracted.strategy for g in batch if g.extracted]
+    return {
+        "reward/true_mean": _share(g.grade.correct for g in batch),
+        "reward/agreement": _share((g.reward > 0) == g.grade.correct for g in batch),
+        "reward/true_given_rewarded": _share(g.grade.correct for g in rewarded),
+        "behaviour/code": _share(g.code for g in batch),
+        "behaviour/code_given_rewarded": _share(g.code for g in rewarded),
+        "behaviour/true_given_code": _share(g.grade.correct for g in batch if g.code),
+        "behaviour/true_given_prose": _share(g.grade.correct for g in batch if not g.code),
+        "grading/no_answer": _share(g.grade.outcome is Outcome.NONE for g in batch),
+        "grading/unparsed": _share(g.grade.outcome is Outcome.UNPARSED for g in batch),
+        "grading/timeouts": _share(g.grade.outcome is Outcome.TIMEOUT for g in batch),
+        "grading/text_gold": _share(g.grade.text_gold for g in batch),
+        **{f"grading/{strategy}": found.count(strategy) / len(batch) for strategy in sorted(set(found))},
+    }
+
+
+def _share(values) -> float | None:
+    counted = list(values)
+    return sum(counted) / len(counted) if counted else None
+
+
+def sample_row(step: int, graded: Graded) -> dict:
+    """A line of samples.jsonl."""
+    return {
+        "step": step,
+        "slot": graded.slot,
+        "problem": graded.problem.id,
+        "question": graded.problem.question,
+        "gold": graded.problem.answer,
+        **({} if graded.problem.label is None else {"label": graded.problem.label}),
+        "response": graded.sampled.text,
+        "answer": graded.extracted and graded.extracted.text,
+        "extraction": graded.extracted and graded.extracted.strategy,
+        "reward": graded.reward,
+        "correct": graded.grade.correct,
+        "outcome": graded.grade.outcome.value,
+        "code": graded.code,
+        "finish": graded.sampled.finish.value,
+        "tokens": len(graded.sampled.ids),
+    }
