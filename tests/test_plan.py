@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_composition_equals_hydras_own(overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         expected = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
     assert cell.config.model_dump() == type(cell.config).model_validate(expected).model_dump()
+
+
+def test_each_point_of_a_sweep_equals_hydras_own_composition():
+    axes = {
+        "model": ["qwen2_mini", "olmo2_mini"],
+        "seed": ["0", "3"],  # no interpolation sees it
+        "model.learning_rate": ["1e-4", "3e-4"],  # optimizer.learning_rate follows it
+        "algorithm.clip_low": ["0.1", "null"],
+        "tracking.tags": ["[a,b]", "[]"],
+        "tracking.entity": ["'1'", "${model.name}"],
+        "+prompt.system": ["hi", "null"],
+    }
+    cells = compose_cells([f"{key}={','.join(values)}" for key, values in axes.items()])
+    points = list(itertools.product(*axes.values()))
+    assert len(cells) == len(points) == 128
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for cell, point in list(zip(cells, points, strict=True))[::9]:
+            lines = [f"{key}={value}" for key, value in zip(axes, point, strict=True)]
+            expected = OmegaConf.to_container(compose("config", overrides=lines), resolve=True)
+            assert cell.config.model_dump() == type(cell.config).model_validate(expected).model_dump()
 
 
 def test_experiment_axes_yield_to_the_command_line():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **common)
 
 
+@cache
 def vocabulary_size(family: str) -> int:
     return len(_vocabulary(FAMILIES[family]["special"])[0])
 
