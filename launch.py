@@ -22,7 +22,7 @@ def hydra_only(_config) -> None:
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code."""
-    parsed = get_args_parser().parse_args(arguments)
+    parsed = get_args_parser().parse_intermixed_args(arguments)
     if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
         hydra_only()
         return 0

@@ -1,4 +1,4 @@
-"""The command line: `python -m sweep plan|prefetch|status|compare|export`. Loads no torch."""
+"""The command line: `python -m sweep --help` lists it. Loads no torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sweep.compare.cells import collect
 from sweep.compare.table import comparison_json, print_comparison
 from sweep.dispatch.view import console, plain_line, status_table
 from sweep.errors import UserError
+from sweep.run.directory import FAILED
 from sweep.run.ledger import read_sweep
-from sweep.run.status import sweep_statuses
+from sweep.run.status import OUT_OF_MEMORY, TIMED_OUT
 
 app = typer.Typer(
     help="Plan, watch and compare sweeps. Launch one with `python launch.py -m …`.",
@@ -27,6 +28,9 @@ Name = Annotated[str, typer.Argument(metavar="SWEEP", help="a sweep's name, as t
 Output = Annotated[Path, typer.Option(help="the output_dir of the launch")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="the same overrides as for launch.py")]
 ConfigDir = Annotated[str | None, typer.Option(help="a directory with groups of your own")]
+Patterns = Annotated[
+    list[str] | None, typer.Argument(metavar="[CELL…]", help="axis=pattern, a run directory's name or a signature")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
@@ -67,16 +71,95 @@ def export(
 
 
 @app.command()
-def status(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
-    """Every stage and cell: state, step, reward, accuracy, time left."""
-    stages, cells = sweep_statuses(read_sweep(output_dir.absolute(), sweep))
-    statuses = [*stages, *cells]
+def status(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="refresh until Ctrl-C")] = False,
+) -> None:
+    """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
+    from sweep.dispatch.manage import runs, select
+    from sweep.dispatch.remote import watch as keep_watching
+
+    ledger = read_sweep(output_dir.absolute(), sweep)
+    if watch:
+        raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
+    statuses = [run.status for run in select(runs(ledger), patterns or [])]
     if as_json:
         _print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
     elif sys.stdout.isatty():
         console().print(status_table(f"sweep {sweep}", statuses))
     else:
         print("\n".join(map(plain_line, statuses)))
+
+
+@app.command()
+def logs(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
+) -> None:
+    """The log of one run."""
+    from sweep.dispatch.manage import log_lines
+
+    try:
+        for line in log_lines(read_sweep(output_dir.absolute(), sweep), patterns or [], follow):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("runs")) -> None:
+    """Stop runs, queued or running; those that train write a checkpoint first."""
+    from sweep.dispatch.manage import cancel as stop
+
+    for run in stop(read_sweep(output_dir.absolute(), sweep), patterns or []):
+        print(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
+
+
+@app.command()
+def retry(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="only those that failed, or wait for one that did")] = False,
+    timeout: Annotated[bool, typer.Option("--timeout", help="only those that timed out")] = False,
+    oom: Annotated[bool, typer.Option("--oom", help="only those that ran out of memory")] = False,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="resources.*, cluster.*, …; again for more")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="also what ended the same way several times in a row")] = False,
+) -> None:
+    """Submit again what did not end well, with the stages it needs; it goes on from its last checkpoint."""
+    from sweep.dispatch.manage import retry as submit_again
+    from sweep.dispatch.remote import say_what_was_submitted
+
+    ledger = read_sweep(output_dir.absolute(), sweep)
+    chosen = [s for s, asked in ((FAILED, failed), (TIMED_OUT, timeout), (OUT_OF_MEMORY, oom)) if asked]
+    submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
+    say_what_was_submitted(submitted, ledger, console())
+    raise typer.Exit(int(bool(submitted.hopeless)))
+
+
+@app.command()
+def gc(
+    output_dir: Output = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="delete what is listed")] = False,
+) -> None:
+    """What may go: superseded checkpoints, unfinished writes, directories of no sweep. Only --yes deletes."""
+    from sweep.dispatch.disk import garbage, remove
+    from sweep.plan.fit import human_bytes
+
+    found = garbage(output_dir.absolute())
+    for item in found:
+        print(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
+    total = f"{len(found)} directories, {human_bytes(sum(item.size for item in found))}"
+    if yes:
+        remove(found)
+    print(f"deleted {total}" if yes else f"{total}; `python -m sweep gc --yes` deletes them")
 
 
 @app.command()
@@ -100,19 +183,16 @@ def _print_json(value: dict) -> None:
 def main() -> int:
     """Returns the exit code: 2 for bad input."""
     try:
-        app(standalone_mode=False)
+        return app(standalone_mode=False) or 0
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    except typer.Exit as end:
-        return end.exit_code
     except Exception as error:
         # Typer's own usage errors, whichever click it brings along.
         if not hasattr(error, "format_message"):
             raise
         print(error.format_message(), file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

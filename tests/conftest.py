@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ TINY = [
     "evaluation.samples_per_problem=1",
     "evaluation.every=2",
     "checkpoint.every=1",
+    "checkpoint.resumable=true",
     "tracking.mode=disabled",
 ]
 
@@ -97,6 +100,56 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path, cache_dir) -> Shell:
     return Shell(tmp_path, cache_dir)
+
+
+class SlurmShell(Shell):
+    """Launches small jobs on the real Slurm that SLURM_CONF names."""
+
+    own = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
+
+    def _launch(self, overrides: tuple[str, ...]) -> list[str]:
+        return super()._launch((*self.own, *overrides))
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """A `python -m sweep` command on the launched runs."""
+        command = [sys.executable, "-m", "sweep", *arguments, "--output-dir", str(self.root / "runs")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    def statuses(self, sweep: str) -> dict[str, dict]:
+        return {s["label"]: s for s in self.sweep("status", sweep)["runs"]}
+
+    def wait(self, sweep: str, until, seconds: float = 240) -> dict[str, dict]:
+        """The sweep's statuses once `until(statuses)` holds."""
+        deadline = time.monotonic() + seconds
+        while not until(found := self.statuses(sweep)):
+            assert time.monotonic() < deadline, f"{found}\n{self.logs()}"
+            time.sleep(1)
+        return found
+
+    def wait_for_the_end(self, sweep: str, seconds: float = 240) -> dict[str, dict]:
+        active = ("queued", "running", "requeued", "stalled")
+        return self.wait(sweep, lambda found: all(s["state"] not in active for s in found.values()), seconds)
+
+    def logs(self) -> str:
+        return "\n".join(f"{p}\n{p.read_text()[-2000:]}" for p in self.root.rglob("*_log.err"))
+
+
+def ask_slurm(*command: str) -> list[str]:
+    """The lines a command of Slurm prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.fixture
+def slurm(tmp_path, cache_dir):
+    """A shell on a real Slurm; what the test leaves in the queue is cancelled."""
+    if not os.environ.get("SLURM_CONF") or shutil.which("sbatch") is None:
+        pytest.skip("no Slurm here: `tests/slurm/up.sh DIR`, then SLURM_CONF=DIR/slurm.conf")
+    yield SlurmShell(tmp_path, cache_dir)
+    ours = [line.split()[0] for line in ask_slurm("squeue", "--me", "-h", "-o", "%A %Z") if str(tmp_path) in line]
+    if ours:
+        subprocess.run(["scancel", *ours], check=True)
 
 
 @pytest.fixture(autouse=True)

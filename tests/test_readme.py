@@ -13,7 +13,9 @@ from conftest import ROOT, TINY, smollm2
 
 from sweep.plan.plan import plan_sweep
 
-PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
+# docs/slurm.md is tested on a Slurm, by tests/slurm/test_docs.py.
+DOCS = sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md") if page.name != "slurm.md")
+PAGES = ["README.md", "benchmarks/README.md", *DOCS]
 
 
 def commands(prefix: str) -> list[str]:
@@ -44,12 +46,19 @@ def test_make_targets_exist(command):
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir):
     for name in ("demo", "learning"):
-        shell.launch(*TINY, "steps=1", f"name={name}")
+        shell.launch(*TINY, "steps=1", "reward=random", f"name={name}")
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
     runs = ["--output-dir", str(tmp_path / "runs")]
     small = [f"cache_dir={cache_dir}", *(o for o in TINY if o.startswith("model.mini."))]
-    places = {"plan": [], "prefetch": small, "status": runs, "compare": runs, "export": runs}
-    said = {"plan": "activations", "prefetch": "1916 train", "status": "done", "compare": "reward", "export": "wrote"}
+    places = {"plan": [], "prefetch": small, "status": runs, "compare": runs, "export": runs, "gc": runs}
+    said = {
+        "plan": "activations",
+        "prefetch": "1916 train",
+        "status": "done",
+        "compare": "reward",
+        "export": "wrote",
+        "gc": "directories",
+    }
     for command in commands("python -m sweep"):
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
         words = shlex.split(line)[1:]

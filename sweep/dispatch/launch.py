@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import netrc
 import os
 import signal
@@ -13,13 +14,18 @@ from rich.console import Console
 from sweep.compare.cells import collect
 from sweep.compare.table import print_comparison
 from sweep.dispatch.local import LocalQueue
+from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
+from sweep.dispatch.submit import check_requests
 from sweep.dispatch.view import console, live_view
 from sweep.errors import UserError
 from sweep.plan.plan import Plan, Task, plan_sweep
+from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.status import read_status
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -34,13 +40,32 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     plan = plan_sweep(overrides, config_dir)
     if plan.obstacles:
         raise UserError("\n".join(plan.obstacles))
+    cluster = plan.cells[0].config.cluster
+    if isinstance(cluster, SlurmCluster):
+        check_requests(plan.tasks, plan.root)
     _make_writable(plan.root)
-    plan = _with_tracking(plan, screen)
+    try:
+        return _launch(plan, overrides, screen)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UserError(f"output_dir={plan.root}: {error.strerror} ({error.filename or 'while writing'})") from error
+
+
+def _launch(plan: Plan, overrides: list[str], screen: Console) -> int:
+    plan, cluster = _with_tracking(plan, screen), plan.cells[0].config.cluster
     code = snapshot_code(plan.root)
+    stages, cells = ([_entry(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
+    sweep = record(plan.name, plan.root, stages, cells, overrides)
+    if isinstance(cluster, SlurmCluster):
+        return launch_on_slurm(plan, sweep, code, screen)
+    return _launch_here(plan, cluster, code, screen)
+
+
+def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console) -> int:
     for task in plan.tasks:
         _freeze(task, plan.name)
-    record(plan.name, plan.root, [_entry(task, plan.root) for task in plan.cells], overrides)
-    queue = LocalQueue(plan.tasks, code, plan.cells[0].config.cluster)
+    queue = LocalQueue(plan.tasks, code, cluster)
     _say_what_runs(plan, screen)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -91,6 +116,8 @@ def _make_writable(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise UserError(f"output_dir={root}: {error.strerror}; set output_dir to a directory you may write") from None
     if not os.access(root, os.W_OK):
         raise UserError(f"output_dir={root}: not writable; set output_dir to a directory you may write")
@@ -107,6 +134,7 @@ def _freeze(task: Task, sweep: str) -> None:
 def _entry(task: Task, root: Path) -> Entry:
     return Entry(
         label=task.label,
+        module=task.module,
         axes=task.axes,
         model=task.config.model.name,
         reward=task.config.reward.title,

@@ -19,7 +19,7 @@ import submitit
 from sweep.dispatch.job import Job
 from sweep.plan.fit import local_processes
 from sweep.plan.plan import Task
-from sweep.run.config import ClusterConfig
+from sweep.run.config import LocalCluster
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
 from sweep.run.status import QUEUED, Status, blocked_by, read_status
 
@@ -30,7 +30,7 @@ NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
 class LocalQueue:
     """Runs tasks on this machine until each has ended."""
 
-    def __init__(self, tasks: list[Task], code: Path, cluster: ClusterConfig) -> None:
+    def __init__(self, tasks: list[Task], code: Path, cluster: LocalCluster) -> None:
         self.tasks, self.code = tasks, code
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.max_parallel = local_processes(cluster)

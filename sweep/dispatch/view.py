@@ -14,7 +14,12 @@ from rich.table import Table
 from sweep.run.directory import RUNNING
 from sweep.run.status import Status
 
-COLOURS = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "interrupted": "yellow"}
+COLOURS = {
+    "running": "cyan",
+    "done": "green",
+    **dict.fromkeys(("failed", "blocked", "refused", "timed out", "out of memory", "node failure"), "red"),
+    **dict.fromkeys(("interrupted", "requeued", "stalled", "cancelled"), "yellow"),
+}
 
 
 def console() -> Console:
@@ -37,7 +42,7 @@ def status_table(title: str, statuses: list[Status]) -> Table:
     table = Table(title=title, title_justify="left")
     for name, justify in (("run", "left"), ("state", "left"), ("step", "right"), ("reward", "right")):
         table.add_column(name, justify=justify)
-    for name, justify in (("accuracy", "right"), ("left", "right"), ("", "left")):
+    for name, justify in (("accuracy", "right"), ("tokens/s", "right"), ("left", "right"), ("", "left")):
         table.add_column(name, justify=justify)
     for s in statuses:
         colour = COLOURS.get(s.state, "white")
@@ -48,6 +53,7 @@ def status_table(title: str, statuses: list[Status]) -> Table:
             step,
             _number(s.reward),
             _number(s.accuracy),
+            f"{s.tokens_per_second:.0f}" if s.state == RUNNING and s.tokens_per_second else "",
             _duration(s.seconds_left),
             escape(s.note),
         )
@@ -81,6 +87,8 @@ def plain_line(s: Status) -> str:
         parts.append(f"reward {s.reward:.3f}")
     if s.accuracy is not None:
         parts.append(f"accuracy {s.accuracy:.3f}")
+    if s.state == RUNNING and s.tokens_per_second:
+        parts.append(f"{s.tokens_per_second:.0f} tokens/s")
     if s.seconds_left is not None:
         parts.append(f"{_duration(s.seconds_left)} left")
     if s.note:

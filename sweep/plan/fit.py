@@ -16,7 +16,7 @@ import psutil
 from models.config import LoraTuning
 from sweep.plan.compose import Composition
 from sweep.plan.resources import predict_disk, predict_memory
-from sweep.run.config import CellConfig, ClusterConfig
+from sweep.run.config import CellConfig, LocalCluster
 
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
 HOST_SHARE = 0.9
@@ -32,8 +32,9 @@ def shape_faults(config: CellConfig) -> list[str]:
 
 
 def machine_faults(cells: list[Composition]) -> list[str]:
-    """Why this machine cannot run the cells; empty where it can."""
-    faults = [f"{cell.label}: {fault}" for cell in cells for fault in _local_faults(cell.config, len(cells))]
+    """Why this machine cannot run the cells; empty where it can. A cluster is asked when they are submitted."""
+    here = [cell for cell in cells if isinstance(cell.config.cluster, LocalCluster)]
+    faults = [f"{cell.label}: {fault}" for cell in here for fault in _local_faults(cell.config, len(cells))]
     return [*dict.fromkeys(faults), *_disk_faults(cells)]
 
 
@@ -49,7 +50,7 @@ def _local_faults(config: CellConfig, cells: int) -> list[str]:
     return _memory_faults(config, total * HOST_SHARE / at_once, False, where, may_run_alone=at_once > config.processes)
 
 
-def local_processes(cluster: ClusterConfig) -> int:
+def local_processes(cluster: LocalCluster) -> int:
     """How many processes the local cluster runs at once: as many as there are cores; with GPUs one job at a time."""
     if cluster.max_parallel:
         return cluster.max_parallel
@@ -165,7 +166,8 @@ def _disk_faults(cells: list[Composition]) -> list[str]:
     needed: dict[Path, int] = {}
     for cell in cells:
         place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())
-        needed[place] = needed.get(place, 0) + (predict_disk(cell.config) or 0)
+        disk = predict_disk(cell.config)
+        needed[place] = needed.get(place, 0) + (disk.peak if disk else 0)
     return [
         f"output_dir: the checkpoints of {len(cells)} cells need {human_bytes(size)}, and {place} has "
         f"{human_bytes(shutil.disk_usage(place).free)} free; set output_dir to a larger disk, lower checkpoint.keep, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from sweep.plan.fit import machine_faults
 from sweep.plan.signature import baseline_identity, cell_identity, signature
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
+from sweep.run.directory import DONE, RunDirectory
 from sweep.run.status import Status, read_status
 
 BASELINE, TRAIN = "sweep.stages.baseline", "sweep.stages.train"  # by name: dispatch never imports what a job runs
@@ -69,9 +70,10 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     stages: dict[str, Task] = {}
     cells: dict[str, Task] = {}
     for composition in compositions:
-        stage = _baseline(composition.config, Path(root))
+        fields = cell_identity(composition.config)
+        stage = _baseline(composition.config, fields, Path(root))
         stages.setdefault(stage.signature, stage)
-        cell = _cell(composition, Path(root), after=(stage.directory,))
+        cell = _cell(composition, fields, Path(root), after=(stage.directory,))
         if cell.signature in cells:
             raise UserError(
                 f"{cell.label}: the same run as {cells[cell.signature].label}; their settings do not differ"
@@ -79,22 +81,36 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
         cells[cell.signature] = cell
     check_data(compositions)
     plan_name = name or _default_name(list(cells.values()))
-    obstacles = machine_faults(compositions)
+    obstacles = [*machine_faults(compositions), *_unextendable(cells.values())]
     return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()), obstacles)
 
 
-def _cell(composition: Composition, root: Path, after: tuple[Path, ...]) -> Task:
-    config, fields = composition.config, cell_identity(composition.config)
-    sign = signature(fields)
+def _cell(composition: Composition, fields: dict, root: Path, after: tuple[Path, ...]) -> Task:
+    config, sign = composition.config, signature(fields)
     directory = root / "cells" / f"{config.model.name}-{config.reward.title}-s{config.seed}-{sign}"
     return Task(composition.label, TRAIN, sign, fields, directory, config, composition.axes, after)
 
 
-def _baseline(config: CellConfig, root: Path) -> Task:
-    fields = baseline_identity(config)
+def _baseline(config: CellConfig, cell: dict, root: Path) -> Task:
+    fields = baseline_identity(cell)
     sign = signature(fields)
     label = f"baseline of {config.model.name}"
     return Task(label, BASELINE, sign, fields, root / "stages" / f"baseline-{config.model.name}-{sign}", config, {})
+
+
+def _unextendable(cells: Iterable[Task]) -> list[str]:
+    """Finished runs whose target was raised, and whose checkpoints are gone: they would start over unasked."""
+    faults = []
+    for cell in cells:
+        run = RunDirectory(cell.directory)
+        state = run.read_state()
+        reached = state.get("steps", 0)
+        if state.get("state") == DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
+            faults.append(
+                f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
+                f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"
+            )
+    return faults
 
 
 def _one(compositions: list[Composition], key: str, get):

@@ -115,13 +115,19 @@ def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
     return cache + batch * shape.vocab_size * SAMPLING_LOGIT_BYTES
 
 
-def predict_disk(config: CellConfig) -> int | None:
-    """Disk of a cell at its peak: the checkpoints kept, one being written, and the final weights.
+@dataclass(frozen=True)
+class Disk:
+    """Bytes of a cell: at its peak (the checkpoints kept, one being written, the final weights) and once it is done."""
 
-    Under LoRA neither holds the frozen weights. None where the model's shape is not known yet.
-    """
-    trained = trained_parameters(config)
+    peak: int
+    after: int
+
+
+def predict_disk(config: CellConfig) -> Disk | None:
+    """Under LoRA no checkpoint holds the frozen weights. None where the model's shape is not known yet."""
+    trained, keep = trained_parameters(config), config.checkpoint.keep
     if trained is None:
         return None
     weights = trained * DTYPE_BYTES[config.model.dtype]
-    return (config.checkpoint.keep + 1) * (weights + trained * OPTIMIZER_BYTES) + weights
+    checkpoint = weights + trained * OPTIMIZER_BYTES
+    return Disk((keep + 1) * checkpoint + weights, weights + keep * checkpoint * config.checkpoint.resumable)

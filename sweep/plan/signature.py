@@ -46,9 +46,12 @@ def cell_identity(config: CellConfig) -> dict:
     return {"schema": SCHEMA_VERSION, **identity(config)}
 
 
-def baseline_identity(config: CellConfig) -> dict:
-    """What the evaluation of the untrained model depends on: cells that agree on it share one baseline."""
-    cell = cell_identity(config)
+def baseline_identity(cell: dict) -> dict:
+    """What the evaluation of the untrained model depends on: cells that agree on it share one baseline.
+
+    Args:
+        cell: the cell's own identity.
+    """
     rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
     model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
     data = {k: v for k, v in cell["data"].items() if k not in ("name", "only")}  # what is trained on

@@ -26,6 +26,7 @@ def validate(cells: Iterable[Composition]) -> None:
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
+    faults += _node_faults(config)
     return faults or shape_faults(config)
 
 
@@ -65,6 +66,17 @@ def _nearest_divisors(total: int, wanted: int) -> str:
     divisors = [d for d in range(1, total + 1) if total % d == 0]
     below, above = [d for d in divisors if d < wanted][-1:], [d for d in divisors if d > wanted][:1]
     return " or ".join(map(str, below + above))
+
+
+def _node_faults(config: CellConfig) -> list[str]:
+    processes, nodes = config.processes, config.nodes
+    if processes % nodes == 0:
+        return []
+    fewer, more = processes - processes % nodes, processes - processes % nodes + nodes
+    return [
+        f"{processes} processes do not divide over {nodes} nodes of at most cluster.processes_per_node="
+        f"{config.cluster.processes_per_node}; {fewer} or {more} would do"
+    ]
 
 
 def check_data(cells: Iterable[Composition]) -> None:

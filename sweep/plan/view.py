@@ -25,20 +25,21 @@ def plan_json(plan: Plan) -> dict:
     """The plan with every prediction in bytes."""
     rows = [
         {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
-        | (
-            {"processes": t.config.processes, "memory": _memory_json(t), "disk": predict_disk(t.config)}
-            if t.steps
-            else {}
-        )
+        | (_shape_json(t) if t.steps else {})
         for t, s in zip(plan.tasks, plan.statuses(), strict=True)
     ]
     stages = len(plan.stages)
     return {"sweep": plan.name, "stages": rows[:stages], "cells": rows[stages:], "obstacles": plan.obstacles}
 
 
-def _memory_json(task: Task) -> dict | None:
-    memory = _predicted(task)
-    return memory and vars(memory)
+def _shape_json(task: Task) -> dict:
+    memory, disk = _predicted(task), predict_disk(task.config)
+    return {
+        "processes": task.config.processes,
+        "memory": memory and vars(memory),
+        "disk": disk and disk.peak,
+        "disk_after": disk and disk.after,
+    }
 
 
 def _predicted(task: Task) -> Memory | None:
@@ -50,8 +51,8 @@ def _runs(plan: Plan, statuses: list[Status]) -> Table:
     for column in ("run", "signature", "state", "steps", "processes", "disk"):
         table.add_column(column, overflow="fold")
     for task, status in zip(plan.tasks, statuses, strict=True):
-        size = predict_disk(task.config) if task.steps else 0
-        disk = "unknown" if size is None else human_bytes(size) if size else ""
+        size = predict_disk(task.config) if task.steps else None
+        disk = f"{human_bytes(size.peak)}, then {human_bytes(size.after)}" if size else "unknown" if task.steps else ""
         shape = str(task.steps or ""), str(task.config.processes), disk
         table.add_row(escape(task.label), task.signature, status.state, *shape)
     return table

@@ -7,6 +7,7 @@ that name the key come with it, and validating a cell costs microseconds.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -135,6 +136,7 @@ class EvaluationConfig(Strict):
 class CheckpointConfig(Strict):
     every: int = Field(ge=1, description="steps between checkpoints")
     keep: int = Field(ge=1, description="checkpoints on disk")
+    resumable: bool = Field(description="keep them once the run is done, so that `steps` can be raised")
 
 
 class ChecksConfig(Strict):
@@ -152,10 +154,39 @@ class TrackingConfig(Strict):
     samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
 
 
-class ClusterConfig(Strict):
-    name: Literal["local"]
+class LocalCluster(Strict):
+    """This machine."""
+
+    kind: Literal["local"]
+    name: str = Field(pattern=LABEL)
     max_parallel: int | None = Field(None, ge=1, description="processes at once; null: one for each core")
     threads: int | None = Field(None, ge=1, description="threads of a process; null: the cores, shared out")
+
+
+class SlurmCluster(Strict):
+    """Where and how Slurm runs the jobs; what a job asks for is in `resources`."""
+
+    kind: Literal["slurm"]
+    name: str = Field(pattern=LABEL)
+    partition: str | None = Field(None, description="null: Slurm's default, as with the next three")
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = Field(None, description="features a node must have, as sbatch --constraint takes them")
+    gpu_type: str | None = Field(None, description="as in --gpus-per-node=TYPE:COUNT; null: any")
+    processes_per_node: int = Field(8, ge=1, description="the GPUs of a node; a job with more spans several")
+    cpus_per_process: int = Field(4, ge=1, description="cores, and threads, of each process")
+    max_parallel: int | None = Field(None, ge=1, description="jobs of one launch at once; null: all that Slurm starts")
+    signal_seconds: int = Field(180, ge=1, description="a job is told so long before its time limit, then saves")
+    container: str | None = Field(None, description="image of each process, as srun --container-image (pyxis)")
+    python: str | None = Field(None, description="the command that starts Python on a node; null: this interpreter")
+    srun: tuple[str, ...] = Field((), description="more arguments for srun")
+    sbatch: dict[str, str | int | bool] = Field({}, description="more sbatch options, without their dashes")
+    setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
+    env: dict[str, str | int | float] = Field({}, description="environment variables of the job")
+    wait: bool = Field(False, description="stay and watch until all has ended, instead of returning")
+
+
+ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
 
 
 class CellConfig(Strict):
@@ -187,6 +218,13 @@ class CellConfig(Strict):
     def processes(self) -> int:
         """Processes of the job: one for each GPU, unless told otherwise."""
         return self.deepspeed.processes or max(1, self.resources.gpus)
+
+    @property
+    def nodes(self) -> int:
+        """Machines the job spans."""
+        if isinstance(self.cluster, LocalCluster):
+            return 1
+        return math.ceil(self.processes / self.cluster.processes_per_node)
 
 
 def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: tuple = ()) -> list[str]:

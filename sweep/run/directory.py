@@ -12,13 +12,19 @@ result.json      accuracy and behaviour at the end; written last
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
 lock             held by the process that works here
+heartbeat        touched by that process while it lives, wherever it runs
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
+import platform
+import threading
 import time
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -29,6 +35,15 @@ from sweep.run.files import read_json, read_rows, write_json, write_text
 
 # What a job writes into state.json; `status` derives the others (queued, blocked, and running without a process).
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+HEARTBEAT_SECONDS = 15
+DEAD_SECONDS = 120  # without a heartbeat a process on another machine counts as gone
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
+
+
+@lru_cache(maxsize=4096)
+def _yaml(name: str, value: str) -> str:
+    """One section as YAML, from JSON. The cells of a sweep share most of theirs, and each takes milliseconds."""
+    return yaml.safe_dump({name: json.loads(value)}, sort_keys=False, allow_unicode=True)
 
 
 class RunDirectory:
@@ -48,12 +63,14 @@ class RunDirectory:
         self.attempts = self.path / "attempts"
         self._state = self.path / "state.json"
         self._lock = self.path / "lock"
+        self._heartbeat = self.path / "heartbeat"
 
     def freeze(self, config: CellConfig, signature: str, identity: dict) -> None:
         """Write the configuration that the next attempt will read, creating the directory."""
         self.attempts.mkdir(parents=True, exist_ok=True)
         write_json(self._signature, {"signature": signature, "identity": identity})
-        write_text(self.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        sections = config.model_dump(mode="json").items()
+        write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
         return CellConfig.model_validate(yaml.safe_load(self.config.read_text()))
@@ -61,6 +78,11 @@ class RunDirectory:
     @property
     def signature(self) -> str:
         return read_json(self._signature)["signature"]
+
+    @property
+    def identity(self) -> dict:
+        """What the signature was computed from."""
+        return read_json(self._signature)["identity"]
 
     def read_state(self) -> dict:
         """The last state written; {} before the first attempt."""
@@ -87,7 +109,7 @@ class RunDirectory:
 
     @contextmanager
     def exclusive(self):
-        """Hold the lock for as long as the process works here; the kernel lets go when it dies.
+        """Hold the lock for as long as the process works here, and let the heart beat; the kernel lets go at its death.
 
         Raises:
             UserError: another live process holds it.
@@ -101,16 +123,47 @@ class RunDirectory:
                     if attempt == 9:
                         raise UserError(f"{self.path}: another process works on this run") from None
                     time.sleep(0.2)
-            yield
+                except OSError as error:
+                    if error.errno not in NO_LOCKS:  # claims (sweep.run.claims) hold without locks, too
+                        raise
+                    break
+            ended = threading.Event()
+            heart = threading.Thread(target=self._beat, args=(ended,), daemon=True)
+            heart.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                heart.join()
+
+    def _beat(self, ended: threading.Event) -> None:
+        self._heartbeat.touch()
+        while not ended.wait(HEARTBEAT_SECONDS):
+            self._heartbeat.touch()
+
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the last heartbeat; None where there was none."""
+        try:
+            return time.time() - self._heartbeat.stat().st_mtime
+        except FileNotFoundError:
+            return None
 
     @property
     def alive(self) -> bool:
-        """Whether some process holds the lock (shared here, so that two readers never see each other)."""
+        """Whether some process works here: it holds the lock, or its heart beats on another machine."""
+        host = self.read_state().get("host")
+        if host is not None and host != platform.node():
+            age = self.heartbeat_age()
+            return age is not None and age < DEAD_SECONDS
         if not self._lock.exists():
             return False
         with open(self._lock, "a") as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two readers never see each other
             except BlockingIOError:
                 return True
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                return (self.heartbeat_age() or DEAD_SECONDS) < DEAD_SECONDS
         return False

@@ -1,8 +1,12 @@
-"""The ledger of sweeps: `sweeps/NAME.json` in the output directory lists the runs that belong to a sweep."""
+"""The ledger of sweeps: `sweeps/NAME/` in the output directory lists the runs that belong to a sweep.
+
+Each launch adds a file with what it brings, so that launches at the same time never overwrite one another.
+"""
 
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,9 +16,13 @@ from sweep.run.files import read_json, write_json
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell of a sweep; directories are relative to the output directory."""
+    """A cell of a sweep, or a stage (with 0 steps); directories are relative to the output directory.
+
+    `module` is what its job runs, `stages` are the directories of what it waits for.
+    """
 
     label: str
+    module: str
     axes: dict[str, str]
     model: str
     reward: str
@@ -27,28 +35,28 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A named set of cells."""
+    """A named set of cells, and the stages they need, in an order in which they can run."""
 
     name: str
     root: Path
+    stages: list[Entry]
     cells: list[Entry]
 
     def directory(self, entry: Entry) -> Path:
         return self.root / entry.directory
 
-    def stages(self) -> list[Path]:
-        """The directories of the stages the cells depend on, each once."""
-        return [self.root / s for s in dict.fromkeys(s for cell in self.cells for s in cell.stages)]
 
-
-def record(name: str, root: Path, cells: list[Entry], overrides: list[str]) -> Sweep:
-    """Add `cells` to the sweep, or refresh their entries; cells of earlier launches stay."""
-    path = _path(root, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known = read_json(path) or {"name": name, "launches": [], "cells": []}
-    entries = {c["signature"]: c for c in known["cells"]} | {c.signature: asdict(c) for c in cells}
-    launches = [*known["launches"], {"time": time.time(), "overrides": overrides}]
-    write_json(path, {"name": name, "launches": launches, "cells": list(entries.values())})
+def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overrides: list[str]) -> Sweep:
+    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay."""
+    home = root / "sweeps" / name
+    home.mkdir(parents=True, exist_ok=True)
+    known = _merged(home)
+    added = {
+        kind: [asdict(e) for e in entries if known[kind].get(e.signature) != asdict(e)]
+        for kind, entries in (("stages", stages), ("cells", cells))
+    }
+    launch = {"time": time.time(), "overrides": overrides, **added}
+    write_json(home / f"{launch['time']:017.6f}-{uuid.uuid4().hex[:6]}.json", launch)
     return read_sweep(root, name)
 
 
@@ -58,13 +66,25 @@ def read_sweep(root: Path, name: str) -> Sweep:
     Raises:
         UserError: there is no such sweep; those that exist are named.
     """
-    found = read_json(_path(root, name)) if name == Path(name).name else None
-    if found is None:
-        names = sorted(p.stem for p in (root / "sweeps").glob("*.json"))
+    home = root / "sweeps" / name
+    if name != Path(name).name or not home.is_dir():
+        names = sorted(p.name for p in (root / "sweeps").glob("*"))
         there = f"there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
         raise UserError(f"{name}: no such sweep; {there}")
-    return Sweep(name, root, [Entry(**cell) for cell in found["cells"]])
+    stages, cells = ([Entry(**entry) for entry in entries.values()] for entries in _merged(home).values())
+    return Sweep(name, root, stages, cells)
 
 
-def _path(root: Path, name: str) -> Path:
-    return root / "sweeps" / f"{name}.json"
+def read_sweeps(root: Path) -> list[Sweep]:
+    """Every sweep of the output directory."""
+    return [read_sweep(root, path.name) for path in sorted((root / "sweeps").glob("*"))]
+
+
+def _merged(home: Path) -> dict[str, dict[str, dict]]:
+    """Stages and cells of all launches, by signature; the latest entry of each."""
+    merged: dict[str, dict[str, dict]] = {"stages": {}, "cells": {}}
+    for file in sorted(home.glob("*.json")):
+        launch = read_json(file)
+        for kind, entries in merged.items():
+            entries |= {e["signature"]: e for e in launch[kind]}
+    return merged

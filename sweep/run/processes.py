@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
 import torch
 import torch.distributed as dist
 
@@ -35,16 +36,24 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
 
 def _store(rank: int, world_size: int, meeting: Path) -> dist.TCPStore:
     if rank == 0:
-        host = socket.gethostname() if _resolves(socket.gethostname()) else "127.0.0.1"
-        store = dist.TCPStore(host, 0, world_size, is_master=True, wait_for_workers=False)
-        write_json(meeting, {"host": host, "port": store.port})
+        hosts = _own_names()
+        store = dist.TCPStore(hosts[0], 0, world_size, is_master=True, wait_for_workers=False)
+        write_json(meeting, {"hosts": hosts, "port": store.port})
         return store
     deadline = time.monotonic() + 300
     while (address := read_json(meeting)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"rank {rank}: rank 0 left no address in {meeting} for 300 s")
         time.sleep(0.05)
-    return dist.TCPStore(address["host"], address["port"], world_size, is_master=False)
+    host = next(h for h in address["hosts"] if _resolves(h))
+    return dist.TCPStore(host, address["port"], world_size, is_master=False)
+
+
+def _own_names() -> list[str]:
+    """What other machines may reach this one by: its name, where it has one, then its addresses."""
+    name = socket.gethostname()
+    found = [a.address for addresses in psutil.net_if_addrs().values() for a in addresses if a.family == socket.AF_INET]
+    return ([name] if _resolves(name) else []) + sorted(found, key=lambda a: a.startswith("127."))
 
 
 def _resolves(host: str) -> bool:

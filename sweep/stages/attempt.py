@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import signal
@@ -15,8 +16,10 @@ from pathlib import Path
 from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from sweep.run.files import read_json
 from sweep.run.provenance import code_hash, environment, git_commit
+from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 
 log = logging.getLogger("sweep")
+SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
 
 
 class Interrupted(Exception):
@@ -24,20 +27,34 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Set by SIGTERM, SIGINT or SIGUSR2; training looks at it between steps."""
+    """Set by SIGTERM, SIGINT or SIGUSR2; training looks at it between steps. `deadline`: when the process is killed."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.grace_seconds: dict[int, float] = {}  # from a signal to the kill; where not known, for ever
+        self.number: int | None = None
+        self.deadline = math.inf
 
     def __bool__(self) -> bool:
         return self._event.is_set()
 
     def listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # those that came earlier arrive now
+
+    def leaves(self, seconds: float) -> bool:
+        """Whether something that took `seconds` before can be finished in time."""
+        return time.monotonic() + SAFETY * seconds + SAFETY_SECONDS < self.deadline
+
+    def wait(self) -> None:
+        self._event.wait()
 
     def _stop(self, number: int, _frame) -> None:
         # No logging here: the handler may interrupt a write to the same log.
+        if not self._event.is_set():
+            self.number = number
+            self.deadline = time.monotonic() + self.grace_seconds.get(number, math.inf)
         self._event.set()
         os.write(2, f"asked to stop by {signal.Signals(number).name}\n".encode())
 
@@ -47,11 +64,14 @@ def attempt(path: Path, rank: int):
     """Work on the run at `path`: yields (directory, configuration, stop request).
 
     Rank 0 holds the lock and writes the states; an exception becomes `failed` with its last line and goes on up,
-    so that the job fails in the cluster's eyes too. `Interrupted` becomes `interrupted` and ends the job in order.
+    so that the job fails in the cluster's eyes too. `Interrupted` becomes `interrupted` and ends the job in order;
+    where a cluster interrupted it, the job goes back into its queue.
     """
     run, stop = RunDirectory(path), StopRequest()
+    config, job = run.read_config(), SlurmJob.of_this_process()
+    if job is not None:
+        stop.grace_seconds = {signal.SIGUSR2: config.cluster.signal_seconds, signal.SIGTERM: job.grace_seconds}
     stop.listen()
-    config = run.read_config()
     if rank > 0:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
         with suppress(Interrupted):
@@ -69,22 +89,59 @@ def attempt(path: Path, rank: int):
             attempt=number,
             pid=os.getpid(),
             host=platform.node(),
+            job=job and job.name,
+            grace_seconds=job and job.grace_seconds,
             started=time.time(),
             error=None,
             note="",
         )
+        first = run.read_state().get("step", 0)
+        ended = threading.Event()
+        if job is not None:
+            threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
         try:
             yield run, config, stop
         except Interrupted:
+            ended.set()
             log.info("interrupted; the same command goes on from here")
             run.write_state(state=INTERRUPTED, note="stopped on request")
+            if job is not None:
+                _go_on_later(run, job, stop, first)
         except BaseException as error:
+            ended.set()
             log.exception("failed")
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             run.write_state(state=FAILED, error=line, note=line)
             raise
         else:
+            ended.set()
             run.write_state(state=DONE, note="")
+
+
+def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:
+    """Requeue a job that its time limit or a preemption interrupted. A cancelled one stays cancelled.
+
+    Raises:
+        RuntimeError: the time limit is too short to get anywhere.
+    """
+    if stop.number == signal.SIGUSR2 and run.read_state().get("step", 0) <= first:
+        line = "the time limit came before anything was finished that could be resumed; raise resources.hours"
+        run.write_state(state=FAILED, error=line, note=line)
+        raise RuntimeError(line)
+    if stop.number == signal.SIGUSR2 or (stop.number == signal.SIGTERM and job.being_preempted()):
+        run.write_state(note="time limit" if stop.number == signal.SIGUSR2 else "preempted")
+        log.info("back into the queue")
+        job.requeue()
+
+
+def _requeue_in_time(run: RunDirectory, job: SlurmJob, stop: StopRequest, ended: threading.Event, first: int) -> None:
+    """Where a step outlasts what is left of the time limit, give the step up: the last checkpoint serves."""
+    stop.wait()
+    if stop.number != signal.SIGUSR2:
+        return
+    if not ended.wait(max(0.0, stop.deadline - time.monotonic() - SAFETY_SECONDS)):
+        os.write(2, b"no time left for this step\n")
+        _go_on_later(run, job, stop, first)
 
 
 def _log_to(run: RunDirectory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,7 @@ class Training:
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
         self.evaluation: dict | None = None
+        self.save_seconds = run.read_state().get("save_seconds") or 0.0  # of the slowest checkpoint so far
         self.phases = Phases()
         self.unchecked = True  # until the first step of this attempt
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
@@ -83,11 +85,19 @@ class Training:
                 row |= self.evaluate()
             self._record(row | self.phases.metrics())
             stopping = any_rank(stop)
-            if last or stopping or self.step % self.config.checkpoint.every == 0:
-                save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
+            late = stopping and any_rank(not stop.leaves(self.save_seconds))
+            if last or (stopping and not late) or self.step % self.config.checkpoint.every == 0:
+                self._save()
             if stopping and not last:
                 raise Interrupted
         self._finish()
+
+    def _save(self) -> None:
+        began = time.monotonic()
+        save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
+        self.save_seconds = max(self.save_seconds, time.monotonic() - began)
+        if self.rank == 0:
+            self.run.write_state(save_seconds=self.save_seconds)
 
     def train_step(self) -> dict:
         """One rollout and its updates; returns the step's metrics."""
@@ -231,7 +241,12 @@ class Training:
         steps_s = row["timing_s/step"]
         accuracy = {"accuracy": row["eval/accuracy"]} if "eval/accuracy" in row else {}
         self.run.write_state(
-            step=self.step, steps=self.config.steps, reward=row["reward/mean"], seconds_per_step=steps_s, **accuracy
+            step=self.step,
+            steps=self.config.steps,
+            reward=row["reward/mean"],
+            seconds_per_step=steps_s,
+            tokens_per_second=row["perf/tokens_per_second"],
+            **accuracy,
         )
         log.info(
             "step %d/%d reward %.3f correct %.3f code %.3f entropy %s %.2f s",
@@ -254,6 +269,8 @@ class Training:
         self.learner.export(self.run.final, self.initial.tokenizer)
         if self.rank == 0:
             write_json(self.run.result, {"step": self.step, **self.evaluation})
+            if not self.config.checkpoint.resumable:
+                shutil.rmtree(self.run.checkpoints)
 
     def close(self, exit_code: int) -> None:
         """Flush what is open; a mirror that cannot finish in time is left to `wandb sync`."""

@@ -1,0 +1,83 @@
+"""What an output directory holds that nobody needs any more, and its removal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.dispatch.states import statuses
+from sweep.run.claims import latest_claim
+from sweep.run.directory import DONE, RunDirectory
+from sweep.run.ledger import read_sweeps
+from sweep.run.provenance import code_hash
+from sweep.run.status import ACTIVE
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A directory that may go, why, and its bytes."""
+
+    path: Path
+    reason: str
+    size: int
+
+
+def garbage(root: Path) -> list[Garbage]:
+    """Superseded checkpoints, remains of interrupted writes, and directories that belong to no sweep.
+
+    Nothing of a run that is queued or running is ever listed.
+    """
+    active, done, known = _states(root)
+    found = []
+    for run in sorted(p for kind in ("cells", "stages") for p in (root / kind).glob("*") if p.is_dir()):
+        if run in active or (run not in known and RunDirectory(run).alive):
+            continue
+        if run not in known:
+            found.append((run, "belongs to no sweep"))
+        else:
+            found += _within(RunDirectory(run), run in done)
+    used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
+    found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
+    if not active:
+        found += [(p, "code that no job waits for") for p in _others(root / "code", {code_hash()})]
+    return [Garbage(path, reason, _size(path)) for path, reason in found]
+
+
+def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
+    """The runs of all sweeps that are active, done, and known at all."""
+    active, done, known = set(), set(), set()
+    for sweep in read_sweeps(root):
+        stages, cells = statuses(sweep)
+        for entry, status in zip((*sweep.stages, *sweep.cells), (*stages, *cells), strict=True):
+            path = root / entry.directory
+            known.add(path)
+            if status.state == DONE:
+                done.add(path)
+            elif status.state in ACTIVE and (latest_claim(RunDirectory(path).attempts) or RunDirectory(path).alive):
+                active.add(path)
+    return active, done, known
+
+
+def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
+    config = run.read_config().checkpoint
+    for partial in (*run.checkpoints.glob("partial_*"), *run.path.glob(".*.partial")):
+        yield partial, "was not finished"
+    kept = 0 if done and not config.resumable else config.keep
+    complete = sorted(run.checkpoints.glob("step_*"))
+    for checkpoint in complete[: len(complete) - kept]:
+        yield checkpoint, "a later one serves" if kept else "the run is done"
+
+
+def _others(home: Path, kept: set[str]) -> list[Path]:
+    return sorted(p for p in home.glob("*") if p.is_dir() and p.name not in kept)
+
+
+def _size(path: Path) -> int:
+    return sum(f.lstat().st_size for f in path.rglob("*") if not f.is_dir())
+
+
+def remove(found: list[Garbage]) -> None:
+    for item in found:
+        shutil.rmtree(item.path)

@@ -1,0 +1,50 @@
+"""What runs on each process of a Slurm job: `python -m sweep.dispatch.node SUBMISSION_FILE`.
+
+A submission file instead of submitit's pickles: those are moved into place after sbatch has returned, so that a shell
+killed in between leaves a job without its work; this file is there before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import submitit
+
+from sweep.run.claims import latest_claim
+from sweep.run.directory import DONE, INTERRUPTED, RunDirectory
+from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
+
+
+def main(file: Path) -> int:
+    """The stage of this array index, on this process; returns the exit code."""
+    # Until the stage has loaded torch and listens, a signal waits instead of killing the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    work = json.loads(file.read_text())
+    place = submitit.JobEnvironment()
+    index = int(place.array_task_id)
+    root = file.parents[2]
+    run = RunDirectory(root / work["runs"][index])
+    claim = latest_claim(run.attempts)
+    if claim is None or claim.submission != work["id"]:
+        print(f"{run.path}: another launch has submitted this run since; nothing is done here")
+        return 1
+    state, target = run.read_state(), run.read_config().steps
+    if state.get("state") == DONE and state.get("steps", target) >= target:
+        return 0  # requeued between its end and Slurm's noticing
+    if place.global_rank == 0:
+        SlurmJob.of_this_process().rename(run.path.name.rpartition("-")[0])
+    restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
+    meeting = file.parent / f"meeting-{place.raw_job_id}-{restarts}.json"
+    stage = importlib.import_module(work["modules"][index])
+    stage.main(run.path, place.global_rank, place.num_tasks, place.local_rank, meeting)
+    # An interrupted job that is not requeued must not count as a success, or what depends on it would start.
+    return int(place.global_rank == 0 and run.read_state().get("state") == INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

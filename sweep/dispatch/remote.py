@@ -1,0 +1,62 @@
+"""A launch on Slurm: submit what is missing, say so, and return; or stay and watch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.dispatch.states import statuses
+from sweep.dispatch.submit import Submitted, submit
+from sweep.dispatch.view import live_view
+from sweep.plan.plan import Plan
+from sweep.run.directory import DONE
+from sweep.run.ledger import Sweep
+
+WATCH_SECONDS = 2.0
+
+
+def launch_on_slurm(plan: Plan, sweep: Sweep, code: Path, screen: Console) -> int:
+    """Returns the exit code: 0 where all is submitted (or, having waited, done), 1 where something is not."""
+    submitted = submit(plan.tasks, plan.root, code, plan.name)
+    say_what_was_submitted(submitted, sweep, screen)
+    if not plan.cells[0].config.cluster.wait:
+        return int(bool(submitted.hopeless))
+    return watch(sweep, screen, only_until_ended=True)
+
+
+def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) -> None:
+    def say(text: str) -> None:
+        screen.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    labels = {sweep.root / e.directory: e.label for e in (*sweep.stages, *sweep.cells)}
+    cells = {sweep.root / e.directory for e in sweep.cells}
+    counted = len(cells & submitted.jobs.keys()), len(submitted.jobs.keys() - cells)
+    arrays = f", in job arrays {' '.join(submitted.arrays)}" if submitted.arrays else ""
+    say(f"sweep {sweep.name}: {counted[0]} cells and {counted[1]} stages submitted{arrays}; runs in {sweep.root}")
+    if submitted.adopted:
+        say(f"{len(submitted.adopted)} runs were in the queue before")
+    for directory, outcome in submitted.hopeless.items():
+        say(
+            f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "
+            f"`python -m sweep retry {sweep.name} {directory.name} --force` does all the same"
+        )
+    if submitted.blocked:
+        say(f"{len(submitted.blocked)} runs wait for one of those")
+    place = "" if sweep.root == Path("runs").absolute() else f" --output-dir {sweep.root}"
+    say(f"`python -m sweep status {sweep.name}{place}` shows what becomes of them; this shell may be closed")
+
+
+def watch(sweep: Sweep, screen: Console, only_until_ended: bool) -> int:
+    """Show the sweep until all has ended, or for ever; returns 0 where every cell is done, 130 after Ctrl-C."""
+    try:
+        with live_view(f"sweep {sweep.name}", screen) as show:
+            while True:
+                stages, cells = statuses(sweep)
+                show([*stages, *cells])
+                if only_until_ended and all(s.ended for s in (*stages, *cells)):
+                    return int(any(s.state != DONE for s in cells))
+                time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return 130

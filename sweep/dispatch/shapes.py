@@ -1,0 +1,166 @@
+"""From a cell's resources to sbatch's options, and from many cells to few job arrays. Pure but for the first class."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import submitit
+
+from sweep.plan.plan import Task
+from sweep.run.claims import Submission
+from sweep.run.config import CellConfig, SlurmCluster
+from sweep.run.provenance import ROOT
+
+LONGEST_NAME = 100
+
+
+class ArrayExecutor(submitit.SlurmExecutor):
+    """submitit's, submitting one script for a whole array whose elements read their work from a file."""
+
+    def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
+        super().__init__(submission.folder, python=cluster.python)
+        self.submission = submission
+
+    @classmethod
+    def affinity(cls) -> int:
+        """Slurm's commands are looked for where they are called, with a message for people."""
+        return 2
+
+    @property
+    def _submitit_command_str(self) -> str:
+        return f"{self.python} -u -m sweep.dispatch.node {shlex.quote(str(self.submission.file))}"
+
+    def script(self) -> str:
+        return self._make_submission_file_text(self._submitit_command_str, self.submission.id)
+
+    def submit_array(self) -> str:
+        """Returns the array's job id."""
+        return self._submit_command(self._submitit_command_str).job_id
+
+
+def executor(
+    submission: Submission,
+    task: Task,
+    name: str,
+    code: Path = ROOT,
+    after: str = "",
+    at_once: int | None = None,
+    indices: Sequence[int] = (0,),
+) -> ArrayExecutor:
+    """What submits the runs of `submission`, all of which have the shape of `task`.
+
+    Args:
+        code: the snapshot the jobs run.
+        after: Slurm's dependency, or "".
+        at_once: how many elements may run at a time; None: all.
+        indices: which of the submission's runs.
+    """
+    config, cluster = task.config, task.config.cluster
+    made = ArrayExecutor(submission, cluster)
+    made.update_parameters(job_name=name, wckey=None, **_request(config))
+    more = {
+        "array": _index_list(indices) + (f"%{at_once}" if at_once else ""),
+        "comment": submission.id,
+        "chdir": str(code),
+        "requeue": True,
+        **({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}),
+        **{k.replace("_", "-"): v for k, v in cluster.sbatch.items()},
+    }
+    made.update_parameters(
+        setup=[*cluster.setup, *_environment(cluster, code)],
+        signal_delay_s=cluster.signal_seconds,
+        srun_args=["--kill-on-bad-exit=1", *_container(cluster), *cluster.srun],
+        additional_parameters={k: v for k, v in more.items() if v not in (None, False)},
+    )
+    made.parameters["map_count"] = len(indices)  # makes submitit name the files of an array
+    return made
+
+
+def _index_list(indices: Sequence[int]) -> str:
+    """0, 1, 2, 5 → 0-2,5: as short as Slurm takes it."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _request(config: CellConfig) -> dict:
+    """Nodes, processes, GPUs, memory and time of a cell's job, in sbatch's words."""
+    cluster, asked = config.cluster, config.resources
+    nodes = config.nodes
+    gpus = math.ceil(asked.gpus / nodes)
+    typed = f"{cluster.gpu_type}:{gpus}" if cluster.gpu_type else gpus
+    wanted = {
+        "nodes": nodes,
+        "ntasks_per_node": config.processes // nodes,
+        "cpus_per_task": cluster.cpus_per_process,
+        "gpus_per_node": typed if gpus else None,
+        "mem": asked.memory_gb and f"{math.ceil(asked.memory_gb * 1024 / nodes)}M",
+        "time": math.ceil(asked.hours * 60),
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint,
+    }
+    return {k: v for k, v in wanted.items() if v is not None}
+
+
+def _environment(cluster: SlurmCluster, code: Path) -> list[str]:
+    variables = {
+        "PYTHONPATH": str(code),
+        "OMP_NUM_THREADS": cluster.cpus_per_process,
+        "SRUN_CPUS_PER_TASK": cluster.cpus_per_process,  # since Slurm 22.05 srun no longer takes it from sbatch
+        "TOKENIZERS_PARALLELISM": "false",
+        **cluster.env,
+    }
+    return [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+
+
+def _container(cluster: SlurmCluster) -> list[str]:
+    return [f"--container-image={cluster.container}"] if cluster.container else []
+
+
+def by_shape(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks whose jobs ask for the same, together."""
+    groups = defaultdict(list)
+    for task in tasks:
+        groups[str((_request(task.config), task.config.cluster))].append(task)
+    return list(groups.values())
+
+
+def pieces(tasks: Sequence[Task], largest: int) -> list[list[Task]]:
+    """As few arrays as a cluster's largest allows, of about equal sizes."""
+    count = math.ceil(len(tasks) / largest)
+    bounds = [round(i * len(tasks) / count) for i in range(count + 1)]
+    return [list(tasks[a:b]) for a, b in itertools.pairwise(bounds)]
+
+
+def shares(sizes: Sequence[int], at_once: int | None) -> list[int | None]:
+    """How many elements of each array may run, so that at most `at_once` run in all (at least one of each)."""
+    if at_once is None:
+        return [None] * len(sizes)
+    spare = max(0, at_once - len(sizes))
+    exact = [spare * size / sum(sizes) for size in sizes]
+    given = [int(e) for e in exact]
+    for i in sorted(range(len(sizes)), key=lambda i: given[i] - exact[i])[: spare - sum(given)]:
+        given[i] += 1
+    return [1 + g for g in given]
+
+
+def array_name(tasks: Sequence[Task]) -> str:
+    """What the elements have in common while they wait; each takes its own name when it starts."""
+    if all(t.steps for t in tasks):
+        parts = [[t.axes[axis] for t in tasks] for axis in ("model", "reward")]
+        seeds = sorted({t.config.seed for t in tasks})
+        parts.append([f"s{seeds[0]}" if len(seeds) == 1 else f"s{seeds[0]}..{seeds[-1]}"])
+    else:
+        parts = [[t.directory.name.rpartition("-")[0] for t in tasks]]
+    return "-".join("+".join(dict.fromkeys(p)) for p in parts)[:LONGEST_NAME]

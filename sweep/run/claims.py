@@ -1,0 +1,119 @@
+"""Who works on a run next: numbered claims, each of which only one launch can make, and the submissions they name.
+
+A launch writes its submission (the intent, with an id that becomes the job's comment), claims each run for it, and only
+then calls sbatch. Whatever dies in between, the next launch finds either a job with that comment in the queue, which it
+adopts, or none, and claims anew. A job looks at its run's latest claim before it does anything else: one that
+another launch has superseded ends at once, so no run is ever worked on twice. No lock is involved; creating a link
+is atomic on local and network file systems alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import uuid
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from sweep.run.files import read_json, write_json
+
+FOREIGN_OWNER_SECONDS = 120  # how long a launch on another machine may take from its intent to the end of its sbatch
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The `number`-th attempt at a run belongs to an index of a submission; `outcome`: how the one before ended."""
+
+    number: int
+    submission: str
+    index: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One call of sbatch: a job array with a run for each index. `job` is its id, once known."""
+
+    id: str
+    folder: str
+    runs: list[str]  # directories, relative to the output directory
+    modules: list[str]
+    host: str
+    pid: int
+    process_started: float
+    created: float
+    job: str | None = None
+    error: str | None = None
+
+    def element(self, index: int) -> str | None:
+        """Slurm's id of the job of one run."""
+        return self.job and f"{self.job}_{index}"
+
+    @property
+    def owner_is_alive(self) -> bool:
+        """Whether the launch that wrote this may still be about to call sbatch."""
+        if self.host != platform.node():
+            return time.time() - self.created < FOREIGN_OWNER_SECONDS
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.process_started) < 1
+        except psutil.NoSuchProcess:
+            return False
+
+    @property
+    def file(self) -> Path:
+        return Path(self.folder) / "submission.json"
+
+    def write(self, **changes) -> Submission:
+        """Record the submission with `changes`, which is returned."""
+        changed = replace(self, **changes)
+        changed.file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(changed.file, asdict(changed))
+        return changed
+
+
+def new_submission(root: Path) -> Submission:
+    """An intent, not yet written; its folder also takes the files of its jobs."""
+    identifier = uuid.uuid4().hex[:12]
+    process = psutil.Process()
+    return Submission(
+        id=identifier,
+        folder=str(root / "submissions" / identifier),
+        runs=[],
+        modules=[],
+        host=platform.node(),
+        pid=process.pid,
+        process_started=process.create_time(),
+        created=time.time(),
+    )
+
+
+def read_submission(root: Path, identifier: str) -> Submission:
+    return Submission(**read_json(root / "submissions" / identifier / "submission.json"))
+
+
+def claims(attempts: Path) -> list[Claim]:
+    """Every claim on the run whose attempts lie in the directory `attempts`, oldest first."""
+    return [Claim(**read_json(path)) for path in sorted(attempts.glob("claim-*.json"))]
+
+
+def latest_claim(attempts: Path) -> Claim | None:
+    last = max(attempts.glob("claim-*.json"), default=None)
+    return last and Claim(**read_json(last))
+
+
+def claim(attempts: Path, after: Claim | None, submission: str, index: int, outcome: str) -> bool:
+    """Claim the attempt that follows `after`; False where another launch was first."""
+    attempts.mkdir(parents=True, exist_ok=True)
+    mine = Claim((after.number if after else 0) + 1, submission, index, outcome)
+    written = attempts / f".claim-{uuid.uuid4().hex}"
+    write_json(written, asdict(mine))
+    try:
+        os.link(written, attempts / f"claim-{mine.number:04}.json")
+    except FileExistsError:
+        return False
+    finally:
+        written.unlink()
+    return True

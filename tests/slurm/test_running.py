@@ -1,0 +1,135 @@
+"""Jobs that run on a real Slurm: to their ends, through failures, signals, preemption, requeues and dead nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from conftest import TINY, ask_slurm
+
+from sweep.plan.plan import plan_sweep
+from sweep.run.directory import RunDirectory
+
+CELL = "model=qwen2_mini reward={} seed={}"
+
+
+def run_of(root: Path, beginning: str) -> RunDirectory:
+    (path,) = (root / "runs" / "cells").glob(f"{beginning}-*")
+    return RunDirectory(path)
+
+
+def slurms_state(job: str) -> str:
+    return ask_slurm("sacct", "-X", "-n", "-P", "-j", job, "-o", "State")[0]
+
+
+def test_a_cell_fails_the_others_go_on_and_retry_mends_it(slurm, tmp_path):
+    sweep = [*TINY, "name=mixed", "reward=random,ground_truth", "cluster.wait=true", "steps=2"]
+    planned = plan_sweep([*slurm.own, *sweep, f"output_dir={tmp_path / 'runs'}"])
+    broken = next(cell.directory for cell in planned.cells if cell.axes["reward"] == "random")
+    broken.mkdir(parents=True)
+    (broken / "checkpoints").write_text("in the way")
+    done = slurm.launch(*sweep, check=False)
+    assert done.returncode == 1
+    found = slurm.statuses("mixed")
+    failed, good = found[CELL.format("random", 0)], found[CELL.format("ground_truth", 0)]
+    assert failed["state"] == "failed" and failed["note"].startswith(("FileExistsError", "NotADirectoryError"))
+    assert good["state"] == "done"
+    assert (slurms_state(failed["job"]), slurms_state(good["job"])) == ("FAILED", "COMPLETED")
+    assert ask_slurm("sacct", "-X", "-n", "-P", "-j", good["job"], "-o", "JobName") == ["qwen2_mini-ground_truth-s0"]
+    assert "step 1/2" in slurm.command("logs", "mixed", "reward=ground*").stdout
+
+    (broken / "checkpoints").unlink()
+    said = slurm.command("retry", "mixed", "--failed", "--set", "resources.hours=1").stdout
+    assert "1 cells and 0 stages submitted" in said
+    assert {s["state"] for s in slurm.wait_for_the_end("mixed").values()} == {"done"}
+    assert RunDirectory(broken).read_config().resources.hours == 1
+    assert "0 cells and 0 stages submitted" in slurm.launch(*sweep).stdout
+
+
+def test_a_broken_stage_blocks_its_cells_and_retry_mends_the_chain(slurm, tmp_path):
+    broken = ["cluster.setup=['echo no such module >&2', 'exit 3']"]
+    slurm.launch(*TINY, "name=chain", "reward=random,ground_truth", "steps=1", *broken)
+    found = slurm.wait_for_the_end("chain", 60)
+    stage = found.pop("baseline of qwen2_mini")
+    assert (stage["state"], stage["note"]) == ("failed", "no such module")
+    assert {(s["state"], s["note"]) for s in found.values()} == {("blocked", "baseline of qwen2_mini failed")}
+    # The same end three times in a row: it is not tried for ever, unless someone insists.
+    for _ in range(2):
+        assert "2 cells and 1 stages submitted" in slurm.command("retry", "chain").stdout
+        slurm.wait_for_the_end("chain", 60)
+    hopeless = slurm.command("retry", "chain", check=False)
+    assert hopeless.returncode == 1
+    assert "ended the same way several times in a row (failed: no such module)" in hopeless.stdout
+    assert "2 runs wait for one of those" in hopeless.stdout
+    said = slurm.command("retry", "chain", "--set", "cluster.setup=[]").stdout
+    assert "2 cells and 1 stages submitted" in said
+    assert {s["state"] for s in slurm.wait_for_the_end("chain").values()} == {"done"}
+
+
+def test_interruptions_of_every_kind_lose_nothing(slurm, tmp_path):
+    """Four jobs, a node each: told of their time limit, requeued, preempted, and on a node that dies."""
+    steps = 2000
+    sweep = [*TINY, "name=night", "reward=random", "seed=0,1,2,3", f"steps={steps}", f"evaluation.every={steps}"]
+    sweep += ["checkpoint.every=5", "tracking.mode=offline", "cluster.sbatch={exclusive:true,partition:low}"]
+    slurm.launch(*sweep)
+    labels = [CELL.format("random", seed) for seed in range(4)]
+    found = slurm.wait("night", lambda found: all(found[label]["step"] >= 6 for label in labels))
+    told, requeued, preempted, dead = (found[label]["job"] for label in labels)
+    node = {job: ask_slurm("squeue", "-h", "-j", job, "-o", "%N")[0] for job in (told, requeued, preempted, dead)}
+    assert len(set(node.values())) == 4
+    assert found[labels[0]]["save_seconds"] > 0 and found[labels[0]]["grace_seconds"] > 0
+    rows = [len(run_of(tmp_path, f"qwen2_mini-random-s{seed}").read_metrics()) for seed in range(4)]
+    subprocess.run(["scancel", "--signal=USR2", told], check=True)
+    subprocess.run(["scontrol", "requeue", requeued], check=True)
+    urgent = ["sbatch", "-p", "high", "-w", node[preempted], "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1"]
+    subprocess.run(urgent, check=True, capture_output=True)
+    subprocess.run(["scontrol", "update", f"NodeName={node[dead]}", "State=DOWN", "Reason=test"], check=True)
+    try:
+        runs = [run_of(tmp_path, f"qwen2_mini-random-s{seed}") for seed in range(4)]
+        again = slurm.wait("night", lambda _: all(run.read_state()["attempt"] > 1 for run in runs))
+        assert [again[label]["job"] for label in labels] == [told, requeued, preempted, dead]
+    finally:
+        subprocess.run(["scontrol", "update", f"NodeName={node[dead]}", "State=RESUME"], check=True)
+    slurm.command("cancel", "night")
+    found = slurm.wait_for_the_end("night", 120)
+    assert {found[label]["state"] for label in labels} == {"cancelled"}
+    for seed, before in enumerate(rows):
+        run = run_of(tmp_path, f"qwen2_mini-random-s{seed}")
+        written = [row["step"] for row in run.read_metrics()]
+        assert written == list(range(1, len(written) + 1)), f"seed {seed}"
+        assert len(written) >= before - 5
+        segments = list(run.path.glob("wandb/offline-run-*"))
+        assert len(segments) == 2 and {s.name.rpartition("-")[2] for s in segments} == {run.signature}
+    log = run_of(tmp_path, "qwen2_mini-random-s0").log.read_text()
+    assert "back into the queue" in log and "resumed after step" in log
+    assert "back into the queue" in run_of(tmp_path, "qwen2_mini-random-s2").log.read_text()
+
+
+def test_a_process_that_stands_still_has_stalled(slurm, tmp_path):
+    slurm.launch(*TINY, "name=still", "reward=random", "steps=2000", "evaluation.every=2000")
+    found = slurm.wait("still", lambda found: found[CELL.format("random", 0)]["step"] >= 1)
+    run = run_of(tmp_path, "qwen2_mini-random-s0")
+    os.kill(run.read_state()["pid"], 19)
+    long_ago = time.time() - 600
+    os.utime(run.path / "heartbeat", (long_ago, long_ago))
+    status = slurm.statuses("still")[CELL.format("random", 0)]
+    assert (status["state"], status["note"]) == ("stalled", "no heartbeat for 10 min")
+    subprocess.run(["scancel", "--signal=KILL", found[CELL.format("random", 0)]["job"]], check=True)
+
+
+def test_two_nodes_of_two_processes_train_one_cell(slurm, tmp_path):
+    shape = ["resources.gpus=4", "cluster.processes_per_node=2", "steps=2"]
+    slurm.launch(*TINY, *shape, "name=wide", "reward=random")
+    found = slurm.wait_for_the_end("wide", 400)
+    assert {s["state"] for s in found.values()} == {"done"}
+    status = found[CELL.format("random", 0)]
+    (line,) = ask_slurm("sacct", "-X", "-n", "-P", "-j", status["job"], "-o", "NNodes,AllocTRES")
+    assert line.startswith("2|") and "gres/gpu=4" in line
+    run = run_of(tmp_path, "qwen2_mini-random-s0")
+    assert [row["step"] for row in run.read_metrics()] == [1, 2]
+    meetings = [json.loads(p.read_text()) for p in tmp_path.glob("runs/submissions/*/meeting-*.json")]
+    assert len(meetings) == 2 and all(m["hosts"][0] == socket.gethostname() for m in meetings)

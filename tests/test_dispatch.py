@@ -1,0 +1,182 @@
+"""What dispatch decides around Slurm, without one: claims, arrays, joined states, what may be deleted."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from sweep.dispatch.disk import garbage, remove
+from sweep.dispatch.shapes import _index_list, pieces, shares
+from sweep.dispatch.slurm import JobView, expand, words
+from sweep.dispatch.states import join
+from sweep.errors import UserError
+from sweep.plan.plan import plan_sweep
+from sweep.run.claims import Claim, claim, claims, latest_claim, new_submission, read_submission
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.files import write_json
+from sweep.run.ledger import Entry, read_sweep, record
+from sweep.run.status import Status, read_status
+from sweep.stages.attempt import StopRequest
+
+
+def test_only_one_launch_gets_the_next_attempt(tmp_path):
+    assert latest_claim(tmp_path) is None
+    assert claim(tmp_path, None, "first", 3, "")
+    assert not claim(tmp_path, None, "second", 0, "")  # it looked before the first one claimed
+    seen = latest_claim(tmp_path)
+    assert seen == Claim(1, "first", 3, "")
+    assert claim(tmp_path, seen, "second", 0, "timed out")
+    assert [c.submission for c in claims(tmp_path)] == ["first", "second"]
+    assert not list(tmp_path.glob(".claim-*"))
+
+
+def test_an_intent_is_waited_for_while_its_launch_may_live(tmp_path):
+    mine = new_submission(tmp_path).write(runs=["cells/a"], modules=["m"])
+    assert read_submission(tmp_path, mine.id) == mine
+    assert mine.owner_is_alive and mine.host == platform.node()
+    assert not replace(mine, process_started=mine.process_started - 60).owner_is_alive  # another with its number
+    elsewhere = replace(mine, host="login2", pid=1)
+    assert elsewhere.owner_is_alive
+    assert not replace(elsewhere, created=time.time() - 600).owner_is_alive
+    assert mine.element(2) is None and mine.write(job="17").element(2) == "17_2"
+
+
+def test_arrays_are_no_larger_than_the_cluster_takes():
+    assert [len(p) for p in pieces(range(1000), 1001)] == [1000]
+    assert [len(p) for p in pieces(range(10), 4)] == [3, 4, 3]
+    assert [i for piece in pieces(range(2500), 1001) for i in piece] == list(range(2500))
+    assert _index_list([0, 1, 2, 5, 7, 8]) == "0-2,5,7-8"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "at_once", "expected"),
+    [([5, 5], None, [None, None]), ([90, 10], 10, [8, 2]), ([1, 1, 1], 3, [1, 1, 1]), ([4, 4], 1, [1, 1])],
+)
+def test_what_runs_at_once_is_dealt_out_over_the_arrays(sizes, at_once, expected):
+    assert shares(sizes, at_once) == expected
+
+
+def test_slurms_words_and_ids_are_read():
+    assert words("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job failed\n") == (
+        "invalid partition specified: x; Batch job failed"
+    )
+    assert expand("12_[1-3,7%2]") == ["12_1", "12_2", "12_3", "12_7"]
+    assert expand("12_4") == ["12_4"]
+
+
+BEGUN = {"job": "7_0", "seconds_per_step": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("directory", "slurm", "state", "silence", "expected", "note"),
+    [
+        ("queued", ("PENDING", "Priority"), {}, (0, 0), "queued", "Priority"),
+        ("interrupted", ("PENDING", "BeginTime"), BEGUN, (0, 0), "requeued", "BeginTime"),
+        ("queued", ("RUNNING", ""), {}, (0, 0), "running", "starting"),
+        ("running", ("RUNNING", ""), BEGUN, (5, 60), "running", ""),
+        ("running", ("RUNNING", ""), BEGUN, (900, 900), "stalled", "no heartbeat for 15 min"),
+        ("running", ("RUNNING", ""), BEGUN, (5, 7200), "stalled", "no step for 120 min, 10 s are usual"),
+        ("interrupted", ("TIMEOUT", ""), BEGUN, (0, 0), "timed out", ""),
+        ("interrupted", ("OUT_OF_MEMORY", ""), BEGUN, (0, 0), "out of memory", ""),
+        ("interrupted", ("NODE_FAIL", ""), BEGUN, (0, 0), "node failure", ""),
+        ("interrupted", ("CANCELLED", ""), BEGUN, (0, 0), "cancelled", ""),
+        ("failed", ("FAILED", ""), BEGUN, (0, 0), "failed", "ValueError: no"),
+        ("interrupted", ("FAILED", ""), BEGUN, (0, 0), "failed", "Slurm says FAILED"),
+        ("queued", ("COMPLETED", ""), {}, (0, 0), "failed", "its job ended without an error and without a result"),
+        ("done", ("COMPLETED", ""), BEGUN, (0, 0), "done", ""),
+        ("done", ("NODE_FAIL", ""), BEGUN, (0, 0), "done", ""),
+        ("refused", ("COMPLETED", ""), BEGUN, (0, 0), "refused", ""),
+        ("queued", None, {}, (0, 0), "cancelled", "its job left the queue before it began"),
+        ("interrupted", None, BEGUN, (0, 0), "interrupted", "its process is gone"),
+    ],
+)
+def test_two_sources_make_one_state(directory, slurm, state, silence, expected, note):
+    notes = {"failed": "ValueError: no", "interrupted": "its process is gone"}
+    status = Status("a cell", directory, job="7_0", note=notes.get(directory, ""))
+    joined = join(status, slurm and JobView("7_0", *slurm), state, silence)
+    assert joined.state == expected
+    assert joined.note == note
+
+
+def test_a_checkpoint_longer_than_the_grace_is_told():
+    state = {**BEGUN, "save_seconds": 90.0, "grace_seconds": 30.0}
+    joined = join(Status("a cell", "running", job="7_0"), JobView("7_0", "RUNNING"), state, (0, 0))
+    assert joined.note == "a checkpoint takes 90 s, preemption leaves 30 s: it would go on from the last one"
+
+
+def test_a_stop_request_knows_what_can_still_be_saved():
+    stop = StopRequest()
+    stop.grace_seconds = {12: 60.0}
+    assert stop.leaves(10**6)
+    stop._stop(12, None)
+    assert stop and stop.number == 12
+    assert stop.leaves(30) and not stop.leaves(45)
+
+
+def test_launches_of_one_sweep_add_up(tmp_path):
+    def entry(seed: int, steps: int = 1) -> Entry:
+        return Entry(f"seed={seed}", "m", {"seed": str(seed)}, "a", "b", seed, f"s{seed}", steps, f"cells/{seed}", [])
+
+    record("x", tmp_path, [], [entry(0), entry(1)], ["first"])
+    sweep = record("x", tmp_path, [], [entry(1, steps=5), entry(2)], ["second"])
+    assert [(c.seed, c.steps) for c in sweep.cells] == [(0, 1), (1, 5), (2, 1)]
+    assert read_sweep(tmp_path, "x") == sweep
+    with pytest.raises(UserError, match="there are: x"):
+        read_sweep(tmp_path, "y")
+
+
+def test_a_run_on_another_machine_lives_by_its_heartbeat(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.write_state(state="running", host="node7")
+    assert read_status("", tmp_path, 1).state == "interrupted"
+    (tmp_path / "heartbeat").touch()
+    assert read_status("", tmp_path, 1).state == "running"
+    os.utime(tmp_path / "heartbeat", (time.time() - 600,) * 2)
+    assert read_status("", tmp_path, 1).state == "interrupted"
+
+
+def a_done_run(root: Path, *overrides: str) -> tuple[RunDirectory, CellConfig]:
+    plan = plan_sweep([*TINY, "name=x", f"output_dir={root}", *overrides])
+    (task,) = plan.cells
+    run = RunDirectory(task.directory)
+    run.freeze(task.config, task.signature, task.identity)
+    entry = Entry("a cell", task.module, task.axes, "m", "r", 0, task.signature, 4, str(run.path.relative_to(root)), [])
+    record("x", root, [], [entry], [])
+    run.write_state(state="done", step=4, steps=4)
+    for step in (3, 4):
+        (run.checkpoints / f"step_{step:06}").mkdir(parents=True)
+    (run.checkpoints / "partial_000005").mkdir()
+    return run, task.config
+
+
+def test_gc_lists_what_nobody_needs_and_deletes_nothing_else(tmp_path):
+    run, _ = a_done_run(tmp_path)
+    orphan = tmp_path / "cells" / "orphan"
+    (orphan / "attempts").mkdir(parents=True)
+    assert {g.path: g.reason for g in garbage(tmp_path)} == {
+        orphan: "belongs to no sweep",
+        run.checkpoints / "partial_000005": "was not finished",
+        run.checkpoints / "step_000003": "a later one serves",
+    }
+    remove(garbage(tmp_path))
+    assert not orphan.exists() and [p.name for p in run.checkpoints.iterdir()] == ["step_000004"]
+    assert garbage(tmp_path) == []
+
+
+def test_a_finished_run_without_checkpoints_is_not_trained_again_unasked(tmp_path):
+    run, _ = a_done_run(tmp_path, "checkpoint.resumable=false")
+    more = [*TINY, "name=x", f"output_dir={tmp_path}", "checkpoint.resumable=false", "steps=9"]
+    assert plan_sweep(more).obstacles == []
+    remove(garbage(tmp_path))
+    assert list(run.checkpoints.iterdir()) == []
+    (obstacle,) = plan_sweep(more).obstacles
+    assert "done to step 4" in obstacle and "leave steps=4" in obstacle and str(run.path) in obstacle
+    write_json(run.path / "state.json", {})
+    assert plan_sweep(more).obstacles == []
