@@ -68,3 +68,17 @@ def test_micro_batches_change_no_algorithm(tmp_path):
         assert_alike(rows, expected)
     norms = {choice[0]: rows[0]["grad_norm"] for choice, rows in zip(choices[: len(PRESETS)], whole, strict=False)}
     assert len({f"{x:.6g}" for x in norms.values()}) == len(PRESETS)  # and the presets are different algorithms
+
+
+def test_two_processes_change_no_algorithm(tmp_path):
+    uneven = "algorithm.updates_per_rollout=3"  # 6, 5 and 5 responses: one process of two has one without weight
+    cases = [
+        ["deepspeed=zero3", "algorithm=grpo", "algorithm.kl_coefficient=0.1", uneven],
+        ["deepspeed=zero2", "algorithm=paper", "deepspeed.micro_batch_size=3", uneven],
+        ["deepspeed=zero1", "algorithm=rloo", "algorithm.kl_coefficient=0.1", "tuning=lora", "tuning.rank=4", uneven],
+    ]
+    (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
+    one, two = (updates(tmp_path / name, cases, n) for n, name in enumerate(("one", "two"), 1))
+    for rows, expected in zip(two, one, strict=True):
+        assert rows[0]["updates"] == 3
+        assert_alike(rows, expected)

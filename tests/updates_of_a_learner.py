@@ -38,14 +38,14 @@ def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[
         reference = load_model(config.model, source)
     torch.manual_seed(0)
     model = adapt(model, config.tuning, config.model)
-    needs_reference = config.algorithm.kl_coefficient and config.tuning.method == "full"
-    learner = Learner(model, config, pad_id=0, reference=reference if needs_reference else None)
+    copy = reference if config.needs_reference and config.tuning.method == "full" else None
+    learner = Learner(model, config, pad_id=0, reference=copy)
     rows = []
     for step, rollout in enumerate(rollouts, 1):
         sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]
         row = learner.update([Scored(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)], step)
         if learner.reference:
-            row["sequence_kl"] = learner.sequence_kl(sampled)
+            row["sequence_kl"] = learner.sequence_kl(sampled, "k1")
         rows.append(row)
     learner.engine.destroy()
     return rows

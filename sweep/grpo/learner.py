@@ -27,13 +27,17 @@ from sweep.run.processes import gather
 log = logging.getLogger("sweep.grpo")
 
 
+class OtherWorldSize(Exception):
+    """A checkpoint cannot be read by another number of processes than wrote it."""
+
+
 class Learner:
     """Owns the DeepSpeed engine. Every process holds one and calls it with the same arguments."""
 
     def __init__(
         self, model: PreTrainedModel, config: CellConfig, pad_id: int, reference: PreTrainedModel | None = None
     ) -> None:
-        """`reference`: a second model with the initial weights, where a KL term asks for one."""
+        """`reference`: a second model with the initial weights, where one is needed and the policy has no adapters."""
         self.config, self.pad_id = config, pad_id
         self.updates_done = 0
         if config.deepspeed.gradient_checkpointing:
@@ -52,7 +56,7 @@ class Learner:
         self.reference = self._reference(reference)
 
     def _reference(self, model: PreTrainedModel | None) -> AdapterReference | FrozenReference | None:
-        if self.config.algorithm.kl_coefficient == 0:
+        if not self.config.needs_reference:
             return None
         if model is None:
             return AdapterReference(self.engine)
@@ -109,17 +113,15 @@ class Learner:
         return logprobs_bt.masked_fill(batch.mask_bt == 0, 0.0)
 
     @torch.no_grad()
-    def sequence_kl(self, responses: Sequence[Sampled]) -> list[float]:
-        """The configured estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens."""
+    def sequence_kl(self, responses: Sequence[Sampled], estimator: str) -> list[float]:
+        """Estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens."""
         self.engine.train()
         share = [i for i, _ in evenly(range(len(responses)), dist.get_rank(), dist.get_world_size())]
         size, found = self.config.deepspeed.micro_batch_size, []
         for start in range(0, len(share), size):
             indices = share[start : start + size]
             batch = self._sequences([responses[i] for i in indices])
-            kl_bt = kl_estimate(
-                self._forward(batch)[0], self._reference_logprobs(batch), self.config.algorithm.kl_estimator
-            )
+            kl_bt = kl_estimate(self._forward(batch)[0], self._reference_logprobs(batch), estimator)
             found += zip(indices, kl_bt.sum(1).tolist(), strict=True)
         by_index = dict(gather(found))
         return [by_index[i] for i in range(len(responses))]
@@ -162,7 +164,7 @@ class Learner:
             old_bt = logprobs_bt.detach()
         else:
             old_bt = sampler_bt if algorithm.old_logprobs == "sampler" else rollout_bt
-        in_loss = self.reference is not None and algorithm.kl_place == "loss"
+        in_loss = algorithm.kl_coefficient > 0 and algorithm.kl_place == "loss"
         return LossInputs(
             logprobs_bt=logprobs_bt,
             entropy_bt=entropy_bt,
@@ -215,12 +217,23 @@ class Learner:
         )
 
     def load(self, directory: Path) -> int:
-        """Restore weights and optimiser from `directory`; returns the step after which it was written."""
+        """Restore weights and optimiser from `directory`; returns the step after which it was written.
+
+        Raises:
+            OtherWorldSize: another number of processes wrote it.
+        """
+        wrote, here = len(list(directory.glob("*zero_pp_rank_*_optim_states.pt"))), dist.get_world_size()
+        if wrote != here:
+            raise OtherWorldSize(
+                f"{directory} was written by {wrote} processes and this attempt has {here}, each of which needs a part "
+                f"of its own; go on with deepspeed.processes={wrote}, which leaves the signature as it is, or remove "
+                f"{directory.parent} to start again from step 0"
+            )
         path, state = self.engine.load_checkpoint(
             str(directory.parent), tag=directory.name, load_module_strict=not self._adapters_only
         )
         if path is None:
-            raise RuntimeError(f"{directory}: DeepSpeed found no checkpoint for {dist.get_world_size()} processes")
+            raise RuntimeError(f"{directory}: DeepSpeed found no checkpoint here")
         self.updates_done = state["updates"]
         return state["step"]
 

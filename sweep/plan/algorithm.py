@@ -6,6 +6,16 @@ from collections.abc import Iterator
 
 from sweep.run.algorithm import AlgorithmConfig
 
+# Keys that other trainers have and that no training rollout takes here.
+BIASED_SAMPLING = {
+    f"rollout.{name}"
+    for name in ("top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty")
+}
+WHY_BIASED = (
+    "training samples the policy as it is, because the loss takes the log-probs of the whole distribution and a "
+    "truncated or penalised one would bias every ratio; leave it out (rollout.temperature is a part of the policy)"
+)
+
 
 def algorithm_faults(algorithm: AlgorithmConfig) -> list[str]:
     """What contradicts itself in `algorithm`; empty where nothing does."""

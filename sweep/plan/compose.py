@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from rewards.signals import REWARD_NAMES, options_of
 from sweep.errors import UserError
+from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
 from sweep.run.config import CellConfig, known_keys
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -305,6 +306,8 @@ def _explain_hydra(error: HydraException) -> str:
 
 
 def _unknown_key(key: str) -> str:
+    if key in BIASED_SAMPLING:
+        return f"{key}: {WHY_BIASED}"
     if key in known_keys():
         return f"{key}: the chosen {key.partition('.')[0]} has no such option"
     return f"{key}: no such key{near_misses(key, known_keys())}"

@@ -50,7 +50,7 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     world, stage, width = config.processes, config.deepspeed.zero_stage, DTYPE_BYTES[config.model.dtype]
     trained = trained_parameters(config)
     adapted = isinstance(config.tuning, LoraTuning)
-    copies = 1 if adapted or config.algorithm.kl_coefficient == 0 else 2  # the initial weights, for the KL term
+    copies = 2 if config.needs_reference and not adapted else 1  # the initial weights too, for a KL
     weights = copies * shape.parameters + (trained if adapted else 0)
     share = trained / world
     parameters = weights * width / (world if stage == 3 else 1)

@@ -152,6 +152,9 @@ class TrackingConfig(Strict):
     entity: str | None = None
     tags: tuple[str, ...] = ()
     samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
+    reference_kl_every: int | None = Field(
+        None, ge=1, description="steps between measurements of the KL to the initial model, which is loaded for them"
+    )
 
 
 class LocalCluster(Strict):
@@ -213,6 +216,11 @@ class CellConfig(Strict):
     tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
     resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the initial policy stays at hand beside the trained one."""
+        return self.algorithm.kl_coefficient > 0 or self.tracking.reference_kl_every is not None
 
     @property
     def processes(self) -> int:

@@ -47,8 +47,8 @@ class Initial:
     source: Path
 
     def reference_model(self) -> PreTrainedModel | None:
-        """A second copy of the untrained weights, where the KL term needs one: adapters are simply left out instead."""
-        if self.config.algorithm.kl_coefficient == 0 or self.config.tuning.method == "lora":
+        """A second copy of the untrained weights, where one is needed: adapters are simply left out instead."""
+        if not self.config.needs_reference or self.config.tuning.method == "lora":
             return None
         with sharded(self.config, self.source):
             return load_model(self.config.model, self.source)

@@ -103,6 +103,9 @@ class Training:
         """One rollout and its updates; returns the step's metrics."""
         with self.phases("step"):
             batch, sampling = self.rollout()
+            if self.rank == 0:  # before anything can stop the run for what they are
+                for graded in batch[: self.config.tracking.samples_per_step]:
+                    self.samples.write(sample_row(self.step, graded))
             checked = self._is_checked()
             if checked:
                 size = self.config.algorithm.samples_per_prompt
@@ -111,9 +114,6 @@ class Training:
             with self.phases("update"):
                 updates = self.learner.update(rollout, self.step)
         self._compare_samplers(updates.get("sampler_difference"), checked)
-        if self.rank == 0:
-            for graded in batch[: self.config.tracking.samples_per_step]:
-                self.samples.write(sample_row(self.step, graded))
         trained = [s.sampled for s in rollout if s.counted]
         return {
             **graded_metrics(batch),
@@ -205,10 +205,14 @@ class Training:
         rewards_pg = torch.tensor([g.reward for g in batch]).view(shape)
         lengths_pg = torch.tensor([float(len(g.sampled.ids)) for g in batch]).view(shape)
         kl_pg, row = None, {}
-        if algorithm.kl_coefficient and algorithm.kl_place == "reward":
+        every = self.config.tracking.reference_kl_every
+        in_reward = algorithm.kl_coefficient > 0 and algorithm.kl_place == "reward"
+        if in_reward or (every and self.step % every == 0):
+            estimator = algorithm.kl_estimator if in_reward else "k3"
             with self.phases("reference"):
-                kl_pg = torch.tensor(self.learner.sequence_kl([g.sampled for g in batch])).view(shape)
-            row["train/reference_kl"] = float(kl_pg.sum() / lengths_pg.sum())
+                measured = self.learner.sequence_kl([g.sampled for g in batch], estimator)
+            row["train/reference_kl"] = sum(measured) / float(lengths_pg.sum())
+            kl_pg = torch.tensor(measured).view(shape) if in_reward else None
         max_tokens = self.config.rollout.max_response_tokens
         advantages_pg = rollout_advantages(rewards_pg, lengths_pg, kl_pg, algorithm, max_tokens)
         equal_p = zero_variance(rewards_pg)
