@@ -8,6 +8,8 @@ from pathlib import Path
 from models.config import Architecture, MiniRecipe, ModelConfig, is_local
 from models.mini.tokenizer import vocabulary_size
 
+CHUNK_LOGITS = {"cpu": 2**23, "cuda": 2**26}  # that training holds at a time; a GPU wants more rows in a product
+SAMPLING_LOGIT_BYTES = 16  # logits as they come, and in fp32 with their log-probs and probabilities
 QUERY_KEY_NORM = ("olmo2", "olmo3", "qwen3")  # model types of config.json, and the mini family of that type
 
 
@@ -76,3 +78,9 @@ def count_parameters(
     attention = 2 * hidden_size * head_dim * (num_attention_heads + num_key_value_heads)
     layer = attention + 3 * hidden_size * intermediate_size
     return num_hidden_layers * layer + (1 if tie_word_embeddings else 2) * vocab_size * hidden_size
+
+
+def cache_row_bytes(shape: Architecture, tokens: int, width: int) -> int:
+    """Memory of one sequence while it is sampled: keys and values of `tokens`, and the logits of one position."""
+    per_token = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * width
+    return tokens * per_token + shape.vocab_size * SAMPLING_LOGIT_BYTES

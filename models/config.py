@@ -66,8 +66,8 @@ class Resources(Strict):
     peak_tflops: float | None = Field(None, gt=0, description="of each device, for MFU; null: a table of known GPUs")
     memory_gb: float | None = Field(None, gt=0, description="host memory of the job; null: no request")
     hours: float = Field(gt=0, description="time limit")
-    micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")
-    rollout_batch_size: int = Field(ge=1, description="responses decoded together on a process")
+    micro_batch_tokens: int = Field(ge=1, description="tokens in one forward and backward pass on a process")
+    rollout_cache_gb: float = Field(gt=0, description="memory of a process for the sequences it decodes together")
     gradient_checkpointing: bool = Field(description="recompute activations in the backward pass instead of storing")
 
 

@@ -1,7 +1,6 @@
 """What differs between model families. Each family is a module of this package with:
 
 STOP_TOKENS            tokens that end a response; those a tokenizer lacks are passed over
-PAD_TOKEN              what fills a batch where the tokenizer names no pad token, or None
 TURN_TEXTS             marks of turns that are plain text to the tokenizer, so that a problem could forge them
 model_classes          function: (configuration, model) classes of transformers; only for families with a mini
 """
@@ -17,6 +16,8 @@ import models
 
 SHARED = {
     "architecture",
+    "attention",
+    "bfloat16",
     "config",
     "export",
     "family",

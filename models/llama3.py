@@ -6,7 +6,6 @@ name no pad token; `<|finetune_right_pad_id|>` is reserved for it. Tokenizer and
 """
 
 STOP_TOKENS = ("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>")
-PAD_TOKEN = "<|finetune_right_pad_id|>"
 TURN_TEXTS = ()
 
 

@@ -1,7 +1,6 @@
 """OLMo 2: `<|user|>` and `<|assistant|>` are plain text; `<|endoftext|>` begins a chat and ends everything."""
 
 STOP_TOKENS = ("<|endoftext|>",)
-PAD_TOKEN = "<|pad|>"
 TURN_TEXTS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 

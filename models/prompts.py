@@ -109,15 +109,6 @@ def stop_rules(tokenizer, model: ModelConfig, prompt: PromptConfig) -> Stop:
     return Stop(tuple(sorted(ids)), tuple(dict.fromkeys([*model.stop_strings, *prompt.stops])), prompt.keep_stop)
 
 
-def pad_id(tokenizer, model: ModelConfig) -> int:
-    """What fills a batch. It is never read: masks come from lengths, so padding with an end of text is harmless."""
-    vocabulary = tokenizer.get_vocab()
-    named = load_family(model.family).PAD_TOKEN
-    if tokenizer.pad_token_id is not None:
-        return tokenizer.pad_token_id
-    return vocabulary.get(named, tokenizer.eos_token_id or 0)
-
-
 def prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question: str) -> list[int]:
     """The prompt of a problem, ready for the response; exactly one beginning-of-text where the model has one.
 

@@ -5,7 +5,6 @@ beginning-of-text token.
 """
 
 STOP_TOKENS = ("<|im_end|>", "<|endoftext|>")
-PAD_TOKEN = "<|endoftext|>"
 TURN_TEXTS = ()
 
 

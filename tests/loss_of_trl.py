@@ -21,7 +21,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
 from models.mini.tokenizer import build_tokenizer
-from sweep.grpo.logprobs import Policy, pad_sequences
+from sweep.grpo.logprobs import Policy, pack_sequences
 from sweep.grpo.loss import LossInputs, policy_loss, response_weights
 from sweep.plan.compose import compose_cells
 from sweep.run.algorithm import AlgorithmConfig
@@ -89,9 +89,9 @@ def compare(case: str, directory: str, prompts, responses, given) -> dict[str, f
     algorithm = AlgorithmConfig.model_validate(algorithm.model_dump() | changes)
     scale = 5e-4 if algorithm.ratio_level == "sequence" else 0.3
     policy = Policy(small_model())
-    batch = pad_sequences(prompts, responses, 0, torch.device("cpu"))
+    batch = pack_sequences(prompts, responses, torch.device("cpu"))
     logprobs_bt, entropy_bt = policy(batch, 1.0)
-    mask_bt = batch.mask_bt
+    mask_bt = batch.mask_bt.float()
     old_bt = (logprobs_bt.detach() + scale * given["old_noise_bt"]) * mask_bt
     reference_bt = (logprobs_bt.detach() + given["reference_noise_bt"]) * mask_bt
     weights = response_weights(LENGTHS, algorithm.aggregation, MAX_TOKENS, algorithm.aggregation_size)

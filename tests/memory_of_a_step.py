@@ -19,7 +19,8 @@ from models.load import DTYPES, adapt
 from models.prompts import Stop
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
-from sweep.rollout.sample import Request, sample
+from sweep.rollout.engine import open_sampler
+from sweep.rollout.sample import Request
 from sweep.rollout.stop import StopRules
 from sweep.run.directory import RunDirectory
 from sweep.run.processes import join
@@ -48,17 +49,12 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     settings = AutoConfig.from_pretrained(directory)
     model = AutoModelForCausalLM.from_config(settings, dtype=DTYPES[config.model.dtype])
     model = adapt(model, config.tuning, config.model)
-    learner = Learner(model, config, pad_id=0)
+    learner = Learner(model, config)
     prompt = [1 + i % 100 for i in range(config.rollout.max_prompt_tokens)]
     with learner.sampling_model() as policy:
-        sampled = sample(
-            policy,
-            [Request(prompt, ("memory", i)) for i in range(config.algorithm.responses_per_step)],
-            stop=StopRules(NoText(), Stop(ids=(UNREACHABLE,))),
-            pad_id=0,
-            max_tokens=config.rollout.max_response_tokens,
-            temperature=1.0,
-            batch_size=config.rollout.batch_size,
+        requests = [Request(prompt, ("memory", i)) for i in range(config.algorithm.responses_per_step)]
+        sampled = open_sampler(config.rollout, StopRules(NoText(), Stop(ids=(UNREACHABLE,)))).sample(
+            policy, requests, temperature=1.0
         )
     learner.update([Scored(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)], step=1)
     print(peak() - before)

@@ -25,7 +25,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     config = RunDirectory(directory).read_config()
     join(rank, world_size, rank, directory / f"meeting-{world_size}.json")
     rows = json.loads((directory / "rollouts.json").read_text())
-    learner = Learner(load_model(config.model, directory / "model"), config, pad_id=0)
+    learner = Learner(load_model(config.model, directory / "model"), config)
     losses = []
     for step, rollout in enumerate(rows, 1):
         scored = [Scored(Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS), r["advantage"]) for r in rollout]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from test_loss import PRESETS, algorithm
 
-from sweep.grpo.deal import Scored, evenly, share_of, split_updates
+from sweep.grpo.deal import Scored, split_updates
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import compose_cells
 from sweep.plan.signature import cell_identity, identity, signature
@@ -76,7 +76,7 @@ def test_the_papers_groups_of_four_are_identity_and_micro_batches_are_not():
         (cell,) = compose_cells(["algorithm=paper", *overrides])
         return signature(cell_identity(cell.config))
 
-    assert sign("deepspeed.micro_batch_size=2") == sign()
+    assert sign("deepspeed.micro_batch_tokens=2") == sign()
     assert sign("algorithm.aggregation_size=8") != sign()
 
 
@@ -106,12 +106,3 @@ def test_responses_that_do_not_count_leave_the_means():
     assert [len(u) for u in split_updates(few, algorithm(updates_per_rollout=4), 16, seed=0, step=1)] == [1, 1]
     none = [replace(s, counted=False) for s in responses(32)]
     assert split_updates(none, algorithm(), 16, seed=0, step=1) == []
-
-
-def test_processes_share_an_update_evenly_and_lose_nothing():
-    (update,) = split_updates(responses(7), algorithm(updates_per_rollout=1), 16, seed=0, step=1)
-    shares = [share_of(update, rank, 3) for rank in range(3)]
-    assert [len(s) for s in shares] == [3, 3, 3]
-    weighted = [part for share in shares for part in share if part.weight]
-    assert sorted(p.advantage for p in weighted) == list(range(7))
-    assert evenly("ab", 3, 4) == [("a", False)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sweep.compare.statistics import t_interval
-from sweep.rollout.sample import draw_tokens
+from sweep.rollout.draw import draw_tokens
 from sweep.run.keyed import generator
 
 

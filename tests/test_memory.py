@@ -24,7 +24,7 @@ COMMON = [
     "algorithm.prompts_per_step=1",
     "algorithm.updates_per_rollout=1",
 ]
-COMMON += ["deepspeed.gradient_checkpointing=false"]
+COMMON += ["deepspeed.gradient_checkpointing=false", "evaluation.problems=1", "evaluation.samples_per_problem=1"]
 
 
 def measure(directory: Path, shape: dict, *overrides: str):
@@ -87,16 +87,17 @@ def seven_billion(*overrides: str):
 
 
 def test_memory_of_seven_billion_weights_by_hand():
-    memory = predict_memory(seven_billion("resources.gpus=8", "deepspeed.micro_batch_size=1").config, on_gpu=True)
+    memory = predict_memory(seven_billion("resources.gpus=8", "deepspeed.micro_batch_tokens=4096").config, on_gpu=True)
     weights = 7_615_616_512
     assert memory.parameters == 2 * weights  # ZeRO-2: whole on each GPU
     assert memory.gradients == 2 * weights // 8
     assert memory.optimizer == 12 * weights // 8
-    assert memory.logits == 16 * 3072 * 152064
+    assert memory.logits == 12 * 2**26 + 4 * 152064 * 3584  # a chunk of them, and the gradient of the head
     # Each layer's input, and twice one layer's tensors: 16 of the hidden size, 4 of queries and keys, 8 of the MLP.
     assert memory.activations == 4096 * (28 * 2 * 3584 + 2 * (16 * 3584 + 4 * (3584 + 512) + 8 * 18944))
-    # 64 responses of 4,096 tokens: keys and values of 4 heads of 128 in 28 layers.
-    assert memory.rollout == 64 * 4096 * 28 * 2 * 4 * 128 * 2 + 64 * 152064 * 36
+    # As many responses of 4,096 tokens as 14 GiB hold: keys and values of 4 heads of 128 in 28 layers, and logits.
+    row = 4096 * 28 * 2 * 4 * 128 * 2 + 152064 * 16
+    assert memory.rollout == 14 * 2**30 // row * row
     sharded = predict_memory(seven_billion("deepspeed=zero3").config, on_gpu=True)
     assert sharded.parameters == 2 * weights // 8
     offloaded = predict_memory(seven_billion("deepspeed.offload_optimizer=true").config, on_gpu=True)
@@ -115,10 +116,10 @@ def test_adapters_need_no_state_for_frozen_weights():
 @pytest.mark.parametrize(
     ("overrides", "remedy"),
     [
-        (["deepspeed.micro_batch_size=16"], "deepspeed.micro_batch_size=4"),
+        (["deepspeed.micro_batch_tokens=65536"], "deepspeed.micro_batch_tokens="),
         (["rollout.batch_size=1024"], "rollout.batch_size=128"),
         (["resources.gpus=1"], "deepspeed.offload_optimizer=true"),
-        (["resources.gpu_memory_gb=24"], "deepspeed.micro_batch_size=1 rollout.batch_size="),
+        (["resources.gpu_memory_gb=24"], "deepspeed.micro_batch_tokens="),
         (["resources.gpu_memory_gb=4"], "no change of shape"),
     ],
 )

@@ -104,7 +104,7 @@ def sign(*overrides: str) -> str:
 def test_signature_follows_the_science_alone():
     base = sign()
     assert sign("model=qwen2_mini", "seed=0", "optimizer.learning_rate=5e-5") == base  # defaults typed out
-    same = ["steps=99", "deepspeed=zero1", "deepspeed.processes=2", "deepspeed.micro_batch_size=8", "output_dir=x"]
+    same = ["steps=99", "deepspeed=zero1", "deepspeed.processes=2", "deepspeed.micro_batch_tokens=800", "output_dir=x"]
     same += ["tracking.mode=offline", "cluster.max_parallel=1", "checkpoint.keep=3", "evaluation.every=5", "name=x"]
     same += [
         "resources.gpus=2",

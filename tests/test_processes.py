@@ -30,7 +30,7 @@ def recorded_rollouts(count: int, seed: int = 0) -> list[list[dict]]:
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
-    (cell,) = compose_cells([*TINY, f"deepspeed=zero{stage}", "deepspeed.micro_batch_size=3", "seed=1"])
+    (cell,) = compose_cells([*TINY, f"deepspeed=zero{stage}", "deepspeed.micro_batch_tokens=36", "seed=1"])
     model = cell.config.model
     torch.manual_seed(0)
     _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(tmp_path / "model")

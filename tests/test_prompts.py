@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 
 import pytest
 import torch
 from family_tokenizers import BLANK_LINE, MARK_END, PUBLISHED, SPACE_A, build, tokenizer_of
 from omegaconf import OmegaConf
 from pydantic import ValidationError
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from models.family import load_family
-from models.prompts import PromptConfig, Stop, pad_id, prompt_ids, stop_rules
+from models.prompts import PromptConfig, Stop, prompt_ids, stop_rules
 from sweep.errors import UserError
-from sweep.grpo.logprobs import Policy, pad_sequences
 from sweep.plan.compose import CONF, compose_cells
-from sweep.rollout.sample import Finish, Request, sample
 from sweep.rollout.stop import StopRules
 
 QUESTION = "Is 7 a prime?"
@@ -481,62 +477,6 @@ def test_every_model_that_names_stop_tokens_names_its_familys(file):
         assert set(load_family(model.family).STOP_TOKENS) <= set(named)
 
 
-# Padding
-
-
-@pytest.mark.parametrize(
-    ("name", "token"),
-    [
-        ("llama3_1_8b", "<|finetune_right_pad_id|>"),
-        ("llama3_2_3b_instruct", "<|finetune_right_pad_id|>"),
-        ("qwen2_5_math_7b", "<|endoftext|>"),
-        ("olmo2_7b", "<|pad|>"),
-        ("smollm2_135m", "<|im_end|>"),
-    ],
-)
-def test_a_batch_is_filled_with_the_tokenizers_or_the_familys_padding(name, token):
-    assert [pad_id(tokenizer_of(name), model_of(name))] == spell(name, [token])
-
-
-def test_without_any_padding_the_end_fills_a_batch():
-    poor = build(replace(PUBLISHED["llama3_1_8b"], special=("<|begin_of_text|>", "<|end_of_text|>")))
-    assert pad_id(poor, model_of("llama3_1_8b")) == poor.eos_token_id
-
-
-@pytest.fixture(scope="module")
-def tiny() -> LlamaForCausalLM:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=300, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
-        )
-        return LlamaForCausalLM(config).eval()
-
-
-def learned(model: LlamaForCausalLM, prompts, responses, pad: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The log-probs of real response tokens, and every gradient of their sum."""
-    batch = pad_sequences(prompts, responses, pad, torch.device("cpu"))
-    logprobs_bt, entropy_bt = Policy(model)(batch, 0.7)
-    mask_bt = batch.mask_bt.bool()
-    gradients = torch.autograd.grad((logprobs_bt * mask_bt).sum(), list(model.parameters()))
-    return torch.stack([logprobs_bt[mask_bt], entropy_bt[mask_bt]]), list(gradients)
-
-
-def test_no_padding_changes_what_is_learned(tiny):
-    end = 260
-    prompts, responses = [[1, 2, 3], [4, 5]], [[6, end], [7, 8, 9, 10, end]]
-    logprobs, gradients = learned(tiny, prompts, responses, pad=end)
-    for pad in (0, 7, 299):
-        other_logprobs, other_gradients = learned(tiny, prompts, responses, pad)
-        assert torch.equal(other_logprobs, logprobs)
-        assert all(torch.equal(a, b) for a, b in zip(other_gradients, gradients, strict=True))
-    for prompt, response, got in zip(prompts, responses, logprobs[0].split([2, 5]), strict=True):
-        logprobs_sv = (tiny(torch.tensor([prompt + response])).logits[0] / 0.7).log_softmax(-1)
-        first = len(prompt) - 1  # the position that predicts the response's first token
-        expected = [logprobs_sv[first + t, token] for t, token in enumerate(response)]
-        torch.testing.assert_close(got, torch.stack(expected))
-
-
 # Stop strings
 
 
@@ -545,7 +485,7 @@ def rules_of(name: str, *strings: str, keep: bool = True) -> StopRules:
 
 
 def ends(rules: StopRules, ids) -> bool:
-    return rules.string_ends(torch.tensor([list(ids)])) == [0]
+    return rules.string_ends(torch.tensor([list(ids)]), [len(ids)]) == [0]
 
 
 @pytest.mark.parametrize("last", [ord(">"), MARK_END])
@@ -569,8 +509,10 @@ def test_a_stop_string_may_be_a_part_of_one_token():
 def test_rows_are_told_apart():
     rules = rules_of("olmo2_7b", "</answer>", "\n\n")
     rows = [b"xxxx</answer>", b"xxxxx</answer", b"xxxxxxxxxxxxx", b"xxxxxxxxxxx\n\n", b"</answer>\n\n>>"]
-    assert rules.string_ends(torch.tensor([list(row) for row in rows])) == [0, 3, 4]
-    assert rules_of("olmo2_7b").string_ends(torch.tensor([list(b"</answer>")])) == []
+    assert rules.string_ends(torch.tensor([list(row) for row in rows]), [13] * 5) == [0, 3, 4]
+    shorter = [13, 13, 13, 12, 9]  # what lies beyond a row's own tokens is none of its text
+    assert rules.string_ends(torch.tensor([list(row) for row in rows]), shorter) == [0, 4]
+    assert rules_of("olmo2_7b").string_ends(torch.tensor([list(b"</answer>")]), [9]) == []
 
 
 def test_a_stop_string_of_many_bytes_ends_with_its_last():
@@ -602,73 +544,3 @@ def test_texts_keep_or_lose_the_stop_string():
     assert kept == ["6</answer>", "so 6", "\n\n", ""]
     assert rules_of("qwen3_8b_base", "</answer>", "\n\n", keep=False).texts(responses) == ["6", "so 6", "", ""]
     assert rules_of("qwen3_8b_base").texts(responses) == ["6</answer>\n", "so 6", "\n\n6</answer>", ""]
-
-
-# Sampling
-
-
-class Scripted:
-    """A model that answers the prompt of n tokens with script n - 1, whatever it is asked in one batch."""
-
-    device = torch.device("cpu")
-    config = LlamaConfig(num_hidden_layers=1)
-
-    def __init__(self, scripts: list[list[int]], vocabulary: int) -> None:
-        self.scripts, self.vocabulary = scripts, vocabulary
-
-    def __call__(self, *, input_ids, attention_mask, position_ids, **_options) -> SimpleNamespace:
-        if input_ids.shape[1] == attention_mask.shape[1]:
-            self.width = input_ids.shape[1]
-        step = attention_mask.shape[1] - self.width
-        lengths = attention_mask[:, : self.width].sum(1).tolist()
-        assert position_ids[:, -1].tolist() == [n - 1 + step for n in lengths]
-        logits_btv = torch.full((len(lengths), 1, self.vocabulary), -1e4)
-        for row, n in enumerate(lengths):
-            logits_btv[row, 0, self.scripts[n - 1][step]] = 0
-        return SimpleNamespace(logits=logits_btv)
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 5])
-@pytest.mark.parametrize("keep", [True, False])
-def test_a_sampled_response_ends_by_token_string_or_length(batch_size, keep):
-    name = "qwen2_5_math_7b"
-    turn, end = spell(name, ["<|im_end|>", "<|endoftext|>"])
-    model, prompt = model_of(name), PromptConfig(name="mine", format="r1_zero", keep_stop=keep)
-    rules = StopRules(tokenizer_of(name), stop_rules(tokenizer_of(name), model, prompt))
-    responses = [[turn], [*b"six", end], [*b"6</answer", MARK_END], [*b"one two thre"], [*b"a</answer>"]]
-    scripts = [[*response, *b" never sampled"] for response in responses]
-    requests = [Request([*b"?" * (i + 1)], (0, "rollout", 0, i)) for i in range(5)]
-    options = {"max_tokens": 12, "temperature": 1.0, "batch_size": batch_size, "pad_id": end}
-    sampled = sample(Scripted(scripts, len(tokenizer_of(name))), requests, stop=rules, **options)
-    stop = "</answer>" if keep else ""
-    assert [s.ids for s in sampled] == responses
-    assert [s.finish for s in sampled] == [Finish.EOS, Finish.EOS, Finish.STOP, Finish.LENGTH, Finish.STOP]
-    assert [s.text for s in sampled] == ["", "six", f"6{stop}", "one two thre", f"a{stop}"]
-    assert [len(s.logprobs) for s in sampled] == [len(r) for r in responses]
-    assert [s.prompt_ids for s in sampled] == [r.prompt_ids for r in requests]
-
-
-def responses_of(model: LlamaForCausalLM, *, temperature=1.0, pad=0, batch_size=4) -> list[list[int]]:
-    """Responses to prompts of several lengths, which end at different times."""
-    requests = [Request([*b"Is 7 a prime?"[: 3 + 2 * i]], (0, "rollout", 0, i)) for i in range(4)]
-    stop = StopRules(tokenizer_of("olmo2_7b"), Stop(tuple(range(0, 300, 12))))
-    options = {"max_tokens": 16, "temperature": temperature, "batch_size": batch_size, "pad_id": pad}
-    return [s.ids for s in sample(model, requests, stop=stop, **options)]
-
-
-def test_nothing_that_a_model_brings_changes_how_it_is_sampled(tiny):
-    plain = responses_of(tiny)
-    own = tiny.generation_config
-    tiny.generation_config = GenerationConfig(do_sample=True, top_k=1, top_p=0.1, repetition_penalty=5.0, min_p=0.9)
-    try:
-        assert responses_of(tiny) == plain
-    finally:
-        tiny.generation_config = own
-    assert responses_of(tiny, temperature=0) != plain
-
-
-def test_no_padding_changes_what_is_sampled(tiny):
-    plain = responses_of(tiny)
-    assert len({len(ids) for ids in plain}) > 1
-    assert responses_of(tiny, pad=299) == responses_of(tiny, pad=12) == plain
-    assert responses_of(tiny, batch_size=1) == plain

@@ -44,7 +44,7 @@ def test_the_layout_of_memory_changes_no_number(tmp_path, tuning):
             f"deepspeed={zero}",
             f"deepspeed.gradient_checkpointing={checkpointing}",
             f"deepspeed.offload_optimizer={offload}",
-            "deepspeed.micro_batch_size=3",
+            "deepspeed.micro_batch_tokens=40",
             "algorithm.kl_coefficient=0.1",
         ]
         for zero, checkpointing, offload in LAYOUTS
@@ -61,7 +61,7 @@ def test_micro_batches_change_no_algorithm(tmp_path):
     choices += [["algorithm=grpo", "algorithm.old_logprobs=sampler"]]
     choices += [["algorithm=rloo", "algorithm.kl_coefficient=0.1"]]
     fast = ["optimizer.learning_rate=1e-3"]  # so that the second update's ratios leave every bound
-    cases = [[*choice, *fast, f"deepspeed.micro_batch_size={size}"] for size in (16, 3) for choice in choices]
+    cases = [[*choice, *fast, f"deepspeed.micro_batch_tokens={size}"] for size in (4096, 40) for choice in choices]
     found = updates(tmp_path, cases)
     whole, parts = found[: len(choices)], found[len(choices) :]
     for rows, expected in zip(parts, whole, strict=True):
@@ -74,7 +74,7 @@ def test_two_processes_change_no_algorithm(tmp_path):
     uneven = "algorithm.updates_per_rollout=3"  # 6, 5 and 5 responses: one process of two has one without weight
     cases = [
         ["deepspeed=zero3", "algorithm=grpo", "algorithm.kl_coefficient=0.1", uneven],
-        ["deepspeed=zero2", "algorithm=paper", "deepspeed.micro_batch_size=3", uneven],
+        ["deepspeed=zero2", "algorithm=paper", "deepspeed.micro_batch_tokens=40", uneven],
         ["deepspeed=zero1", "algorithm=rloo", "algorithm.kl_coefficient=0.1", "tuning=lora", "tuning.rank=4", uneven],
     ]
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()

@@ -39,7 +39,7 @@ def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[
     torch.manual_seed(0)
     model = adapt(model, config.tuning, config.model)
     copy = reference if config.needs_reference and config.tuning.method == "full" else None
-    learner = Learner(model, config, pad_id=0, reference=copy)
+    learner = Learner(model, config, copy)
     rows = []
     for step, rollout in enumerate(rollouts, 1):
         sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]

@@ -11,9 +11,8 @@ from transformers import PreTrainedModel
 from rewards.behaviour import uses_code
 from rewards.grading import Grader, Outcome
 from sweep.data.problems import Problem
-from sweep.rollout.sample import Finish, Request, sample
-from sweep.rollout.stop import StopRules
-from sweep.run.config import CellConfig
+from sweep.rollout.sample import Finish, Request, Sampler
+from sweep.run.config import EvaluationConfig
 from sweep.run.processes import gather
 
 
@@ -34,36 +33,26 @@ class Evaluation:
 
 
 def evaluate(
+    sampler: Sampler,
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     problems: Sequence[Problem],
-    config: CellConfig,
-    *,
+    settings: EvaluationConfig,
     grader: Grader,
-    stop: StopRules,
-    pad_id: int,
 ) -> Evaluation:
     """Sample `samples_per_problem` answers to each problem and grade them against the gold answers.
 
     The draws are keyed by problem and sample alone: every run, at every step, is evaluated with the same random
     numbers, which takes noise out of differences. Problems are dealt out over the processes.
     """
-    settings, rank, world = config.evaluation, dist.get_rank(), dist.get_world_size()
+    rank, world = dist.get_rank(), dist.get_world_size()
     mine = range(rank, len(problems), world)
     requests = [
         Request(prompts[i], ("evaluation", problems[i].id, s))
         for i in mine
         for s in range(settings.samples_per_problem)
     ]
-    answers = sample(
-        model,
-        requests,
-        stop=stop,
-        pad_id=pad_id,
-        max_tokens=config.rollout.max_response_tokens,
-        temperature=settings.temperature,
-        batch_size=config.rollout.batch_size,
-    )
+    answers = sampler.sample(model, requests, settings.temperature)
     golds = [problems[i].answer for i in mine for _ in range(settings.samples_per_problem)]
     found = [grader.extract(a.text) for a in answers]
     grades = grader.grade([(f and f.text, gold) for f, gold in zip(found, golds, strict=True)])

@@ -1,7 +1,8 @@
-"""Deal a rollout out: into updates, and each update over the processes. Pure functions of keyed draws."""
+"""Deal a rollout out: into updates, and each update over processes and micro-batches. Pure functions of keyed draws."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -34,6 +35,9 @@ class Part:
     weight: float
     share: float
 
+    def without_weight(self) -> Part:
+        return replace(self, weight=0.0, share=0.0)
+
 
 def split_updates(
     rollout: Sequence[Scored], algorithm: AlgorithmConfig, max_tokens: int, seed: int, step: int
@@ -55,12 +59,36 @@ def _weighted(update: Sequence[Scored], algorithm: AlgorithmConfig, max_tokens: 
     return [Part(s.sampled, s.advantage, weight, share) for s, weight in zip(update, weights, strict=True)]
 
 
-def share_of(update: Sequence[Part], rank: int, world_size: int) -> list[Part]:
-    """What one process works on: as many responses on each, some of them without weight where they do not divide."""
-    return [part if real else replace(part, weight=0.0, share=0.0) for part, real in evenly(update, rank, world_size)]
+def fill(items: Sequence[T], world_size: int) -> list[tuple[T, bool]]:
+    """The items, filled up with the first one (marked False) where there are fewer than processes."""
+    return [*((item, True) for item in items), *[(items[0], False)] * (world_size - len(items))]
 
 
-def evenly(items: Sequence[T], rank: int, world_size: int) -> list[tuple[T, bool]]:
-    """Every `world_size`-th item from `rank` on, filled up with the first one (marked False) to equal numbers."""
-    filling = [(items[0], False)] * (-len(items) % world_size)
-    return [*((item, True) for item in items), *filling][rank::world_size]
+def deal(lengths: Sequence[int], budget: int, rank: int, world_size: int) -> list[list[int]]:
+    """The micro-batches of process `rank`, as indices of `lengths` (tokens of each sequence), longest first in each.
+
+    Every process gets as many micro-batches as the others, none of them empty; tokens are spread evenly, and no
+    micro-batch has more than `budget` of them but for a sequence that alone is longer.
+
+    Args:
+        lengths: at least one for each process.
+    """
+    count = max(1, -(-sum(lengths) // (budget * world_size)))
+    while True:
+        count = min(count, len(lengths) // world_size)
+        dealt = _spread(lengths, count * world_size)
+        loads = [sum(lengths[i] for i in indices) for indices in dealt]
+        if count == len(lengths) // world_size or max(loads) <= budget:
+            return dealt[rank::world_size]
+        count += 1
+
+
+def _spread(lengths: Sequence[int], bins: int) -> list[list[int]]:
+    """Longest first, each into the bin that has the fewest tokens."""
+    dealt: list[list[int]] = [[] for _ in range(bins)]
+    loads = [(0, place) for place in range(bins)]
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        load, place = heapq.heappop(loads)
+        dealt[place].append(index)
+        heapq.heappush(loads, (load + lengths[index], place))
+    return dealt

@@ -13,8 +13,8 @@ import torch.distributed as dist
 from transformers import PreTrainedModel
 
 from models.load import save_model
-from sweep.grpo.deal import Part, Scored, evenly, share_of, split_updates
-from sweep.grpo.logprobs import Policy, Sequences, pad_sequences
+from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
+from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
 from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
 from sweep.grpo.reference import AdapterReference, FrozenReference
 from sweep.grpo.statistics import UpdateStatistics, over_updates
@@ -34,11 +34,9 @@ class OtherWorldSize(Exception):
 class Learner:
     """Owns the DeepSpeed engine. Every process holds one and calls it with the same arguments."""
 
-    def __init__(
-        self, model: PreTrainedModel, config: CellConfig, pad_id: int, reference: PreTrainedModel | None = None
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, config: CellConfig, reference: PreTrainedModel | None = None) -> None:
         """`reference`: a second model with the initial weights, where one is needed and the policy has no adapters."""
-        self.config, self.pad_id = config, pad_id
+        self.config = config
         self.updates_done = 0
         if config.deepspeed.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -72,12 +70,12 @@ class Learner:
             over the updates, extremes of what ends in _min or _max and means of the rest: loss, grad_norm,
             learning_rate and the statistics of `policy_loss`; `updates`, how many there were.
         """
-        algorithm, rank, world = self.config.algorithm, dist.get_rank(), dist.get_world_size()
+        algorithm, rank = self.config.algorithm, dist.get_rank()
         torch.manual_seed(torch_seed(self.config.seed, "torch", step, rank))
         self.engine.train()  # what gradient checkpointing asks for; dropout is 0 in every model that is loaded
         max_tokens = self.config.rollout.max_response_tokens
         updates = split_updates(rollout, algorithm, max_tokens, self.config.seed, step)
-        shares = [share_of(update, rank, world) for update in updates]
+        shares = [self._micro_batches(update) for update in updates]
         # In the first update the policy is still the one that sampled: its own forward pass gives the old log-probs.
         known = [None, *(self._logprobs(share) if self._needs_old_pass else None for share in shares[1:])]
         rows = [self._optimizer_step(share, known[k], first=k == 0) for k, share in enumerate(shares)]
@@ -88,55 +86,58 @@ class Learner:
         algorithm = self.config.algorithm
         return algorithm.old_logprobs == "trainer" and not algorithm.on_policy
 
-    def _micro_batches(self, share: Sequence[Part]) -> Iterator[tuple[list[Part], Sequences]]:
-        size = self.config.deepspeed.micro_batch_size
-        for start in range(0, len(share), size):
-            chosen = list(share[start : start + size])
-            yield chosen, self._sequences([part.sampled for part in chosen])
+    def _micro_batches(self, update: Sequence[Part]) -> list[list[Part]]:
+        """What this process works on; some parts are without weight where there are fewer than processes."""
+        filled = [part if real else part.without_weight() for part, real in fill(update, dist.get_world_size())]
+        return [[filled[i] for i in indices] for indices in self._dealt([part.sampled for part in filled])]
 
-    def _sequences(self, responses: Sequence[Sampled]) -> Sequences:
-        prompts, answers = [r.prompt_ids for r in responses], [r.ids for r in responses]
-        return pad_sequences(prompts, answers, self.pad_id, self.engine.device)
+    def _dealt(self, responses: Sequence[Sampled]) -> list[list[int]]:
+        """The micro-batches of this process, as indices of `responses`."""
+        lengths = [len(r.prompt_ids) + len(r.ids) for r in responses]
+        return deal(lengths, self.config.deepspeed.micro_batch_tokens, dist.get_rank(), dist.get_world_size())
+
+    def _packed(self, responses: Sequence[Sampled]) -> Sequences:
+        return pack_sequences([r.prompt_ids for r in responses], [r.ids for r in responses], self.engine.device)
 
     def _forward(self, batch: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probs and entropy (b, t), 0 on padding."""
-        padding_bt = batch.mask_bt == 0
-        return tuple(x.masked_fill(padding_bt, 0.0) for x in self.engine(batch, self.config.rollout.temperature))
+        """Log-probs and entropy (b, t), 0 where there is no token."""
+        return self.engine(batch, self.config.rollout.temperature)
 
     @torch.no_grad()
-    def _logprobs(self, share: Sequence[Part]) -> list[torch.Tensor]:
+    def _logprobs(self, share: Sequence[Sequence[Part]]) -> list[torch.Tensor]:
         """The trainer's own log-probs of each micro-batch, of the policy as it is."""
-        return [self._forward(batch)[0] for _, batch in self._micro_batches(share)]
+        return [self._forward(self._packed([p.sampled for p in chosen]))[0] for chosen in share]
 
     def _reference_logprobs(self, batch: Sequences) -> torch.Tensor:
-        logprobs_bt = self.reference.logprobs(batch, self.config.rollout.temperature)
-        return logprobs_bt.masked_fill(batch.mask_bt == 0, 0.0)
+        return self.reference.logprobs(batch, self.config.rollout.temperature)
 
     @torch.no_grad()
     def sequence_kl(self, responses: Sequence[Sampled], estimator: str) -> list[float]:
         """Estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens."""
         self.engine.train()
-        share = [i for i, _ in evenly(range(len(responses)), dist.get_rank(), dist.get_world_size())]
-        size, found = self.config.deepspeed.micro_batch_size, []
-        for start in range(0, len(share), size):
-            indices = share[start : start + size]
-            batch = self._sequences([responses[i] for i in indices])
+        filled = [index for index, _ in fill(range(len(responses)), dist.get_world_size())]
+        found = []
+        for places in self._dealt([responses[i] for i in filled]):
+            indices = [filled[place] for place in places]
+            batch = self._packed([responses[i] for i in indices])
             kl_bt = kl_estimate(self._forward(batch)[0], self._reference_logprobs(batch), estimator)
             found += zip(indices, kl_bt.sum(1).tolist(), strict=True)
         by_index = dict(gather(found))
         return [by_index[i] for i in range(len(responses))]
 
-    def _optimizer_step(self, share: Sequence[Part], known: list[torch.Tensor] | None, first: bool) -> dict[str, float]:
+    def _optimizer_step(
+        self, share: Sequence[Sequence[Part]], known: list[torch.Tensor] | None, first: bool
+    ) -> dict[str, float]:
         """One step on this process's share of an update; `known`: the rollout policy's log-probs, where computed."""
         rate = self._set_learning_rate()
         statistics = UpdateStatistics()
-        batches = list(self._micro_batches(share))
-        for k, (chosen, batch) in enumerate(batches):
+        for k, chosen in enumerate(share):
+            batch = self._packed([part.sampled for part in chosen])
             logprobs_bt, entropy_bt = self._forward(batch)
             rollout_bt = logprobs_bt.detach() if first else known and known[k]
             inputs = self._loss_inputs(chosen, batch, logprobs_bt, entropy_bt, rollout_bt)
             loss, found = policy_loss(inputs, self.config.algorithm)
-            self.engine.set_gradient_accumulation_boundary(k == len(batches) - 1)
+            self.engine.set_gradient_accumulation_boundary(k == len(share) - 1)
             # The weights already average over the whole update; DeepSpeed's own average over ranks is undone.
             self.engine.backward(loss * dist.get_world_size())
             statistics.add(loss, found)
@@ -156,7 +157,7 @@ class Learner:
     ) -> LossInputs:
         algorithm, device = self.config.algorithm, self.engine.device
         sampler = torch.tensor([x for part in chosen for x in part.sampled.logprobs], device=device)
-        sampler_bt = torch.zeros_like(logprobs_bt).masked_scatter(batch.mask_bt > 0, sampler)
+        sampler_bt = torch.zeros_like(logprobs_bt).masked_scatter(batch.mask_bt, sampler)
         weights_b, shares_b = (
             torch.tensor([getattr(p, x) for p in chosen], device=device) for x in ("weight", "share")
         )
@@ -257,7 +258,7 @@ def deepspeed_settings(config: CellConfig) -> dict:
     if config.deepspeed.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
-        "train_micro_batch_size_per_gpu": config.deepspeed.micro_batch_size,
+        "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.optimizer.max_grad_norm,
         "bf16": {"enabled": config.model.dtype == "bfloat16"},

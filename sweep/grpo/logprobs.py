@@ -9,32 +9,38 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from models.architecture import CHUNK_LOGITS
+from models.attention import Packed, decode, prepare
+from models.bfloat16 import matmul, through_float32
+
 
 @dataclass(frozen=True)
 class Sequences:
-    """Prompts and responses of a micro-batch, padded on the right.
+    """Prompts and responses of a micro-batch, packed end to end.
 
-    tokens_bs: ids, prompt then response. response_bt: where in s each response token stands, padded with 1.
-    mask_bt: 1 where response_bt is a real token.
+    tokens_s: ids, each prompt followed by its response. predicting_n: where in s each response token is predicted, one
+    before it. mask_bt: true where a (response, token) is real; row by row these are the n.
     """
 
-    tokens_bs: torch.Tensor
-    response_bt: torch.Tensor
+    tokens_s: torch.Tensor
+    predicting_n: torch.Tensor
     mask_bt: torch.Tensor
+    packed: Packed
 
 
-def pad_sequences(
-    prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int, device: torch.device
+def pack_sequences(
+    prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], device: torch.device
 ) -> Sequences:
     """Lay prompts and responses out as tensors."""
-    rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
-    width, longest = max(map(len, rows)), max(map(len, responses))
-    tokens = [row + [pad_id] * (width - len(row)) for row in rows]
-    positions = [
-        [*range(len(p), len(p) + len(r))] + [1] * (longest - len(r)) for p, r in zip(prompts, responses, strict=True)
-    ]
-    mask = [[1] * len(r) + [0] * (longest - len(r)) for r in responses]
-    return Sequences(*(torch.tensor(x, device=device) for x in (tokens, positions, mask)))
+    tokens, predicting = [], []
+    for prompt, response in zip(prompts, responses, strict=True):
+        first = len(tokens) + len(prompt) - 1
+        predicting += range(first, first + len(response))
+        tokens += [*prompt, *response]
+    lengths_b = torch.tensor([len(r) for r in responses])
+    mask_bt = torch.arange(int(lengths_b.max())) < lengths_b[:, None]
+    packed = Packed([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], device)
+    return Sequences(*(torch.as_tensor(x, device=device) for x in (tokens, predicting, mask_bt)), packed)
 
 
 class Policy(nn.Module):
@@ -42,21 +48,92 @@ class Policy(nn.Module):
 
     def __init__(self, model: PreTrainedModel, entropy_gradient: bool = False) -> None:
         super().__init__()
+        prepare(model)
+        model.get_output_embeddings().__class__ = LogprobHead
         self.model, self._entropy_gradient = model, entropy_gradient
 
     def forward(self, batch: Sequences, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs (b, t) of the response tokens at the sampling temperature, and the entropy (b, t) before each.
 
-        Only the positions that predict response tokens pass the language-model head. Attention is causal and padding
-        stands on the right, so real tokens never see it and no mask is needed. Entropy carries a gradient where
-        `entropy_gradient` says so.
+        Both are 0 where there is no token. Only the positions that predict response tokens pass the language-model
+        head. Entropy carries a gradient where `entropy_gradient` says so.
         """
-        hidden_bsd = self.model.get_decoder()(input_ids=batch.tokens_bs, use_cache=False).last_hidden_state
-        rows_b1 = torch.arange(len(batch.tokens_bs), device=hidden_bsd.device)[:, None]
-        hidden_btd = hidden_bsd[rows_b1, batch.response_bt - 1]
-        logits_btv = self.model.get_output_embeddings()(hidden_btd).float() / temperature
-        logprobs_btv = logits_btv.log_softmax(-1)
-        targets_bt = batch.tokens_bs.gather(1, batch.response_bt)
-        with torch.set_grad_enabled(self._entropy_gradient and torch.is_grad_enabled()):
-            entropy_bt = -(logprobs_btv.exp() * logprobs_btv).sum(-1)
-        return logprobs_btv.gather(-1, targets_bt[..., None]).squeeze(-1), entropy_bt
+        hidden_sd = decode(self.model, batch.tokens_s[None], batch.packed)[0]
+        hidden_nd = hidden_sd.index_select(0, batch.predicting_n)
+        targets_n = batch.tokens_s[batch.predicting_n + 1]
+        logprobs_n, entropy_n = self.model.get_output_embeddings()(hidden_nd, targets_n, temperature)
+        if not self._entropy_gradient:
+            entropy_n = entropy_n.detach()
+        empty_bt = torch.zeros(batch.mask_bt.shape, device=hidden_nd.device)
+        return empty_bt.masked_scatter(batch.mask_bt, logprobs_n), empty_bt.masked_scatter(batch.mask_bt, entropy_n)
+
+
+class LogprobHead(nn.Linear):
+    """A language-model head that can tell the log-probs of given tokens without holding all logits.
+
+    It is the head module itself, so that ZeRO-3 gathers its weight around the forward and the backward pass.
+    """
+
+    def forward(self, hidden_nd, targets_n=None, temperature: float = 1.0):
+        """Logits; with `targets_n`, the log-probs (n) of those tokens and the entropy (n) instead."""
+        if targets_n is None:
+            return _logits(hidden_nd, self.weight)
+        return _TokenLogprobs.apply(hidden_nd, self.weight, targets_n, temperature)
+
+
+def _logits(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return matmul(hidden, weight.T)
+
+
+def _converted(weight_vd: torch.Tensor) -> torch.Tensor:
+    """The weight as products take it, once for all chunks."""
+    return weight_vd.float() if through_float32(weight_vd) else weight_vd
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """Log-softmax at one token each, and entropy, a chunk of logits at a time; the backward pass does them again."""
+
+    @staticmethod
+    def forward(ctx, hidden_nd, weight_vd, targets_n, temperature):
+        ctx.set_materialize_grads(False)  # of the entropy there is mostly none
+        ctx.save_for_backward(hidden_nd, weight_vd, targets_n)
+        ctx.temperature = temperature
+        head_vd, found = _converted(weight_vd), []
+        for rows in _chunks(hidden_nd, weight_vd):
+            logprobs_cv = _log_softmax(hidden_nd[rows], head_vd, temperature)
+            token_c = logprobs_cv.gather(1, targets_n[rows, None]).squeeze(1)
+            entropy_c = -logprobs_cv.exp().mul_(logprobs_cv).sum(-1)
+            found.append((token_c, entropy_c))
+        return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+
+    @staticmethod
+    def backward(ctx, grad_n, entropy_grad_n):
+        hidden_nd, weight_vd, targets_n = ctx.saved_tensors
+        head_vd = _converted(weight_vd)
+        grad_hidden_nd = torch.empty_like(hidden_nd) if ctx.needs_input_grad[0] else None
+        grad_weight_vd = torch.zeros_like(weight_vd, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        for rows in _chunks(hidden_nd, weight_vd):
+            logprobs_cv = _log_softmax(hidden_nd[rows], head_vd, ctx.temperature)
+            grad_cv = torch.zeros_like(logprobs_cv) if grad_n is None else -grad_n[rows, None] * logprobs_cv.exp()
+            if grad_n is not None:  # of the log-prob: one at the token, less the probabilities
+                grad_cv.scatter_add_(1, targets_n[rows, None], grad_n[rows, None])
+            if entropy_grad_n is not None:  # of the entropy: -probability * (log-prob + entropy)
+                probs_cv = logprobs_cv.exp()
+                entropy_c1 = -(probs_cv * logprobs_cv).sum(-1, keepdim=True)
+                grad_cv -= entropy_grad_n[rows, None] * probs_cv.mul_(logprobs_cv + entropy_c1)
+            grad_cv = grad_cv.div_(ctx.temperature).to(weight_vd.dtype)
+            if grad_hidden_nd is not None:
+                grad_hidden_nd[rows] = matmul(grad_cv, head_vd)
+            if grad_weight_vd is not None:
+                grad_weight_vd += matmul(grad_cv.T, hidden_nd[rows])
+        return grad_hidden_nd, None if grad_weight_vd is None else grad_weight_vd.to(weight_vd.dtype), None, None
+
+
+def _log_softmax(hidden_cd: torch.Tensor, head_vd: torch.Tensor, temperature: float) -> torch.Tensor:
+    logits_cv = _logits(hidden_cd, head_vd).float().div_(temperature)
+    return logits_cv.sub_(logits_cv.logsumexp(-1, keepdim=True))
+
+
+def _chunks(hidden_nd: torch.Tensor, weight_vd: torch.Tensor) -> list[slice]:
+    size = max(1, CHUNK_LOGITS[hidden_nd.device.type] // len(weight_vd))
+    return [slice(start, start + size) for start in range(0, len(hidden_nd), size)]

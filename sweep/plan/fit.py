@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from models.architecture import read_architecture
 from models.config import LoraTuning
 from sweep.plan.compose import Composition
-from sweep.plan.resources import predict_disk, predict_memory
+from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
 from sweep.run.config import CellConfig, LocalCluster
 
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
@@ -117,10 +118,10 @@ class Change:
 
 def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
     """Cheapest in speed first, milder values of a key before stronger ones; the last trains something else."""
-    deepspeed, rollout = config.deepspeed, config.rollout
-    for size in _halvings(deepspeed.micro_batch_size):
-        yield Change(f"deepspeed.micro_batch_size={size}", {"deepspeed": {"micro_batch_size": size}})
-    for size in _halvings(rollout.batch_size):
+    deepspeed = config.deepspeed
+    for tokens in _halvings(deepspeed.micro_batch_tokens):
+        yield Change(f"deepspeed.micro_batch_tokens={tokens}", {"deepspeed": {"micro_batch_tokens": tokens}})
+    for size in _halvings(_rows(config)):
         yield Change(f"rollout.batch_size={size}", {"rollout": {"batch_size": size}})
     if not deepspeed.gradient_checkpointing:
         yield Change("deepspeed.gradient_checkpointing=true", {"deepspeed": {"gradient_checkpointing": True}})
@@ -133,6 +134,10 @@ def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
         yield Change(f"resources.gpus={gpus}", {"resources": {"gpus": gpus}, "deepspeed": {"processes": gpus}})
     if not isinstance(config.tuning, LoraTuning):
         yield Change("tuning=lora", {"tuning": {"method": "lora", "rank": 64, "alpha": 128}})
+
+
+def _rows(config: CellConfig) -> int:
+    return config.rollout.rows(read_architecture(config.model), DTYPE_BYTES[config.model.dtype])
 
 
 def _halvings(size: int) -> Iterator[int]:

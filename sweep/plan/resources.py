@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.architecture import read_architecture
+from models.architecture import CHUNK_LOGITS, cache_row_bytes, read_architecture
 from models.config import Architecture, LoraTuning
 from sweep.run.config import CellConfig
 
@@ -17,8 +17,8 @@ DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
 OPTIMIZER_BYTES = 12  # fp32 master copy and Adam's two moments
 STEP_BYTES = 8  # what AdamW holds while it steps: the denominator, twice
 GRADIENT_COPY_BYTES = 4  # the fp32 copy of a 16-bit gradient that the step reads
-LOGIT_BYTES = 16  # logits, log-probs, probabilities and a gradient, each in fp32, of a response token
-SAMPLING_LOGIT_BYTES = 36  # log-probs in fp32; probabilities and their cumulative sum in fp64
+LOGIT_BYTES = 12  # logits as they come, and in fp32 with their probabilities
+HEAD_BYTES = 4  # the gradient of the language-model head, summed in fp32
 BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
 CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
 
@@ -60,7 +60,7 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     step = 0 if on_host else (STEP_BYTES + (GRADIENT_COPY_BYTES if width == 2 else 0)) * share
     if stage == 3:
         gradients += GRADIENT_COPY_BYTES * share
-    activations, logits = _activation_bytes(config, shape), _logit_bytes(config, shape)
+    activations, logits = _activation_bytes(config, shape), _logit_bytes(config, shape, on_gpu)
     rollout = _rollout_bytes(config, shape)
     if stage == 3 and world > 1:  # sampling gathers every weight
         rollout += (shape.parameters + (trained if adapted else 0)) * width
@@ -91,7 +91,7 @@ def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
     input instead. On top of either come the gradients of one layer, about as large as what it saved.
     """
     width = DTYPE_BYTES[config.model.dtype]
-    tokens = config.deepspeed.micro_batch_size * (config.rollout.max_prompt_tokens + config.rollout.max_response_tokens)
+    tokens = _micro_batch_tokens(config)
     queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
     normed = 8 if shape.query_key_norm else 0
     residual = (8 + 4 * width) * shape.hidden_size
@@ -101,18 +101,27 @@ def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
     return tokens * (shape.num_hidden_layers * width * shape.hidden_size + 2 * layer)
 
 
-def _logit_bytes(config: CellConfig, shape: Architecture) -> float:
-    """The head runs on response positions alone."""
-    tokens = config.deepspeed.micro_batch_size * config.rollout.max_response_tokens
-    return tokens * shape.vocab_size * LOGIT_BYTES
+def _micro_batch_tokens(config: CellConfig) -> int:
+    """No more than an update has on a process, no fewer than the longest response, which is never cut."""
+    longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens
+    most = longest * config.algorithm.responses_per_update // config.processes
+    return min(max(config.deepspeed.micro_batch_tokens, longest), most)
+
+
+def _logit_bytes(config: CellConfig, shape: Architecture, on_gpu: bool) -> float:
+    """A chunk of logits, and the head's gradient over all chunks."""
+    held = min(_micro_batch_tokens(config) * shape.vocab_size, CHUNK_LOGITS["cuda" if on_gpu else "cpu"])
+    trained = not isinstance(config.tuning, LoraTuning)
+    return held * LOGIT_BYTES + trained * shape.vocab_size * shape.hidden_size * HEAD_BYTES
 
 
 def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
-    """Keys and values of a full batch at full length, and the logits of one position."""
-    batch, rollout = config.rollout.batch_size, config.rollout
-    per_token = 2 * shape.num_key_value_heads * shape.head_dim * DTYPE_BYTES[config.model.dtype]
-    cache = batch * (rollout.max_prompt_tokens + rollout.max_response_tokens) * shape.num_hidden_layers * per_token
-    return cache + batch * shape.vocab_size * SAMPLING_LOGIT_BYTES
+    """Keys, values and logits of as many sequences as fit, or as there are."""
+    width, rollout, evaluation = DTYPE_BYTES[config.model.dtype], config.rollout, config.evaluation
+    evaluated = (evaluation.problems or rollout.rows(shape, width)) * evaluation.samples_per_problem
+    requests = -(-max(config.algorithm.responses_per_step, evaluated) // config.processes)
+    tokens = rollout.max_prompt_tokens + rollout.max_response_tokens
+    return min(rollout.rows(shape, width), requests) * cache_row_bytes(shape, tokens, width)
 
 
 @dataclass(frozen=True)

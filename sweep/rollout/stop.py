@@ -14,34 +14,35 @@ class StopRules:
 
     def __init__(self, tokenizer, stop: Stop) -> None:
         self.ids = torch.tensor(stop.ids)
-        self._tokenizer, self._strings, self._keep = tokenizer, stop.strings, stop.keep
+        self.tokenizer, self.strings, self._keep = tokenizer, stop.strings, stop.keep
         # Every token but the last few is older than any stop string that the last token completes.
         self._window = 8 + max((len(s.encode()) for s in stop.strings), default=0)
         self._may_end_v = self._tokens_that_may_end() if stop.strings else None
 
     def _tokens_that_may_end(self) -> torch.Tensor:
         """Over the vocabulary: whether a token can be the last of a stop string; only then is text decoded."""
-        endings = {s[-1] for s in self._strings}
-        pieces = self._tokenizer.batch_decode([[i] for i in range(len(self._tokenizer))])
+        endings = {s[-1] for s in self.strings}
+        pieces = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
         return torch.tensor([not endings.isdisjoint(piece) or "\ufffd" in piece for piece in pieces])
 
-    def string_ends(self, ids_bt: torch.Tensor) -> list[int]:
-        """The rows (of responses so far) whose last token completes a stop string."""
+    def string_ends(self, ids_bt: torch.Tensor, counts_b: Sequence[int]) -> list[int]:
+        """The rows (of responses so far, with so many tokens each) whose last token completes a stop string."""
         if self._may_end_v is None:
             return []
-        last_b = ids_bt[:, -1].cpu().clamp(max=len(self._may_end_v) - 1)
-        rows = self._may_end_v[last_b].nonzero().flatten().tolist()
+        last_b = ids_bt[torch.arange(len(ids_bt)), torch.as_tensor(counts_b) - 1].cpu()
+        rows = self._may_end_v[last_b.clamp(max=len(self._may_end_v) - 1)].nonzero().flatten().tolist()
         if not rows:
             return []
-        tails = self._tokenizer.batch_decode(ids_bt[rows, -self._window :].tolist(), skip_special_tokens=True)
-        return [row for row, tail in zip(rows, tails, strict=True) if any(s in tail for s in self._strings)]
+        tails = [ids_bt[row, max(0, counts_b[row] - self._window) : counts_b[row]].tolist() for row in rows]
+        texts = self.tokenizer.batch_decode(tails, skip_special_tokens=True)
+        return [row for row, text in zip(rows, texts, strict=True) if any(s in text for s in self.strings)]
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
         """The responses as text, without special tokens, ending with or before the first stop string."""
-        return [self._cut(text) for text in self._tokenizer.batch_decode(responses, skip_special_tokens=True)]
+        return [self._cut(text) for text in self.tokenizer.batch_decode(responses, skip_special_tokens=True)]
 
     def _cut(self, text: str) -> str:
-        found = [(text.find(s), s) for s in self._strings if s in text]
+        found = [(text.find(s), s) for s in self.strings if s in text]
         if not found:
             return text
         start, string = min(found)

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from models.config import LABEL, RECORDED, ModelConfig, Resources, Strict, TuningConfig
+from models.architecture import cache_row_bytes
+from models.config import LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
 from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
@@ -108,17 +109,36 @@ class OptimizerConfig(Strict):
 
 
 class RolloutConfig(Strict):
-    name: Literal["transformers"]
+    """How responses are sampled.
+
+    The engine changes the draws and not their distribution: it is recorded, as hardware is.
+    """
+
+    name: Literal["auto", "transformers", "vllm"] = Field(
+        json_schema_extra=RECORDED, description="auto: vllm where it is installed and there is a GPU, else transformers"
+    )
     temperature: float = Field(gt=0)
     max_prompt_tokens: int = Field(ge=1)
     max_response_tokens: int = Field(ge=1)
-    batch_size: int = Field(ge=1, json_schema_extra=RECORDED, description="responses decoded together on a process")
+    batch_size: int | None = Field(
+        ge=1,
+        json_schema_extra=RECORDED,
+        description="responses decoded together; null: as many as cache_gb holds",
+    )
+    cache_gb: float = Field(gt=0, json_schema_extra=RECORDED, description="memory for their keys, values and logits")
+
+    def rows(self, shape: Architecture, width: int) -> int:
+        """How many responses of a model of `shape` are decoded together; `width`: bytes of a stored number."""
+        row_bytes = cache_row_bytes(shape, self.max_prompt_tokens + self.max_response_tokens, width)
+        return self.batch_size or max(1, int(self.cache_gb * 2**30 // row_bytes))
 
 
 class DeepSpeedConfig(Strict):
     processes: int | None = Field(None, ge=1, description="null: one for each GPU, at least one")
     zero_stage: int = Field(ge=1, le=3, description="stage 0 keeps no fp32 master weights in bfloat16")
-    micro_batch_size: int = Field(ge=1, description="responses in one forward and backward pass on a process")
+    micro_batch_tokens: int = Field(
+        ge=1, description="tokens in one forward and backward pass on a process; a longer response goes alone"
+    )
     gradient_checkpointing: bool = Field(description="recompute activations in the backward pass instead of storing")
     offload_optimizer: bool = Field(description="optimiser state and step on the host: less GPU memory, slower steps")
 

@@ -16,12 +16,14 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from models.hub import commit_of, is_gguf
 from models.load import adapt, load_model, load_tokenizer, weights_source
-from models.prompts import pad_id, prompt_ids, stop_rules
+from models.prompts import prompt_ids, stop_rules
 from rewards.grading import Grader
 from sweep.data.problems import Problem, load_problems
 from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
 from sweep.grpo.learner import deepspeed_settings
+from sweep.rollout.engine import open_sampler
+from sweep.rollout.sample import Sampler
 from sweep.rollout.stop import StopRules
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
@@ -39,8 +41,7 @@ class Initial:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    stop: StopRules
-    pad_id: int
+    sampler: Sampler
     config: CellConfig
     run: RunDirectory
     grader: Grader
@@ -79,7 +80,7 @@ class Initial:
 
     def evaluate(self, model: PreTrainedModel, problems: Sequence[Problem], prompts) -> Evaluation:
         """`model`, which this policy has become, on `problems`."""
-        return evaluate(model, prompts, problems, self.config, grader=self.grader, stop=self.stop, pad_id=self.pad_id)
+        return evaluate(self.sampler, model, prompts, problems, self.config.evaluation, self.grader)
 
     def evaluation_set(self) -> tuple[list[Problem], list[list[int]]]:
         problems, prompts = self.prompts(self.config.evaluation.split)
@@ -107,8 +108,9 @@ def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, tr
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
+    sampler = open_sampler(config.rollout, rules)
     grader = Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
-    return Initial(model, tokenizer, rules, pad_id(tokenizer, config.model), config, run, grader, source)
+    return Initial(model, tokenizer, sampler, config, run, grader, source)
 
 
 @contextlib.contextmanager

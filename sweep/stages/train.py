@@ -18,7 +18,7 @@ from sweep.grpo.checkpoint import complete_checkpoints, save_checkpoint
 from sweep.grpo.checks import check_agreement, check_diversity
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
-from sweep.rollout.sample import Finish, Request, sample
+from sweep.rollout.sample import Finish, Request
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
@@ -54,7 +54,7 @@ class Training:
     def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
         self.run, self.config, self.initial = run, config, initial
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
-        self.learner = Learner(initial.model, config, initial.pad_id, initial.reference_model())
+        self.learner = Learner(initial.model, config, initial.reference_model())
         self.problems, self.prompts = initial.prompts("train")
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
@@ -166,18 +166,14 @@ class Training:
         mine = np.array_split(np.array(slots), self.world)[self.rank].tolist()
         chosen = {slot: self._problem_of(slot) for slot in mine}
         with self.phases("rollout"), self.learner.sampling_model() as model:
-            answers = sample(
+            answers = self.initial.sampler.sample(
                 model,
                 [
                     Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s))
                     for slot in mine
                     for s in range(size)
                 ],
-                stop=self.initial.stop,
-                pad_id=self.initial.pad_id,
-                max_tokens=self.config.rollout.max_response_tokens,
-                temperature=self.config.rollout.temperature,
-                batch_size=self.config.rollout.batch_size,
+                self.config.rollout.temperature,
             )
         groups = [
             Group(slot, self.problems[chosen[slot]], answers[k * size : (k + 1) * size]) for k, slot in enumerate(mine)

@@ -1,0 +1,117 @@
+"""Attention over sequences laid out as the caller likes: packed end to end, or against stored keys and values.
+
+A model's own modules do everything else. The layout travels through the decoder as a keyword argument, and no mask is
+ever built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Protocol
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from models.bfloat16 import speed_up_products, through_float32
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # torch before 2.10
+    varlen_attn = None
+
+NAME = "layout"
+
+
+class Layout(Protocol):
+    """Where the tokens of a forward pass stand, and what each may see."""
+
+    positions_bs: torch.Tensor
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        """Attention output (b, s, heads, d) of query (b, heads, s, d), key and value (b, key-value heads, s, d)."""
+
+
+def prepare(model: PreTrainedModel) -> None:
+    """Let `decode` run the model; called the ordinary way, it goes on as before."""
+    speed_up_products(model)
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    base.set_attn_implementation(NAME)
+
+
+def decode(model: PreTrainedModel, tokens_bs: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """The decoder's last hidden states (b, s, d)."""
+    unused_mask = tokens_bs.new_empty((1, 1, 1, 1))  # of four dimensions: transformers passes it on as it is
+    return model.get_decoder()(
+        input_ids=tokens_bs,
+        position_ids=layout.positions_bs,
+        attention_mask=unused_mask,
+        use_cache=False,
+        layout=layout,
+    ).last_hidden_state
+
+
+class Packed:
+    """Sequences end to end in one row: attention is causal in each, and none sees another."""
+
+    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+        self.lengths = list(lengths)
+        self.positions_bs = torch.cat([torch.arange(n, device=device) for n in self.lengths])[None]
+        bounds = torch.tensor([0, *self.lengths], device=device).cumsum(0)
+        self._bounds = bounds.to(torch.int32)
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        if query.is_cuda and varlen_attn is not None and query.dtype in (torch.bfloat16, torch.float16):
+            packed = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))
+            longest = max(self.lengths)
+            bounds = self._bounds
+            grouped = query.shape[1] != key.shape[1]
+            return varlen_attn(
+                *packed, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0), enable_gqa=grouped
+            )[None]
+        outputs, start = [], 0
+        for length, alike in groupby(self.lengths):  # neighbours of equal length share a call
+            count = len(list(alike))
+            parts = (t[0, :, start : start + count * length] for t in (query, key, value))
+            parts = (t.unflatten(1, (count, length)).transpose(0, 1) for t in parts)
+            outputs.append(_scaled_dot_product(*parts, scale, is_causal=True).transpose(1, 2).flatten(0, 1))
+            start += count * length
+        return torch.cat(outputs)[None]
+
+
+class Recording(Packed):
+    """`Packed` that keeps the keys and values (key-value heads, s, d) of every layer."""
+
+    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+        super().__init__(lengths, device)
+        self.keys: list[torch.Tensor] = []
+        self.values: list[torch.Tensor] = []
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        self.keys.append(key[0])
+        self.values.append(value[0])
+        return super().attend(layer, query, key, value, scale)
+
+
+def _scaled_dot_product(query, key, value, scale: float, is_causal: bool) -> torch.Tensor:
+    grouped = query.shape[1] != key.shape[1]
+    dtype = query.dtype
+    if through_float32(query):
+        query, key, value = query.float(), key.float(), value.float()
+    out = F.scaled_dot_product_attention(query, key, value, is_causal=is_causal, scale=scale, enable_gqa=grouped)
+    return out.to(dtype)
+
+
+def _attend(module, query, key, value, attention_mask, *, scaling, layout: Layout | None = None, **options):
+    if layout is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
+    if options.get("sliding_window") is not None:
+        raise NotImplementedError(f"{type(module).__name__}: sliding windows are not supported")
+    return layout.attend(module.layer_idx, query, key, value, scaling), None
+
+
+AttentionInterface.register(NAME, _attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,48 @@
+"""Tokens from logits and uniform numbers: a pure function."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+BLOCK = 512
+
+
+def draw_tokens(
+    logits_bv: torch.Tensor, draws_b: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens (b) and their log-probs (b): the inverse distribution function at `draws_b`, or the mode at temperature 0.
+
+    At temperature 0 the log-probs are those of temperature 1.
+    """
+    scaled_bv = logits_bv.float() / (temperature or 1.0)
+    total_b1 = scaled_bv.logsumexp(-1, keepdim=True)
+    if temperature == 0:
+        token_b = logits_bv.argmax(-1)
+        return token_b, (scaled_bv.gather(1, token_b[:, None]) - total_b1).squeeze(1)
+    logprobs_bv = scaled_bv.sub_(total_b1)
+    token_b = _inverse(logprobs_bv.exp(), draws_b)
+    return token_b, logprobs_bv.gather(1, token_b[:, None]).squeeze(1)
+
+
+def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:
+    """The first index up to which a share of more than `draws_b` of each row lies.
+
+    First the block is found, then the place in it: only one block of each row is summed up in double precision.
+    """
+    rows_b = torch.arange(len(weights_bv), device=weights_bv.device)
+    blocks_bkn = F.pad(weights_bv, (0, -weights_bv.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+    upto_bk = blocks_bkn.sum(-1).double().cumsum(1)
+    target_b = draws_b * upto_bk[:, -1]
+    block_b = _first_above(upto_bk, target_b)
+    before_bk = F.pad(upto_bk, (1, 0))
+    share_b = (target_b - before_bk[rows_b, block_b]) / (upto_bk - before_bk[:, :-1])[rows_b, block_b]
+    within_bn = blocks_bkn[rows_b, block_b].double().cumsum(1)
+    return block_b * BLOCK + _first_above(within_bn, share_b * within_bn[:, -1])
+
+
+def _first_above(upto_bk: torch.Tensor, target_b: torch.Tensor) -> torch.Tensor:
+    # Held below the sum, so that rounding never pushes a draw past the last entry of positive weight.
+    total_b = upto_bk[:, -1]
+    target_b = torch.minimum(target_b, torch.nextafter(total_b, torch.zeros_like(total_b)))
+    return torch.searchsorted(upto_bk, target_b[:, None], right=True).squeeze(1)

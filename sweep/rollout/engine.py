@@ -1,0 +1,26 @@
+"""Which engine samples."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+
+import torch
+
+from sweep.rollout.sample import Sampler
+from sweep.rollout.stop import StopRules
+from sweep.rollout.transformers_engine import TransformersSampler
+from sweep.rollout.vllm_engine import VllmSampler
+from sweep.run.config import RolloutConfig
+
+log = logging.getLogger("sweep")
+ENGINES = {"transformers": TransformersSampler, "vllm": VllmSampler}
+
+
+def open_sampler(config: RolloutConfig, stop: StopRules) -> Sampler:
+    """The configured engine; `auto` takes vLLM where it is installed and there is a GPU."""
+    name = config.name
+    if name == "auto":
+        name = "vllm" if importlib.util.find_spec("vllm") and torch.cuda.is_available() else "transformers"
+    log.info("responses are sampled by %s (rollout=%s)", name, config.name)
+    return ENGINES[name](config, stop)

