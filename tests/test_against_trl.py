@@ -14,7 +14,7 @@ PYTHON = ROOT / ".venv-trl" / "bin" / "python"
 
 @cache
 def compared() -> dict[str, dict[str, float]]:
-    done = subprocess.run([PYTHON, "tests/loss_of_trl.py"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([PYTHON, "tests/loss_of_trl.py"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
