@@ -14,6 +14,7 @@ from sweep.compare.cells import collect
 from sweep.compare.table import comparison_json, print_comparison
 from sweep.dispatch.view import console, plain_line, status_table
 from sweep.errors import UserError
+from sweep.plan.view import LARGEST_TABLE
 from sweep.run.directory import FAILED
 from sweep.run.ledger import read_sweep
 from sweep.run.status import OUT_OF_MEMORY, TIMED_OUT
@@ -88,7 +89,7 @@ def status(
     statuses = [run.status for run in select(runs(ledger), patterns or [])]
     if as_json:
         _print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
-    elif sys.stdout.isatty():
+    elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         console().print(status_table(f"sweep {sweep}", statuses))
     else:
         print("\n".join(map(plain_line, statuses)))

@@ -120,7 +120,7 @@ class SlurmShell(Shell):
     def statuses(self, sweep: str) -> dict[str, dict]:
         return {s["label"]: s for s in self.sweep("status", sweep)["runs"]}
 
-    def wait(self, sweep: str, until, seconds: float = 240) -> dict[str, dict]:
+    def wait(self, sweep: str, until, seconds: float = 600) -> dict[str, dict]:
         """The sweep's statuses once `until(statuses)` holds."""
         deadline = time.monotonic() + seconds
         while not until(found := self.statuses(sweep)):
@@ -128,7 +128,7 @@ class SlurmShell(Shell):
             time.sleep(1)
         return found
 
-    def wait_for_the_end(self, sweep: str, seconds: float = 240) -> dict[str, dict]:
+    def wait_for_the_end(self, sweep: str, seconds: float = 600) -> dict[str, dict]:
         active = ("queued", "running", "requeued", "stalled")
         return self.wait(sweep, lambda found: all(s["state"] not in active for s in found.values()), seconds)
 

@@ -93,6 +93,8 @@ BEGUN = {"job": "7_0", "seconds_per_step": 10.0}
         ("done", ("COMPLETED", ""), BEGUN, (0, 0), "done", ""),
         ("done", ("NODE_FAIL", ""), BEGUN, (0, 0), "done", ""),
         ("refused", ("COMPLETED", ""), BEGUN, (0, 0), "refused", ""),
+        ("queued", ("COMPLETED", ""), {**BEGUN, "state": "done"}, (0, 0), "interrupted", ""),  # its target was raised
+        ("queued", None, {**BEGUN, "state": "done"}, (0, 0), "interrupted", ""),
         ("queued", None, {}, (0, 0), "cancelled", "its job left the queue before it began"),
         ("interrupted", None, BEGUN, (0, 0), "interrupted", "its process is gone"),
     ],
@@ -160,8 +162,11 @@ def test_gc_lists_what_nobody_needs_and_deletes_nothing_else(tmp_path):
     run, _ = a_done_run(tmp_path)
     orphan = tmp_path / "cells" / "orphan"
     (orphan / "attempts").mkdir(parents=True)
+    new_submission(tmp_path).write()  # of a launch that is at it
+    old = new_submission(tmp_path).write(job="7")
     assert {g.path: g.reason for g in garbage(tmp_path)} == {
         orphan: "belongs to no sweep",
+        Path(old.folder): "submission of attempts that others followed",
         run.checkpoints / "partial_000005": "was not finished",
         run.checkpoints / "step_000003": "a later one serves",
     }

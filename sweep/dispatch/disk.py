@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.dispatch.states import statuses
-from sweep.run.claims import latest_claim
+from sweep.run.claims import latest_claim, read_submissions
 from sweep.run.directory import DONE, RunDirectory
 from sweep.run.ledger import read_sweeps
 from sweep.run.provenance import code_hash
@@ -39,6 +39,7 @@ def garbage(root: Path) -> list[Garbage]:
         else:
             found += _within(RunDirectory(run), run in done)
     used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
+    used |= {s.id for s in read_submissions(root) if s.under_way}
     found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
     if not active:
         found += [(p, "code that no job waits for") for p in _others(root / "code", {code_hash()})]

@@ -82,7 +82,7 @@ class SlurmView:
         submission = self.submission(last.submission)
         job = submission.element(last.index)
         view = self._job(job) if job else None
-        if job is None and submission.error is None and submission.owner_is_alive:
+        if submission.under_way:
             return Joined(replace(status, state=QUEUED, note="being submitted"), last)
         state = RunDirectory(directory).read_state()
         return Joined(join(replace(status, job=job or ""), view, state, _silence(directory), submission), last)
@@ -130,6 +130,8 @@ def join(status: Status, job: JobView | None, state: dict, silence: tuple[float,
         if not begun:
             return replace(status, state=RUNNING, note="starting")
         return _running(status, state, *silence)
+    if begun and state.get("state") == DONE:  # and its target was raised since
+        return replace(status, state=INTERRUPTED)
     if job.state in ENDS:
         return replace(status, state=ENDS[job.state], note=status.note if begun and status.state == FAILED else "")
     if begun and status.state in (FAILED, INTERRUPTED) and status.note != "its process is gone":
@@ -158,7 +160,7 @@ def _gone(status: Status, begun: bool, submission: Submission | None) -> Status:
     if status.state == RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
         return status
     if begun:
-        return status
+        return replace(status, state=INTERRUPTED) if status.state == QUEUED else status
     if submission is not None and submission.error:
         return replace(status, state=FAILED, note=submission.error)
     return replace(status, state=CANCELLED, note="its job left the queue before it began")

@@ -16,8 +16,8 @@ from sweep.dispatch.states import Joined, SlurmView
 from sweep.errors import UserError
 from sweep.plan.plan import Task
 from sweep.run.claims import Submission, claim, claims, latest_claim, new_submission, read_submission
-from sweep.run.directory import DONE, RunDirectory
-from sweep.run.status import ACTIVE, REFUSED
+from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
+from sweep.run.status import ACTIVE, OUT_OF_MEMORY, REFUSED, TIMED_OUT
 
 SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
 POLL_SECONDS = 0.5
@@ -72,7 +72,7 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
     for task in tasks:
         joined = view.status(task.label, task.directory, task.steps)
         outcome = _outcome(joined)
-        if joined.status.state in ACTIVE and joined.claimed:
+        if joined.status.state in ACTIVE and (joined.claimed or joined.status.state == RUNNING):
             done.adopted.append(task.directory)
         elif joined.status.state in (DONE, REFUSED):
             continue
@@ -94,7 +94,7 @@ def settle(view: SlurmView, directories: Sequence[Path]) -> None:
         if last and last.submission not in waited_for:
             waited_for[last.submission] = read_submission(view.root, last.submission)
     for submission in waited_for.values():
-        while submission.job is None and submission.error is None and submission.owner_is_alive:
+        while submission.under_way:
             time.sleep(POLL_SECONDS)
             submission = read_submission(view.root, submission.id)
         if submission.job is None and submission.error is None:
@@ -106,11 +106,11 @@ def settle(view: SlurmView, directories: Sequence[Path]) -> None:
 
 
 def _outcome(joined: Joined) -> str:
-    """How the run's last attempt ended, as one line; empty where there was none or it only stopped."""
+    """What was wrong with the run's last attempt, as one line; empty where nothing was that could happen again."""
     status = joined.status
-    if status.state in (*ACTIVE, DONE) or not joined.claimed:
+    if not joined.claimed or status.state not in (FAILED, TIMED_OUT, OUT_OF_MEMORY):
         return ""
-    return f"{status.state}: {status.note}" if status.state == "failed" else status.state
+    return f"{status.state}: {status.note}" if status.note else status.state
 
 
 def _times_in_a_row(directory: Path, outcome: str) -> int:

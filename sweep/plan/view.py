@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,11 +13,16 @@ from sweep.plan.plan import Plan, Task
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.run.status import Status
 
+LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
+
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Runs with their states, memory of each distinct shape, and what stands in the way of a launch here."""
-    statuses = plan.statuses()
-    console.print(_runs(plan, statuses))
+    rows = list(_rows(plan, plan.statuses()))
+    if len(rows) > LARGEST_TABLE:
+        console.file.write("".join("  ".join(filter(None, row)) + "\n" for row in rows))
+    else:
+        console.print(_runs(plan, rows))
     console.print(_memory(plan))
     for obstacle in plan.obstacles:
         console.print(f"a launch here would be refused: {obstacle}", style="yellow", markup=False, soft_wrap=True)
@@ -46,16 +53,21 @@ def _predicted(task: Task) -> Memory | None:
     return predict_memory(task.config, on_gpu=task.config.resources.gpus > 0)
 
 
-def _runs(plan: Plan, statuses: list[Status]) -> Table:
+def _runs(plan: Plan, rows: list[tuple[str, ...]]) -> Table:
     table = Table(title=f"sweep {plan.name}: {len(plan.cells)} cells", title_justify="left")
     for column in ("run", "signature", "state", "steps", "processes", "disk"):
         table.add_column(column, overflow="fold")
+    for label, *cells in rows:
+        table.add_row(escape(label), *cells)
+    return table
+
+
+def _rows(plan: Plan, statuses: list[Status]) -> Iterator[tuple[str, ...]]:
     for task, status in zip(plan.tasks, statuses, strict=True):
         size = predict_disk(task.config) if task.steps else None
         disk = f"{human_bytes(size.peak)}, then {human_bytes(size.after)}" if size else "unknown" if task.steps else ""
         shape = str(task.steps or ""), str(task.config.processes), disk
-        table.add_row(escape(task.label), task.signature, status.state, *shape)
-    return table
+        yield (task.label, task.signature, status.state, *shape)
 
 
 def _memory(plan: Plan) -> Table:

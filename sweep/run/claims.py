@@ -54,13 +54,18 @@ class Submission:
 
     @property
     def owner_is_alive(self) -> bool:
-        """Whether the launch that wrote this may still be about to call sbatch."""
+        """Whether the launch that wrote this may still be at it."""
         if self.host != platform.node():
             return time.time() - self.created < FOREIGN_OWNER_SECONDS
         try:
             return abs(psutil.Process(self.pid).create_time() - self.process_started) < 1
         except psutil.NoSuchProcess:
             return False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether its launch may still be about to call sbatch."""
+        return self.job is None and self.error is None and self.owner_is_alive
 
     @property
     def file(self) -> Path:
@@ -92,6 +97,11 @@ def new_submission(root: Path) -> Submission:
 
 def read_submission(root: Path, identifier: str) -> Submission:
     return Submission(**read_json(root / "submissions" / identifier / "submission.json"))
+
+
+def read_submissions(root: Path) -> list[Submission]:
+    """Every submission of an output directory."""
+    return [Submission(**read_json(file)) for file in sorted((root / "submissions").glob("*/submission.json"))]
 
 
 def claims(attempts: Path) -> list[Claim]:

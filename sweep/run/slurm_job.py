@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ class SlurmJob:
 
     id: str
     name: str
-    grace_seconds: float  # from SIGTERM to SIGKILL, when it is preempted
+    grace_seconds: float  # from SIGTERM to SIGKILL, when it is preempted; infinite where Slurm cannot be asked
 
     @classmethod
     def of_this_process(cls) -> SlurmJob | None:
@@ -42,7 +43,10 @@ class SlurmJob:
         Raises:
             RuntimeError: Slurm will not; with its words.
         """
-        done = subprocess.run(["scontrol", "requeue", self.id], capture_output=True, text=True)
+        try:
+            done = subprocess.run(["scontrol", "requeue", self.id], capture_output=True, text=True)
+        except FileNotFoundError:
+            raise RuntimeError("no scontrol here, so the job cannot requeue itself: launch again") from None
         if done.returncode:
             raise RuntimeError(f"scontrol requeue {self.id}: {done.stderr.strip()}")
 
@@ -54,7 +58,8 @@ class SlurmJob:
 def _grace_seconds(partition: str) -> float:
     """The partition's grace time, and what Slurm leaves every job between the two signals."""
     shown = _scontrol("show", "partition", partition) + _scontrol("show", "config")
-    return float(sum(int(seconds) for seconds in re.findall(r"\b(?:GraceTime|KillWait)\s*=\s*(\d+)", shown)))
+    found = re.findall(r"\b(?:GraceTime|KillWait)\s*=\s*(\d+)", shown)
+    return float(sum(map(int, found))) if found else math.inf
 
 
 def _scontrol(*arguments: str) -> str:

@@ -78,24 +78,7 @@ def attempt(path: Path, rank: int):
             yield run, config, stop
         return
     with run.exclusive():
-        _log_to(run)
-        before = read_json(run.provenance)
-        if before and before["code"] != code_hash():
-            log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
-        run.add_provenance(code=code_hash(), git=git_commit(), **environment())
-        number = run.read_state().get("attempt", 0) + 1
-        run.write_state(
-            state=RUNNING,
-            attempt=number,
-            pid=os.getpid(),
-            host=platform.node(),
-            job=job and job.name,
-            grace_seconds=job and job.grace_seconds,
-            started=time.time(),
-            error=None,
-            note="",
-        )
-        first = run.read_state().get("step", 0)
+        first = _begin(run, job)
         ended = threading.Event()
         if job is not None:
             threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
@@ -116,6 +99,28 @@ def attempt(path: Path, rank: int):
         else:
             ended.set()
             run.write_state(state=DONE, note="")
+
+
+def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
+    """Open the log, record what works here; returns the step that earlier attempts reached."""
+    _log_to(run)
+    before = read_json(run.provenance)
+    if before and before["code"] != code_hash():
+        log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
+    run.add_provenance(code=code_hash(), git=git_commit(), **environment())
+    number = run.read_state().get("attempt", 0) + 1
+    run.write_state(
+        state=RUNNING,
+        attempt=number,
+        pid=os.getpid(),
+        host=platform.node(),
+        job=job and job.name,
+        grace_seconds=job and job.grace_seconds,
+        started=time.time(),
+        error=None,
+        note="",
+    )
+    return run.read_state().get("step", 0)
 
 
 def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:

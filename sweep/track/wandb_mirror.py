@@ -42,11 +42,26 @@ class WandbMirror:
 
     def log(self, row: dict) -> None:
         """Send a row; values that are not finite numbers are left out, since one NaN spoils W&B's summaries."""
-        self._run.log({k: v for k, v in row.items() if v is not None and math.isfinite(v)})
+        if self._run is None:
+            return
+        try:
+            self._run.log({k: v for k, v in row.items() if v is not None and math.isfinite(v)})
+        except ConnectionError as error:
+            self._give_up(error)
 
     def finish(self, exit_code: int) -> None:
         """Close the W&B run; it shows as failed where the code is not 0."""
-        self._run.finish(exit_code=exit_code)
+        if self._run is None:
+            return
+        try:
+            self._run.finish(exit_code=exit_code)
+        except ConnectionError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without W&B's own process: Slurm sends the signals that ask a job to stop to every process of it."""
+        log.warning("W&B's process has ended (%s); metrics.jsonl has every row", error)
+        self._run = None
 
 
 def open_mirror(run: RunDirectory, config: CellConfig) -> WandbMirror | None:
