@@ -51,7 +51,7 @@ class GradingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     extraction: tuple[Strategy, ...] = Field(min_length=1, description="tried in this order; the first that finds")
-    deadline_s: float = Field(gt=0, description="seconds that one answer may take before its process is killed")
+    deadline_s: float = Field(gt=0, description="seconds of processor time that one answer may take")
     memory_gb: float = Field(gt=0.25, description="of one grading process")
     workers: int | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Grading processes that are killed at a deadline and replaced, whatever an answer does to them.
+"""Grading processes that are ended at a deadline and replaced, whatever an answer does to them.
 
 Plain child processes and pipes: no fork of a process that holds a GPU or an engine's threads, no signals in the
 parent, so it works off the main thread.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from rewards.worker import EXCEEDED, READY
+from rewards.worker import EXCEEDED, READY, WALL_FACTOR
 
 _ROOT = Path(__file__).resolve().parents[1]
 _START = (
@@ -72,12 +73,13 @@ class Guard:
                 self._count_start(worker, failed=not worker.ready and (worker.dead or late))
                 if worker.dead or late:
                     rest = list(worker.pending)
-                    # Whoever killed a worker may have meant another: a second death is the answer's own doing.
-                    if rest and (not worker.dead or rest[0] in died):
-                        found[rest.pop(0)] = (EXCEEDED, False)
-                    died.update(rest[:1] if worker.dead else ())
-                    waiting.extendleft(reversed(rest))
+                    # Whoever else killed a worker may have meant another: a second death is the answer's own doing.
                     worker.kill()
+                    if rest and (worker.overran or rest[0] in died):
+                        found[rest.pop(0)] = (EXCEEDED, False)
+                    else:
+                        died.update(rest[:1])
+                    waiting.extendleft(reversed(rest))
                     self._pool[place] = self._new()
                 elif worker.graded > _MOST_GRADED and not worker.pending:
                     worker.kill()
@@ -137,7 +139,7 @@ class _Worker:
             self.dead = True
             return False
         self.pending.extend(places)
-        self.deadline = time.monotonic() + self.deadline_s
+        self.deadline = time.monotonic() + WALL_FACTOR * self.deadline_s
         return True
 
     def receive(self) -> dict[int, tuple[str, bool]]:
@@ -155,7 +157,7 @@ class _Worker:
                 verdict, text_gold = json.loads(line)
                 found[self.pending.popleft()] = (verdict, text_gold)
         self.graded += len(found)
-        self.deadline = time.monotonic() + self.deadline_s if self.pending else float("inf")
+        self.deadline = time.monotonic() + WALL_FACTOR * self.deadline_s if self.pending else float("inf")
         return found
 
     @property
@@ -163,6 +165,11 @@ class _Worker:
         """The end of what it wrote on standard error."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:] or "it was killed"
+
+    @property
+    def overran(self) -> bool:
+        """Whether it ended by its own timer, or by the parent's clock."""
+        return self.process.returncode == -signal.SIGPROF or time.monotonic() > self.deadline
 
     def kill(self) -> None:
         self.process.kill()

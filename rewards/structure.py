@@ -127,9 +127,19 @@ def _words(text: str, depth: int) -> Node | None:
     spelled = bare != text.strip() and not re.search(r"[\\{}=<>^_+*/\d]", bare)
     if spelled and "," in bare:
         return _list(bare, depth)
-    if spelled or (_WORD.fullmatch(text) and len(text) > 2 and not _FUNCTIONS & set(text.split())):
+    if spelled or _is_prose(text):
         return Words(bare)
-    return None
+    marked = _TEXT.fullmatch(text)  # a date, or mathematics that need not have been marked as text
+    return read(marked.group(1), depth) if marked else None
+
+
+def _is_prose(text: str) -> bool:
+    """Whether unmarked letters are words rather than variables: `ellipse` and `all of them`, not `p - q` or `xy`."""
+    if not _WORD.fullmatch(text):
+        return False
+    words = re.split(r"[' .-]+", text)
+    long = [w for w in words if len(w) > 2 and w not in _FUNCTIONS]
+    return bool(long) and all(len(w) > 1 or w in ("a", "A", "I", "s") for w in words) and not _FUNCTIONS & set(words)
 
 
 def _matrix(text: str, depth: int) -> Node | None:

@@ -173,6 +173,18 @@ def compare(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = Fa
         print_comparison(comparison, console())
 
 
+@app.command()
+def labels(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
+    """How right the majority labels are and how large the majorities, model by model."""
+    from sweep.compare.labels import label_summaries, print_labels
+
+    summaries = label_summaries(output_dir.absolute(), sweep)
+    if as_json:
+        _print_json({"sweep": sweep, "labels": [asdict(s) for s in summaries]})
+    else:
+        print_labels(sweep, summaries, console())
+
+
 def _without_m(overrides: list[str] | None) -> list[str]:
     return [o for o in overrides or [] if o not in ("-m", "--multirun")]
 

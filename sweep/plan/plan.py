@@ -10,13 +10,14 @@ from pathlib import Path
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.fit import machine_faults
-from sweep.plan.signature import baseline_identity, cell_identity, signature
+from sweep.plan.signature import baseline_identity, cell_identity, labels_identity, signature
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import DONE, RunDirectory
 from sweep.run.status import Status, read_status
 
-BASELINE, TRAIN = "sweep.stages.baseline", "sweep.stages.train"  # by name: dispatch never imports what a job runs
+# By name: dispatch never imports what a job runs.
+BASELINE, LABEL, TRAIN = "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.train"
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     cells: dict[str, Task] = {}
     for composition in compositions:
         fields = cell_identity(composition.config)
-        stage = _baseline(composition.config, fields, Path(root))
-        stages.setdefault(stage.signature, stage)
-        cell = _cell(composition, fields, Path(root), after=(stage.directory,))
+        place = composition.config, fields, Path(root)
+        needed = [_baseline(*place), *_labels(*place)]
+        for stage in needed:
+            stages.setdefault(stage.signature, stage)
+        cell = _cell(composition, fields, Path(root), after=tuple(stage.directory for stage in needed))
         if cell.signature in cells:
             raise UserError(
                 f"{cell.label}: the same run as {cells[cell.signature].label}; their settings do not differ"
@@ -88,6 +91,9 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
 def _cell(composition: Composition, fields: dict, root: Path, after: tuple[Path, ...]) -> Task:
     config, sign = composition.config, signature(fields)
     directory = root / "cells" / f"{config.model.name}-{config.reward.title}-s{config.seed}-{sign}"
+    if config.reward.needs_labels:
+        labels = tuple(str(d.relative_to(root)) for d in after[1:])  # behind the baseline
+        config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": labels})})
     return Task(composition.label, TRAIN, sign, fields, directory, config, composition.axes, after)
 
 
@@ -111,6 +117,21 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"
             )
     return faults
+
+
+def _labels(config: CellConfig, cell: dict, root: Path) -> list[Task]:
+    """The label stage of a cell that needs one, in as many tasks as jobs share it."""
+    if not config.reward.needs_labels:
+        return []
+    tasks, jobs = [], config.labels.jobs
+    for shard in range(jobs):
+        fields = labels_identity(cell) | ({"shard": [shard, jobs, config.labels.chunk]} if jobs > 1 else {})
+        sign = signature(fields)
+        place = root / "stages" / f"labels-{config.model.name}-{sign}"
+        label = f"labels of {config.model.name}" + (f" {shard + 1}/{jobs}" if jobs > 1 else "")
+        own = config.model_copy(update={"labels": config.labels.model_copy(update={"shard": shard})})
+        tasks.append(Task(label, LABEL, sign, fields, place, own, {}))
+    return tasks
 
 
 def _one(compositions: list[Composition], key: str, get):

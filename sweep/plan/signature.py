@@ -42,8 +42,11 @@ def identity(config: BaseModel) -> dict:
 
 
 def cell_identity(config: CellConfig) -> dict:
-    """What a cell's signature is computed from."""
-    return {"schema": SCHEMA_VERSION, **identity(config)}
+    """What a cell's signature is computed from; how labels are voted counts where the reward needs them."""
+    fields = {"schema": SCHEMA_VERSION, **identity(config)}
+    if not config.reward.needs_labels:
+        del fields["labels"]
+    return fields
 
 
 def baseline_identity(cell: dict) -> dict:
@@ -57,6 +60,19 @@ def baseline_identity(cell: dict) -> dict:
     data = {k: v for k, v in cell["data"].items() if k not in ("name", "only")}  # what is trained on
     kept = {k: cell[k] for k in ("schema", "evaluation", "prompt", "grading")}
     return {"stage": "baseline", **kept, "data": data, "model": model, "rollout": rollout}
+
+
+def labels_identity(cell: dict) -> dict:
+    """What the majority labels depend on: neither the reward, nor the seed, nor the algorithm.
+
+    Args:
+        cell: the identity of a cell that needs them.
+    """
+    data = {k: v for k, v in cell["data"].items() if k not in ("name", "test", "test_path")}
+    rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
+    model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
+    kept = {k: cell[k] for k in ("schema", "prompt", "grading", "labels")}
+    return {"stage": "labels", **kept, "data": data, "model": model, "rollout": rollout}
 
 
 def signature(identity_fields: dict) -> str:

@@ -26,7 +26,7 @@ def validate(cells: Iterable[Composition]) -> None:
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
-    faults += _node_faults(config)
+    faults += [*_node_faults(config), *_reward_faults(config)]
     return faults or shape_faults(config)
 
 
@@ -77,6 +77,12 @@ def _node_faults(config: CellConfig) -> list[str]:
         f"{processes} processes do not divide over {nodes} nodes of at most cluster.processes_per_node="
         f"{config.cluster.processes_per_node}; {fewer} or {more} would do"
     ]
+
+
+def _reward_faults(config: CellConfig) -> list[str]:
+    if len(config.reward.votes) < 2:
+        return []
+    return ["reward: its parts vote their labels in two ways; a problem has one label, so set the same vote for all"]
 
 
 def check_data(cells: Iterable[Composition]) -> None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweep.plan.fit import human_bytes
+from sweep.plan.labels import problems_left
 from sweep.plan.plan import Plan, Task
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.run.status import Status
@@ -32,7 +33,7 @@ def plan_json(plan: Plan) -> dict:
     """The plan with every prediction in bytes."""
     rows = [
         {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
-        | (_shape_json(t) if t.steps else {})
+        | (_shape_json(t) | {"problems": problems_left(t, plan.root)} if t.steps else {})
         for t, s in zip(plan.tasks, plan.statuses(), strict=True)
     ]
     stages = len(plan.stages)
@@ -55,7 +56,8 @@ def _predicted(task: Task) -> Memory | None:
 
 def _runs(plan: Plan, rows: list[tuple[str, ...]]) -> Table:
     table = Table(title=f"sweep {plan.name}: {len(plan.cells)} cells", title_justify="left")
-    for column in ("run", "signature", "state", "steps", "processes", "disk"):
+    columns = ("run", "signature", "state", "steps", "processes", "disk", "problems")
+    for column in columns if _labelled(plan) else columns[:-1]:
         table.add_column(column, overflow="fold")
     for label, *cells in rows:
         table.add_row(escape(label), *cells)
@@ -63,11 +65,25 @@ def _runs(plan: Plan, rows: list[tuple[str, ...]]) -> Table:
 
 
 def _rows(plan: Plan, statuses: list[Status]) -> Iterator[tuple[str, ...]]:
+    labelled = _labelled(plan)
     for task, status in zip(plan.tasks, statuses, strict=True):
         size = predict_disk(task.config) if task.steps else None
         disk = f"{human_bytes(size.peak)}, then {human_bytes(size.after)}" if size else "unknown" if task.steps else ""
         shape = str(task.steps or ""), str(task.config.processes), disk
-        yield (task.label, task.signature, status.state, *shape)
+        problems = [_problems(task, plan)] if labelled else []
+        yield (task.label, task.signature, status.state, *shape, *problems)
+
+
+def _labelled(plan: Plan) -> bool:
+    return any(task.config.reward.needs_labels for task in plan.cells)
+
+
+def _problems(task: Task, plan: Plan) -> str:
+    """How many problems the labels leave a cell, once there are labels."""
+    if not task.steps or not task.config.reward.needs_labels:
+        return ""
+    left = problems_left(task, plan.root)
+    return "after labels" if left is None else left["refused"] or f"{left['training']} of {left['labelled']}"
 
 
 def _memory(plan: Plan) -> Table:

@@ -212,6 +212,20 @@ class SlurmCluster(Strict):
 ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
 
 
+class LabelsConfig(Strict):
+    """Majority labels of the training problems, voted by the untrained model."""
+
+    name: str
+    samples: int = Field(ge=1, description="responses to each problem")
+    temperature: float = Field(gt=0)
+    jobs: int = Field(ge=1, json_schema_extra=RECORDED, description="jobs that share the problems")
+    chunk: int = Field(ge=1, json_schema_extra=RECORDED, description="problems between two writes")
+    shard: int = Field(0, ge=0, json_schema_extra=RECORDED, description="which of the jobs this is; set by the plan")
+    directories: tuple[str, ...] = Field(
+        (), json_schema_extra=RECORDED, description="the label stages, relative to output_dir; set by the plan"
+    )
+
+
 class CellConfig(Strict):
     """One cell, resolved."""
 
@@ -225,6 +239,7 @@ class CellConfig(Strict):
     tuning: TuningConfig
     reward: RewardConfig
     grading: GradingConfig
+    labels: LabelsConfig
     data: DataConfig
     algorithm: AlgorithmConfig
     optimizer: OptimizerConfig

@@ -17,6 +17,7 @@ from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from sweep.run.files import read_json
 from sweep.run.provenance import code_hash, environment, git_commit
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
+from sweep.run.status import REFUSED
 
 log = logging.getLogger("sweep")
 SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
@@ -24,6 +25,10 @@ SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowe
 
 class Interrupted(Exception):
     """The process was asked to stop, and everything worth keeping is on disk."""
+
+
+class Refused(Exception):
+    """What was found out on the way rules the run out: it ends for good, with this as its reason."""
 
 
 class StopRequest:
@@ -74,7 +79,7 @@ def attempt(path: Path, rank: int):
     stop.listen()
     if rank > 0:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
-        with suppress(Interrupted):
+        with suppress(Interrupted, Refused):
             yield run, config, stop
         return
     with run.exclusive():
@@ -90,6 +95,10 @@ def attempt(path: Path, rank: int):
             run.write_state(state=INTERRUPTED, note="stopped on request")
             if job is not None:
                 _go_on_later(run, job, stop, first)
+        except Refused as reason:
+            ended.set()
+            log.info("refused: %s", reason)
+            run.write_state(state=REFUSED, note=str(reason))
         except BaseException as error:
             ended.set()
             log.exception("failed")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewards.behaviour import uses_code
-from rewards.extraction import Extracted
+from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.signals import Response
 from sweep.data.problems import Problem
@@ -75,7 +75,7 @@ def _draws(seed: int, step: int, slot: int, sample: int):
     return lambda purpose: float(generator(purpose, seed, step, slot, sample).random())
 
 
-def graded_metrics(batch: Sequence[Graded]) -> dict:
+def graded_metrics(batch: Sequence[Graded], strategies: Sequence[Strategy]) -> dict:
     """The metrics of docs/rewards.md."""
     rewarded = [g for g in batch if g.reward > 0]
     found = [g.extracted.strategy for g in batch if g.extracted]
@@ -91,7 +91,7 @@ def graded_metrics(batch: Sequence[Graded]) -> dict:
         "grading/unparsed": _share(g.grade.outcome is Outcome.UNPARSED for g in batch),
         "grading/timeouts": _share(g.grade.outcome is Outcome.TIMEOUT for g in batch),
         "grading/text_gold": _share(g.grade.text_gold for g in batch),
-        **{f"grading/{strategy}": found.count(strategy) / len(batch) for strategy in sorted(set(found))},
+        **{f"grading/{strategy}": found.count(strategy) / len(batch) for strategy in strategies},
     }
 
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -28,8 +28,9 @@ from sweep.rollout.stop import StopRules
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.keyed import torch_seed
+from sweep.run.labels import read_labels, too_few, usable
 from sweep.run.processes import device
-from sweep.stages.attempt import Interrupted, StopRequest
+from sweep.stages.attempt import Interrupted, Refused, StopRequest
 
 log = logging.getLogger("sweep")
 _MOST_GRADERS = 8  # grading processes of a rank
@@ -86,6 +87,29 @@ class Initial:
         problems, prompts = self.prompts(self.config.evaluation.split)
         count = self.config.evaluation.problems
         return problems[:count], prompts[:count]
+
+
+def training_set(initial: Initial) -> tuple[list[Problem], list[list[int]]]:
+    """The problems to train on with their prompts; with their majority labels where the reward needs them.
+
+    Raises:
+        Refused: labels leave less than one batch.
+    """
+    problems, prompts = initial.prompts("train")
+    reward, run = initial.config.reward, initial.run
+    if not reward.needs_labels:
+        return problems, prompts
+    (vote,) = reward.votes
+    root = run.path.parents[1]
+    labels = list(read_labels([root / d for d in initial.config.labels.directories], vote))
+    if sorted((x.place, x.id) for x in labels) != [(i, p.id) for i, p in enumerate(problems)]:
+        raise RuntimeError(f"the labels in {root / 'stages'} are not those of the {len(problems)} training problems")
+    kept = sorted(usable(labels, reward.wrong_labels_only), key=lambda label: label.place)
+    if dist.get_rank() == 0:
+        run.write_state(problems={"training": len(kept), "labelled": len(labels)})
+    if reason := too_few(len(kept), initial.config.algorithm.prompts_per_step, len(problems)):
+        raise Refused(reason)
+    return [replace(problems[x.place], label=x.text) for x in kept], [prompts[x.place] for x in kept]
 
 
 def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, training: bool) -> Initial:

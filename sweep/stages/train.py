@@ -28,7 +28,7 @@ from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
-from sweep.stages.policy import Initial, load_initial
+from sweep.stages.policy import Initial, load_initial, training_set
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -54,8 +54,8 @@ class Training:
     def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
         self.run, self.config, self.initial = run, config, initial
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
+        self.problems, self.prompts = training_set(initial)
         self.learner = Learner(initial.model, config, initial.reference_model())
-        self.problems, self.prompts = initial.prompts("train")
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
         self.evaluation: dict | None = None
@@ -116,7 +116,7 @@ class Training:
         self._compare_samplers(updates.get("sampler_difference"), checked)
         trained = [s.sampled for s in rollout if s.counted]
         return {
-            **graded_metrics(batch),
+            **graded_metrics(batch, self.config.grading.extraction),
             **response_metrics([g.sampled for g in batch]),
             **sampling,
             **advantage_metrics,

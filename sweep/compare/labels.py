@@ -1,0 +1,107 @@
+"""How good the majority labels of a sweep's models are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from sweep.run.directory import DONE
+from sweep.run.labels import read_labels
+from sweep.run.ledger import read_sweep
+from sweep.run.status import read_status
+
+VOTES = ("equivalence", "string")
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """The labels of a model by one way of voting; shares lie in [0, 1], None where there is nothing to average.
+
+    `vote_share`: of the responses, how many gave the label; `..._right` and `..._wrong`: where it is right or wrong.
+    `sample_accuracy`: of all responses, how many were correct.
+    """
+
+    model: str
+    vote: str
+    state: str
+    problems: int
+    labelled: int
+    wrong: int
+    label_accuracy: float | None
+    sample_accuracy: float | None
+    vote_share: float | None
+    vote_share_right: float | None
+    vote_share_wrong: float | None
+
+
+def label_summaries(root: Path, name: str) -> list[LabelSummary]:
+    """A summary for each label stage (all its shards together) of the sweep, and each way of voting."""
+    sweep = read_sweep(root, name)
+    stages = {(e.model, tuple(s for s in e.stages if Path(s).name.startswith("labels-"))) for e in sweep.cells}
+    return [
+        _summary(model, vote, [root / s for s in shards])
+        for model, shards in sorted(stages)
+        if shards
+        for vote in VOTES
+    ]
+
+
+def _summary(model: str, vote: str, shards: Sequence[Path]) -> LabelSummary:
+    states = [read_status(shard.name, shard, 0).state for shard in shards]
+    unfinished = [state for state in states if state != DONE]
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    problems, true = 0, 0.0
+    for label in read_labels(shards, vote):
+        problems += 1
+        true += label.true_share
+        if label.text is not None:
+            shares[label.correct].append(label.share)
+    right, wrong = shares[True], shares[False]
+    return LabelSummary(
+        model=model,
+        vote=vote,
+        state=unfinished[0] if unfinished else DONE,
+        problems=problems,
+        labelled=len(right + wrong),
+        wrong=len(wrong),
+        label_accuracy=len(right) / problems if problems else None,
+        sample_accuracy=true / problems if problems else None,
+        vote_share=_mean(right + wrong),
+        vote_share_right=_mean(right),
+        vote_share_wrong=_mean(wrong),
+    )
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def print_labels(name: str, summaries: Sequence[LabelSummary], console: Console) -> None:
+    """A row for each model and way of voting."""
+    if not summaries:
+        console.print(f"sweep {name}: no reward of it needs labels", markup=False)
+        return
+    table = Table(title=f"sweep {name}: majority labels of the untrained models, shares in %", title_justify="left")
+    for column in ("model", "vote", "state"):
+        table.add_column(column)
+    numbers = (
+        "problems",
+        "labelled",
+        "wrong",
+        "label accuracy",
+        "sample accuracy",
+        "vote share",
+        "where right",
+        "where wrong",
+    )
+    for column in numbers:
+        table.add_column(column, justify="right")
+    for s in summaries:
+        counts = map(str, (s.problems, s.labelled, s.wrong))
+        shares = (s.label_accuracy, s.sample_accuracy, s.vote_share, s.vote_share_right, s.vote_share_wrong)
+        table.add_row(s.model, s.vote, s.state, *counts, *("" if v is None else f"{100 * v:.1f}" for v in shares))
+    console.print(table)

@@ -1,0 +1,30 @@
+"""What majority labels leave a cell to train on, as far as it is known before it runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from sweep.plan.plan import Task
+from sweep.run.directory import DONE
+from sweep.run.labels import read_labels, too_few, usable
+from sweep.run.status import read_status
+
+
+def problems_left(task: Task, root: Path) -> dict | None:
+    """`training` of `labelled` problems and why the cell is `refused`, if so; None without labels, or before them."""
+    reward = task.config.reward
+    stages = tuple(root / d for d in task.config.labels.directories)
+    if not stages or any(read_status(stage.name, stage, 0).state != DONE for stage in stages):
+        return None
+    (vote,) = reward.votes
+    training, labelled = _count(stages, vote, reward.wrong_labels_only)
+    refused = too_few(training, task.config.algorithm.prompts_per_step, labelled)
+    return {"training": training, "labelled": labelled, "refused": refused}
+
+
+@lru_cache
+def _count(stages: tuple[Path, ...], vote: str, wrong_only: bool) -> tuple[int, int]:
+    """Of one sweep's plan many cells ask the same."""
+    labels = list(read_labels(stages, vote))
+    return sum(1 for _ in usable(labels, wrong_only)), len(labels)

@@ -1,0 +1,131 @@
+"""Label the training problems: many responses of the untrained model to each, and a vote.
+
+Problems go through in chunks, dealt out over jobs and processes. A chunk's rows are on disk before the next begins, so
+memory does not grow with the number of problems, and an interrupted stage goes on after its last whole chunk: every
+draw is keyed by problem and sample, so the rows are those of a stage that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.distributed as dist
+
+from rewards.grading import MOST_CHARACTERS
+from rewards.vote import Ballot, count_votes
+from sweep.data.problems import Problem
+from sweep.rollout.sample import Request
+from sweep.run.directory import RunDirectory
+from sweep.run.files import write_json
+from sweep.run.labels import FILE, read_rows
+from sweep.run.processes import any_rank, gather, join
+from sweep.stages.attempt import Interrupted, StopRequest, attempt
+from sweep.stages.policy import Initial, load_initial
+
+log = logging.getLogger("sweep")
+VOTES = ("equivalence", "string")
+
+
+def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
+    """The stage on one process; rank 0 writes `labels.jsonl`, then `result.json`."""
+    with attempt(path, rank) as (run, config, stop):
+        join(rank, world_size, local_rank, meeting)
+        initial = load_initial(config, run, stop, training=False)
+        try:
+            _label(initial, run, stop)
+        finally:
+            initial.grader.close()
+
+
+def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:
+    settings, rank = initial.config.labels, dist.get_rank()
+    problems, prompts = initial.prompts("train")
+    begins = range(settings.shard * settings.chunk, len(problems), settings.jobs * settings.chunk)
+    chunks = [range(b, min(b + settings.chunk, len(problems))) for b in begins]
+    (done,) = gather([_whole_chunks(run, chunks)] if rank == 0 else [])
+    total = sum(map(len, chunks))
+    for number, chunk in enumerate(chunks):
+        if number < done:
+            continue
+        if any_rank(stop):
+            raise Interrupted
+        rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
+        if rank == 0:
+            _append(run.path / FILE, sorted(rows, key=lambda row: row["place"]))
+            run.write_state(note=f"labelled {sum(map(len, chunks[: number + 1]))} of {total} problems")
+    if rank == 0:
+        write_json(run.result, {"problems": total, "samples": settings.samples})
+
+
+def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
+    """How many chunks an earlier attempt finished; rows of a chunk that it did not are dropped."""
+    places = [row["place"] for row in read_rows(run.path)]
+    done, count = 0, 0
+    while done < len(chunks) and places[count : count + len(chunks[done])] == list(chunks[done]):
+        count += len(chunks[done])
+        done += 1
+    file = run.path / FILE
+    if file.exists():
+        with open(file, "rb") as lines:
+            kept = sum(len(next(lines)) for _ in range(count))
+        os.truncate(file, kept)
+    if done:
+        log.info("goes on after %d labelled problems", count)
+    return done
+
+
+def _rows(
+    initial: Initial, places: Sequence[int], problems: Sequence[Problem], prompts: Sequence[list[int]]
+) -> list[dict]:
+    settings = initial.config.labels
+    requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
+    answers = initial.sampler.sample(initial.model, requests, settings.temperature)
+    found = [initial.grader.extract(a.text) for a in answers]
+    texts = [f.text if f and len(f.text) <= MOST_CHARACTERS else None for f in found]
+    groups = [texts[k : k + settings.samples] for k in range(0, len(texts), settings.samples)]
+    return label_rows(places, [problems[i] for i in places], groups, initial.grader)
+
+
+def label_rows(
+    places: Sequence[int], problems: Sequence[Problem], groups: Sequence[Sequence[str | None]], grader
+) -> list[dict]:
+    """A row for each problem from the answers of its samples (None where a response had none, or an endless one)."""
+
+    def judge(pairs):
+        return [grade.correct for grade in grader.grade(pairs)]
+
+    elected = {vote: [_winner(b) for b in count_votes(groups, vote, judge)] for vote in VOTES}
+    right = {
+        vote: judge([(w and w.answer, p.answer) for w, p in zip(elected[vote], problems, strict=True)])
+        for vote in VOTES
+    }
+    spellings = [Counter(a.strip() for a in group if a is not None and a.strip()) for group in groups]
+    true = iter(judge([(answer, p.answer) for p, counts in zip(problems, spellings, strict=True) for answer in counts]))
+    rows = []
+    for k, (place, problem) in enumerate(zip(places, problems, strict=True)):
+        samples = len(groups[k])
+        row = {"place": place, "id": problem.id, "gold": problem.answer, "answers": dict(spellings[k].most_common())}
+        row["no_answer"] = samples - spellings[k].total()
+        row["true_share"] = sum(n for n in spellings[k].values() if next(true)) / samples
+        for vote in VOTES:
+            winner = elected[vote][k]
+            share = len(winner.voters) / samples if winner else 0.0
+            row[vote] = {"label": winner and winner.answer, "share": share, "correct": right[vote][k]}
+        rows.append(row)
+    return rows
+
+
+def _winner(ballots: Sequence[Ballot]) -> Ballot | None:
+    return ballots[0] if ballots else None
+
+
+def _append(path: Path, rows: Sequence[dict]) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
