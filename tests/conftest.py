@@ -33,6 +33,13 @@ TINY = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes share the tests out by file; all that need Slurm share one Slurm, whose nodes some of them stop."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests")
+        item.add_marker(pytest.mark.xdist_group("slurm" if path.parts[0] == "slurm" else path.stem))
+
+
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory) -> Path:
     """Mini models of this test session."""
