@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, python_processes
 from safetensors.torch import load_file
 
-from models.mini.pretrain import _new_model
+from models.mini.pretrain import _new_model, cached_mini
 from models.mini.tokenizer import build_tokenizer
 from sweep.plan.compose import compose_cells
 from sweep.run.directory import RunDirectory
@@ -56,3 +56,17 @@ def test_a_cell_trains_on_two_processes(shell, overrides):
     run = RunDirectory(cell["directory"])
     assert [row["step"] for row in run.read_metrics()] == [1, 2]
     assert len(list(run.attempts.glob("*_1_log.out"))) == 1
+
+
+def test_a_mini_is_whole_whichever_process_makes_it(tmp_path, monkeypatch):
+    (cell,) = compose_cells(TINY)
+    model = cell.config.model
+    whole = cached_mini(model.family, model.mini, tmp_path / "alone")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda group=None: 1)
+    second = cached_mini(model.family, model.mini, tmp_path / "second")
+    assert sorted(p.name for p in second.iterdir()) == sorted(p.name for p in whole.iterdir())
+    assert (second / "config.json").read_text() == (whole / "config.json").read_text()
+    expected, made = (load_file(place / "model.safetensors") for place in (whole, second))
+    assert expected.keys() == made.keys()
+    assert all(torch.equal(expected[name], made[name]) for name in expected)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from safetensors.torch import save_model
 from torch.nn import functional as F
 
 from models.config import MiniRecipe
@@ -42,7 +43,7 @@ def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Prog
             try:
                 tokenizer = build_tokenizer(family)
                 model = pretrain(family, recipe, tokenizer, progress)
-                model.save_pretrained(partial)
+                _save(model, partial)
                 tokenizer.save_pretrained(partial)
                 (partial / "recipe.json").write_text(spec)
                 os.rename(partial, target)
@@ -74,6 +75,14 @@ def pretrain(family: str, recipe: MiniRecipe, tokenizer, progress: Progress = la
         schedule.step()
         progress(step + 1, recipe.steps)
     return model
+
+
+def _save(model, directory: Path) -> None:
+    """What `save_pretrained` writes, but from any process of a job: that one writes on rank 0 alone."""
+    model.config.architectures, model.config.dtype = [type(model).__name__], "float32"
+    model.config.save_pretrained(directory)
+    model.generation_config.save_pretrained(directory)
+    save_model(model, str(directory / "model.safetensors"), metadata={"format": "pt"})
 
 
 def _new_model(family: str, recipe: MiniRecipe, tokenizer):
