@@ -111,7 +111,7 @@ def attempt(path: Path, rank: int):
 
 
 def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
-    """Open the log, record what works here; returns the step that earlier attempts reached."""
+    """Open the log, record what works here; returns what earlier attempts reached."""
     _log_to(run)
     before = read_json(run.provenance)
     if before and before["code"] != code_hash():
@@ -129,7 +129,13 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
         error=None,
         note="",
     )
-    return run.read_state().get("step", 0)
+    return _progress(run)
+
+
+def _progress(run: RunDirectory) -> int:
+    """What the run has reached that a later attempt need not do again: steps, or a stage's own count."""
+    state = run.read_state()
+    return state.get("progress", state.get("step", 0))
 
 
 def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:
@@ -138,7 +144,7 @@ def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int
     Raises:
         RuntimeError: the time limit is too short to get anywhere.
     """
-    if stop.number == signal.SIGUSR2 and run.read_state().get("step", 0) <= first:
+    if stop.number == signal.SIGUSR2 and _progress(run) <= first:
         line = "the time limit came before anything was finished that could be resumed; raise resources.hours"
         run.write_state(state=FAILED, error=line, note=line)
         raise RuntimeError(line)

@@ -57,7 +57,8 @@ def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:
         rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
         if rank == 0:
             _append(run.path / FILE, sorted(rows, key=lambda row: row["place"]))
-            run.write_state(note=f"labelled {sum(map(len, chunks[: number + 1]))} of {total} problems")
+            labelled = sum(map(len, chunks[: number + 1]))
+            run.write_state(progress=labelled, note=f"labelled {labelled} of {total} problems")
     if rank == 0:
         write_json(run.result, {"problems": total, "samples": settings.samples})
 
