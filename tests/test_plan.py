@@ -16,6 +16,7 @@ from models.mini.arithmetic import problems
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.faults import say_once
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import cell_identity, signature
 
@@ -277,3 +278,9 @@ def test_bad_gold_answers_are_refused_or_dropped_by_id(tmp_path):
     (cell,) = plan_sweep([*data, "data.on_bad_gold=drop"]).cells
     kept = load_problems(cell.config.data, "test")
     assert len(kept) == 18 and not {"p3", "p5"} & {p.id for p in kept}
+
+
+def test_a_fault_of_many_cells_is_said_once():
+    pairs = [(f"seed={i}", "too large") for i in range(45)] + [("seed=7", "too long"), ("seed=7", "too long")]
+    assert say_once(pairs) == ["seed=0; seed=1 and 43 more cells: too large", "seed=7: too long"]
+    assert say_once(pairs[:3]) == ["seed=0; seed=1; seed=2: too large"]

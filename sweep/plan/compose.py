@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from rewards.signals import REWARD_NAMES, options_of
 from sweep.errors import UserError
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
+from sweep.plan.faults import say_once
 from sweep.run.config import CellConfig, known_keys
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -232,17 +233,17 @@ def _validate(composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes
             if isinstance(raw, DictConfig):
                 missing = OmegaConf.missing_keys(raw)
                 if missing:
-                    faults.extend(f"{_label(point)}: {key}: has no default; add {key}=…" for key in sorted(missing))
+                    faults.extend((_label(point), f"{key}: has no default; add {key}=…") for key in sorted(missing))
                     continue
                 resolved = OmegaConf.to_container(raw, resolve=True)
             config = CellConfig.model_validate(resolved)
             cells.append(Composition(config, {**point, "reward": config.reward.title}))
         except ValidationError as error:
-            faults.extend(f"{_label(point)}: {fault}" for fault in explain_validation(error))
+            faults.extend((_label(point), fault) for fault in explain_validation(error))
         except OmegaConfBaseException as error:
-            faults.append(f"{_label(point)}: {error.full_key or ''}: {str(error).splitlines()[0]}")
+            faults.append((_label(point), f"{error.full_key or ''}: {str(error).splitlines()[0]}"))
     if faults:
-        raise UserError("\n".join(faults))
+        raise UserError("\n".join(say_once(faults)))
     return cells
 
 

@@ -16,6 +16,7 @@ import psutil
 from models.architecture import read_architecture
 from models.config import LoraTuning
 from sweep.plan.compose import Composition
+from sweep.plan.faults import say_once
 from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
 from sweep.run.config import CellConfig, LocalCluster
 
@@ -35,8 +36,8 @@ def shape_faults(config: CellConfig) -> list[str]:
 def machine_faults(cells: list[Composition]) -> list[str]:
     """Why this machine cannot run the cells; empty where it can. A cluster is asked when they are submitted."""
     here = [cell for cell in cells if isinstance(cell.config.cluster, LocalCluster)]
-    faults = [f"{cell.label}: {fault}" for cell in here for fault in _local_faults(cell.config, len(cells))]
-    return [*dict.fromkeys(faults), *_disk_faults(cells)]
+    faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells)))
+    return [*faults, *_disk_faults(cells)]
 
 
 def _local_faults(config: CellConfig, cells: int) -> list[str]:

@@ -8,6 +8,7 @@ from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import Composition
+from sweep.plan.faults import say_once
 from sweep.plan.fit import shape_faults
 from sweep.run.config import CellConfig
 
@@ -16,11 +17,11 @@ def validate(cells: Iterable[Composition]) -> None:
     """Refuse the sweep if any cell breaks a rule.
 
     Raises:
-        UserError: a line for each fault, naming the cell, the keys and the remedy.
+        UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
-    faults = [f"{cell.label}: {fault}" for cell in cells for fault in cell_faults(cell.config)]
+    faults = say_once((cell.label, fault) for cell in cells for fault in cell_faults(cell.config))
     if faults:
-        raise UserError("\n".join(dict.fromkeys(faults)))
+        raise UserError("\n".join(faults))
 
 
 def cell_faults(config: CellConfig) -> list[str]:
