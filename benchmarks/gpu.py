@@ -1,11 +1,10 @@
 """GRPO steps on one GPU: MFU of the update with and without the optimiser step, rollout tokens/s, peak memory.
 
-    make gpu-carry                                   # what such a machine may lack, into .gpu-carry
-    PYTHONPATH=.gpu-carry python benchmarks/gpu.py --case full_1_5b     # with CUDA, torch, transformers and triton
-    PYTHONPATH=.gpu-carry python benchmarks/gpu.py --case lora_7b
+    python benchmarks/gpu.py --case full_1_5b
+    python benchmarks/gpu.py --case lora_7b --steps 2 rollout=vllm
 
 Random weights in bfloat16, 64 prompts × 16 samples × 1,024 tokens unless told otherwise, this project's own sampler and
-learner under DeepSpeed. The last line is JSON. NOBODY RAN THIS ON A GPU YET: only `--case tiny` ran, on a CPU.
+learner under DeepSpeed. The last line is JSON. Nobody ran it on a GPU yet.
 """
 
 from __future__ import annotations

@@ -104,6 +104,17 @@ def test_memory_of_seven_billion_weights_by_hand():
     assert offloaded.optimizer == offloaded.optimizer_step == 0
 
 
+def test_vllm_holds_weights_of_its_own_while_it_samples():
+    plain = predict_memory(seven_billion().config, on_gpu=True)
+    for name in ("vllm", "auto"):
+        memory = predict_memory(seven_billion(f"rollout={name}", "rollout.cache_gb=14").config, on_gpu=True)
+        assert memory.rollout == 2 * 7_615_616_512 + 14 * 2**30
+        assert memory.parameters == plain.parameters
+    on_cpu = predict_memory(seven_billion("rollout=vllm").config, on_gpu=False)
+    assert on_cpu.parameters == plain.parameters + 2 * 7_615_616_512 + 14 * 2**30  # it never sleeps there
+    assert predict_memory(seven_billion("rollout=auto").config, on_gpu=False).parameters == plain.parameters
+
+
 def test_adapters_need_no_state_for_frozen_weights():
     config = seven_billion("tuning=lora", "tuning.rank=64").config
     hidden, queries, keys, inner = 3584, 3584, 512, 18944
@@ -138,6 +149,9 @@ def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
     monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: ())
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "this machine has no GPU" in fault
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    (fault, *_) = machine_faults(compose_cells(["rollout=vllm", f"output_dir={tmp_path}"]))
+    assert "it is not installed here" in fault
     huge = compose_cells(["model.mini.hidden_size=100000000", f"output_dir={tmp_path}"])
     assert any("output_dir" in fault and "free" in fault for fault in machine_faults(huge))
 

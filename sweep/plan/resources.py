@@ -64,6 +64,13 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     rollout = _rollout_bytes(config, shape)
     if stage == 3 and world > 1:  # sampling gathers every weight
         rollout += (shape.parameters + (trained if adapted else 0)) * width
+    if config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu):
+        engine = shape.parameters * width + config.rollout.cache_gb * 2**30  # weights of its own, and all of its cache
+        rollout -= _rollout_bytes(config, shape)
+        if on_gpu:
+            rollout += engine  # it sleeps during the update
+        else:
+            parameters += engine
     buckets = min(BUCKET_WEIGHTS, trained) * width
     overhead = CUDA_BYTES if on_gpu else 0
     held = parameters + gradients + optimizer + overhead

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -40,20 +42,25 @@ class VllmSampler:
             self._engine.wake_up(tags=["kv_cache"])
         self._engine.reset_prefix_cache()  # it holds what the weights of before made of the prompts
         prompts = [{"prompt_token_ids": list(r.prompt_ids)} for r in requests]
-        outputs = self._engine.generate(prompts, [self._parameters(r, temperature) for r in requests], use_tqdm=False)
+        parameters = [self._parameters(r, temperature) for r in requests]
+        # Even without compiled layers vLLM compiles a small function, for which a CPU would need a compiler.
+        with contextlib.nullcontext() if on_gpu else torch.compiler.set_stance("force_eager"):
+            outputs = self._engine.generate(prompts, parameters, use_tqdm=False)
         if on_gpu:
             self._engine.sleep(level=2)  # gives up weights and cache: the update gets the memory
-        found = [self._sampled(r, output.outputs[0]) for r, output in zip(requests, outputs, strict=True)]
-        return found
+        return [self._sampled(r, output.outputs[0]) for r, output in zip(requests, outputs, strict=True)]
 
     def _start(self, model: PreTrainedModel, on_gpu: bool):
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
         from vllm import LLM
 
         tokens = self.config.max_prompt_tokens + self.config.max_response_tokens
-        shape = architecture_from(model.config.to_dict())
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        shape = architecture_from(base.config.to_dict())
         with tempfile.TemporaryDirectory() as directory:
-            model.config.save_pretrained(directory)
+            config = copy.deepcopy(base.config)
+            config.architectures = [type(base).__name__]  # a model that was not loaded from files names none
+            config.save_pretrained(directory)
             if self.stop.strings:
                 self.stop.tokenizer.save_pretrained(directory)  # vLLM looks for them in text
             return LLM(
