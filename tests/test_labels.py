@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-from conftest import ROOT, TINY
+from conftest import TINY
 
 from rewards.grading import Grader, GradingConfig
+from sweep.compare.labels import label_summaries
 from sweep.data.problems import Problem
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import cell_identity, labels_identity
 from sweep.run.directory import RunDirectory
 from sweep.run.labels import read_labels, read_rows, too_few, usable
+from sweep.run.ledger import record
 from sweep.run.status import blocked_by, read_status
 from sweep.stages.label import label_rows
 
@@ -89,7 +88,7 @@ def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path
         "done",
         "refused",
     )
-    stage, run = tmp_path / "runs" / "stages" / labels["label"], RunDirectory(before.cells[0].directory)
+    stage, run = before.cells[0].after[1], RunDirectory(before.cells[0].directory)
     left = problems_left(before.cells[0], before.root)
     assert refused["note"] == f"labels leave {left['training']} of 48 problems, fewer than a batch of 64"
     assert run.read_state()["problems"] == {"training": left["training"], "labelled": 48}
@@ -127,9 +126,6 @@ def test_a_refused_run_is_over_and_not_done(tmp_path):
     assert blocked_by([], status) == status
 
 
-def test_labels_of_a_sweep_without_any(shell, tmp_path):
-    ledger = tmp_path / "runs" / "sweeps" / "none.json"
-    ledger.parent.mkdir(parents=True)
-    ledger.write_text(json.dumps({"name": "none", "launches": [], "cells": []}))
-    command = [sys.executable, "-m", "sweep", "labels", "none", "--output-dir", str(Path(tmp_path / "runs"))]
-    assert "no reward of it needs labels" in subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+def test_a_sweep_without_labels_has_none_to_show(tmp_path):
+    record("none", tmp_path, [], [], [])
+    assert label_summaries(tmp_path, "none") == []
