@@ -77,7 +77,7 @@ def read_sweep(root: Path, name: str) -> Sweep:
 
 def read_sweeps(root: Path) -> list[Sweep]:
     """Every sweep of the output directory."""
-    return [read_sweep(root, path.name) for path in sorted((root / "sweeps").glob("*"))]
+    return [read_sweep(root, path.name) for path in sorted((root / "sweeps").glob("*")) if path.is_dir()]
 
 
 def _merged(home: Path) -> dict[str, dict[str, dict]]:
