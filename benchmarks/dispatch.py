@@ -1,6 +1,6 @@
 """Seconds a cell from the shell to Slurm's queue, beside Hydra's own submitit launcher; then large sweeps alone.
 
-    SLURM_CONF=DIR/slurm.conf python benchmarks/dispatch.py [--cells 100] [--pairs 3]
+    SLURM_CONF=DIR/slurm.conf python benchmarks/dispatch.py [--cells 200] [--pairs 2]
 
 Both sides compose the same cells from this repository's conf/ and submit them as held jobs to the same Slurm, in turn.
 A wrapper around sbatch notes when it returns: what counts is the time from the start of the command to the last
@@ -38,8 +38,8 @@ GRID_10000 = [*GRID_1000[:-1], "seed=range(0,112)"]
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cells", type=int, default=100)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=2)
     asked = parser.parse_args()
     if not os.environ.get("SLURM_CONF") or shutil.which("sbatch") is None:
         sys.exit("no Slurm here: `tests/slurm/up.sh DIR`, then SLURM_CONF=DIR/slurm.conf")
