@@ -182,7 +182,10 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         ),
         (["model.mini=null", "model.path=./nowhere"], ["model.path=", "nowhere", "no such file"]),
         (["model.family=gemma"], ["family 'gemma' is unknown", "chatml, llama3, olmo2, qwen"]),
-        (["model=qwen2_5_7b", "rollout.batch_size=1024"], ["a process", "rollout.batch_size=128"]),
+        (
+            ["model=qwen2_5_7b", "rollout.batch_size=1024", "algorithm.samples_per_prompt=512"],
+            ["a process", "rollout.batch_size="],
+        ),
         (["prompt=file", "prompt.path=/nowhere.txt"], ["prompt.path", "/nowhere.txt"]),
         (["prompt=file", "prompt.path=LICENSE"], ["prompt.text", "must contain {question} once"]),
         (["prompt=none", "prompt.system=hi"], ["a system turn needs format=chat"]),
