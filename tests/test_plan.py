@@ -164,6 +164,8 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         (["+stepz=3"], ["stepz", "no such key", "steps"]),
         (["seed=zero"], ["seed='zero'", "integer"]),
         (["rollout.max_response_tokens=120"], ["max_response_tokens=120", "context=128", "lower one of them by 24"]),
+        (["rollout.max_prompt_tokens=900", "rollout.max_response_tokens=800"], ["lower both, in all by 1572"]),
+        (["stepz"], ["'stepz', which should be key=value"]),
         (["algorithm.updates_per_rollout=7"], ["updates_per_rollout=7", "4 or 8 would do"]),
         (["deepspeed.processes=3"], ["deepspeed.processes=3", "would do"]),
         (["algorithm.samples_per_prompt=1"], ["samples_per_prompt=1", "baseline=none"]),

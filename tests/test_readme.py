@@ -45,7 +45,7 @@ def test_make_targets_exist(command):
 
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir):
-    for name in ("demo", "learning"):
+    for name in ("demo", "grid", "learning"):
         shell.launch(*TINY, "steps=1", "reward=random", f"name={name}")
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
     runs = ["--output-dir", str(tmp_path / "runs")]

@@ -78,7 +78,9 @@ def _parse(overrides: list[str], loader) -> list[Override]:
     try:
         return OverridesParser.create(config_loader=loader).parse_overrides(overrides)
     except OverrideParseException as error:
-        raise UserError(f"cannot read the override {error.override!r}: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"cannot read the override {error.override!r}, which should be key=value: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def _with_experiment_axes(given: list[Override], searched: list[str], loader) -> list[Override]:

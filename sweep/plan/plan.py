@@ -79,7 +79,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
         cell = _cell(composition, fields, Path(root), after=tuple(stage.directory for stage in needed))
         if cell.signature in cells:
             raise UserError(
-                f"{cell.label}: the same run as {cells[cell.signature].label}; their settings do not differ"
+                f"{cell.label}: the same run as {cells[cell.signature].label}; nothing differs, leave one out"
             )
         cells[cell.signature] = cell
     check_data(compositions)

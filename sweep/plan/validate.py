@@ -33,11 +33,13 @@ def cell_faults(config: CellConfig) -> list[str]:
 
 def _length_faults(config: CellConfig) -> list[str]:
     prompt, response = config.rollout.max_prompt_tokens, config.rollout.max_response_tokens
-    if prompt + response <= config.model.context:
+    over = prompt + response - config.model.context
+    if over <= 0:
         return []
+    one_is_enough = over < max(prompt, response)
     return [
         f"rollout.max_prompt_tokens={prompt} + rollout.max_response_tokens={response} exceed "
-        f"model.context={config.model.context}; lower one of them by {prompt + response - config.model.context}"
+        f"model.context={config.model.context}; lower {'one of them' if one_is_enough else 'both, in all'} by {over}"
     ]
 
 

@@ -105,7 +105,8 @@ def _memory(plan: Plan) -> Table:
     for task in plan.cells:
         memory, asked = _predicted(task), task.config.resources
         sizes = [human_bytes(getattr(memory, c)) if memory else "unknown" for c in columns.values()]
-        gpu = f"{asked.gpus} × {asked.gpu_memory_gb:g} GiB" if asked.gpus and asked.gpu_memory_gb else "no GPU"
+        size = f"{asked.gpu_memory_gb:g} GiB" if asked.gpu_memory_gb else "any size"
+        gpu = f"{asked.gpus} × {size}" if asked.gpus else "no GPU"
         rows[(task.config.model.name, str(task.config.processes), *sizes, gpu)] = None
     for row in rows:
         table.add_row(*row)
