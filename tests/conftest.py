@@ -33,6 +33,7 @@ TINY = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Processes share the tests out by file; all that need Slurm share one Slurm, whose nodes some of them stop."""
     for item in items:
