@@ -26,7 +26,7 @@ _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from rewards.worker import main; "
     "main(float(sys.argv[2]), int(sys.argv[3]))"
 )
-_START_SECONDS = 120
+_START_SECONDS = 300  # imports from a network file system that is busy
 _BATCH = 32  # pairs in a message
 _MOST_GRADED = 20_000  # by one process, whose parser remembers every shape it has seen
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = [
@@ -31,14 +32,6 @@ TINY = [
     "checkpoint.resumable=true",
     "tracking.mode=disabled",
 ]
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Processes share the tests out by file; all that need Slurm share one Slurm, whose nodes some of them stop."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        item.add_marker(pytest.mark.xdist_group("slurm" if path.parts[0] == "slurm" else path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -150,14 +143,15 @@ def ask_slurm(*command: str) -> list[str]:
 
 
 @pytest.fixture
-def slurm(tmp_path, cache_dir):
-    """A shell on a real Slurm; what the test leaves in the queue is cancelled."""
+def slurm(tmp_path, tmp_path_factory, cache_dir):
+    """A shell on a real Slurm, for one test at a time; what the test leaves in the queue is cancelled."""
     if not os.environ.get("SLURM_CONF") or shutil.which("sbatch") is None:
         pytest.skip("no Slurm here: `tests/slurm/up.sh DIR`, then SLURM_CONF=DIR/slurm.conf")
-    yield SlurmShell(tmp_path, cache_dir)
-    ours = [line.split()[0] for line in ask_slurm("squeue", "--me", "-h", "-o", "%A %Z") if str(tmp_path) in line]
-    if ours:
-        subprocess.run(["scancel", *ours], check=True)
+    with FileLock(tmp_path_factory.getbasetemp().parent / "slurm.lock"):  # some tests stop its nodes
+        yield SlurmShell(tmp_path, cache_dir)
+        ours = [line.split()[0] for line in ask_slurm("squeue", "--me", "-h", "-o", "%A %Z") if str(tmp_path) in line]
+        if ours:
+            subprocess.run(["scancel", *ours], check=True)
 
 
 @pytest.fixture(autouse=True)
