@@ -128,7 +128,7 @@ def test_adapters_need_no_state_for_frozen_weights():
     ("overrides", "remedy"),
     [
         (["deepspeed.micro_batch_tokens=131072", "algorithm.updates_per_rollout=1"], "deepspeed.micro_batch_tokens="),
-        (["rollout.batch_size=1024", "algorithm.samples_per_prompt=512"], "rollout.batch_size="),
+        (["rollout.batch_size=1024", "algorithm.samples_per_prompt=512"], "rollout.batch_size=128"),
         (["resources.gpus=1"], "deepspeed.offload_optimizer=true"),
         (["resources.gpu_memory_gb=24"], "deepspeed=zero3"),
         (["resources.gpu_memory_gb=4"], "no change of shape"),
