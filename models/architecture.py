@@ -19,6 +19,14 @@ def read_architecture(config: ModelConfig) -> Architecture | None:
         return config.architecture
     if config.mini is not None:
         return _of_mini(config.family, config.mini)
+    values = hub_config(config)
+    return values and architecture_from(values)
+
+
+def hub_config(config: ModelConfig) -> dict | None:
+    """The model's config.json, if it is on this machine already."""
+    if config.path is None:
+        return None
     if is_local(config.path):
         file = Path(config.path) / "config.json"
     else:
@@ -26,7 +34,18 @@ def read_architecture(config: ModelConfig) -> Architecture | None:
 
         found = try_to_load_from_cache(config.path, "config.json", revision=config.revision)
         file = Path(found) if isinstance(found, str) else Path("/nonexistent")
-    return architecture_from(json.loads(file.read_text())) if file.is_file() else None
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def unsupported(values: dict) -> str | None:
+    """What in a hub config.json training here does not do; None where it can train the model."""
+    layers = values.get("layer_types")
+    if layers is None and values.get("use_sliding_window", True) and values.get("sliding_window"):
+        full = values.get("max_window_layers", 0)  # Qwen2 lets only the layers above these slide
+        layers = ["sliding_attention"] * (values["num_hidden_layers"] - full)
+    if "sliding_attention" in (layers or ()):
+        return f"layers that see only a window of {values['sliding_window']} tokens, which are not supported"
+    return None
 
 
 def _of_mini(family: str, recipe: MiniRecipe) -> Architecture:

@@ -108,8 +108,6 @@ def _scaled_dot_product(query, key, value, scale: float, is_causal: bool) -> tor
 def _attend(module, query, key, value, attention_mask, *, scaling, layout: Layout | None = None, **options):
     if layout is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
-    if options.get("sliding_window") is not None:
-        raise NotImplementedError(f"{type(module).__name__}: sliding windows are not supported")
     return layout.attend(module.layer_idx, query, key, value, scaling), None
 
 

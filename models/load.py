@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from models.architecture import architecture_from, read_architecture
+from models.architecture import architecture_from, read_architecture, unsupported
 from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
 from models.hub import fetch, is_gguf
 from models.mini.pretrain import Progress, cached_mini
@@ -34,9 +34,14 @@ def load_model(config: ModelConfig, source: Path) -> PreTrainedModel:
     """The policy in the configured dtype, with no dropout: sampler and trainer must agree on log-probs.
 
     Under DeepSpeed's ZeRO-3 each process keeps its share of every weight and never holds all of them.
+
+    Raises:
+        ValueError: its architecture is one that cannot be trained here.
     """
     place, options = _place(source)
     settings = AutoConfig.from_pretrained(place, **options)
+    if fault := unsupported(settings.to_dict()):
+        raise ValueError(f"{source} has {fault}")
     for name, value in vars(settings).items():
         if ("dropout" in name or "pdrop" in name) and isinstance(value, float):
             setattr(settings, name, 0.0)

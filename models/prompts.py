@@ -56,7 +56,8 @@ class PromptConfig(Strict):
             try:
                 return {**values, "path": str(path), "text": path.read_text(encoding="utf-8")}
             except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"prompt.path: cannot read {path}: {error}") from None
+                reason = getattr(error, "strerror", None) or error
+                raise ValueError(f"path={path}: cannot be read: {reason}") from None
         return values
 
     @field_validator("question", "text")

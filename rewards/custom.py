@@ -38,10 +38,10 @@ def locate(target: str) -> dict[str, str]:
     try:
         defined = _defined(ast.parse(source, str(file)))
     except SyntaxError as error:
-        raise ValueError(f"{file}, line {error.lineno}: {error.msg}") from None
+        raise ValueError(f"target={target}: {file}, line {error.lineno}: {error.msg}") from None
     if function not in defined:
         there = ", ".join(sorted(defined)) or "none"
-        raise ValueError(f"{file} defines no {function} at its top level; it defines: {there}")
+        raise ValueError(f"target={target}: {file} defines no {function} at its top level; it defines: {there}")
     levels = module.count(".") + (file.name == "__init__.py")
     return {"directory": str(file.parents[levels]), "source": source}
 

@@ -6,6 +6,7 @@ Definitions stand in docs/rewards.md. `signal.score(groups, judge)` returns a re
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
@@ -38,22 +39,18 @@ class Response:
 
 
 Group = Sequence[Response]
-_TARGET = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+TARGET = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
-class Signal(BaseModel):
+class Signal(BaseModel, ABC):
     """Options of a reward; unknown options are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
 
+    @abstractmethod
     def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
         """A reward for each response of each group; `judge` compares answers, many pairs at once."""
-        return [[self.value(response) for response in group] for group in groups]
-
-    def value(self, response: Response) -> float:
-        """The reward of a response, where it depends on nothing else."""
-        raise NotImplementedError
 
     @property
     def title(self) -> str:
@@ -80,7 +77,18 @@ class Signal(BaseModel):
         return any(part.wrong_labels_only for part in self.parts)
 
 
-class GroundTruth(Signal):
+class _OfResponse(Signal):
+    """A reward that depends on nothing but the response itself."""
+
+    @abstractmethod
+    def value(self, response: Response) -> float:
+        """Its reward."""
+
+    def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
+        return [[self.value(response) for response in group] for group in groups]
+
+
+class GroundTruth(_OfResponse):
     """1 where the final answer equals the gold answer."""
 
     name: Literal["ground_truth"]
@@ -89,7 +97,7 @@ class GroundTruth(Signal):
         return float(response.correct)
 
 
-class Random(Signal):
+class Random(_OfResponse):
     """1 with the given probability, whatever the response says."""
 
     name: Literal["random"]
@@ -99,7 +107,7 @@ class Random(Signal):
         return float(response.draw("random reward") < self.probability)
 
 
-class Format(Signal):
+class Format(_OfResponse):
     """1 where the response has a non-empty `\\boxed{}`."""
 
     name: Literal["format"]
@@ -108,7 +116,7 @@ class Format(Signal):
         return float(bool((last_boxed(response.text) or "").strip()))
 
 
-class Python(Signal):
+class Python(_OfResponse):
     """1 where the text mentions python, as the paper detects code reasoning."""
 
     name: Literal["python"]
@@ -117,7 +125,7 @@ class Python(Signal):
         return float(uses_code(response.text))
 
 
-class NoPython(Signal):
+class NoPython(_OfResponse):
     """1 where the text does not mention python."""
 
     name: Literal["no_python"]
@@ -126,7 +134,7 @@ class NoPython(Signal):
         return float(not uses_code(response.text))
 
 
-class NoRepetition(Signal):
+class NoRepetition(_OfResponse):
     """1 where no stretch of `characters` characters occurs `times` times."""
 
     name: Literal["no_repetition"]
@@ -137,7 +145,7 @@ class NoRepetition(Signal):
         return float(not repeats_itself(response.text, self.characters, self.times))
 
 
-class Constant(Signal):
+class Constant(_OfResponse):
     """The same for every response: under a group baseline every advantage is 0."""
 
     name: Literal["constant"]
@@ -197,14 +205,14 @@ class Custom(Signal):
     """A function of yours: see docs/rewards.md. Its file is frozen into the configuration."""
 
     name: Literal["custom"]
-    target: str = Field(pattern=_TARGET, description="package.module:function")
+    target: str = Field(pattern=TARGET, description="package.module:function")
     function: FunctionSource | None = Field(None, description="found from `target`; nothing to set")
 
     @model_validator(mode="before")
     @classmethod
     def _frozen(cls, values: dict) -> dict:
         target = values.get("target") if isinstance(values, dict) else None
-        if isinstance(target, str) and re.match(_TARGET, target) and values.get("function") is None:
+        if isinstance(target, str) and re.match(TARGET, target) and values.get("function") is None:
             return {**values, "function": locate(target)}
         return values
 
@@ -216,36 +224,47 @@ class Custom(Signal):
         return f"custom_{self.target.partition(':')[2]}"
 
 
-class AllOf(Signal):
-    """The least of its rewards: 1 where all are 1."""
+class _Composed(Signal):
+    """Several rewards, made one response by response; each has draws of its own."""
 
-    name: Literal["all_of"]
     rewards: tuple[RewardConfig, ...] = Field(min_length=1)
 
+    @abstractmethod
+    def combine(self, values: Sequence[float]) -> float:
+        """One reward from those of the parts."""
+
     def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
-        return _combined(self.rewards, groups, judge, min)
+        scored = []
+        for place, part in enumerate(self.rewards):
+            own = [[replace(r, draw=_draws_of_part(r.draw, place)) for r in group] for group in groups]
+            scored.append(part.score(own, judge))
+        return [[self.combine(values) for values in zip(*group, strict=True)] for group in zip(*scored, strict=True)]
 
     @property
     def parts(self) -> tuple[Signal, ...]:
         return self.rewards
+
+
+class AllOf(_Composed):
+    """The least of its rewards: 1 where all are 1."""
+
+    name: Literal["all_of"]
+
+    def combine(self, values: Sequence[float]) -> float:
+        return min(values)
 
     @property
     def title(self) -> str:
         return _joined("and", self.rewards)
 
 
-class AnyOf(Signal):
+class AnyOf(_Composed):
     """The greatest of its rewards: 1 where any is 1."""
 
     name: Literal["any_of"]
-    rewards: tuple[RewardConfig, ...] = Field(min_length=1)
 
-    def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
-        return _combined(self.rewards, groups, judge, max)
-
-    @property
-    def parts(self) -> tuple[Signal, ...]:
-        return self.rewards
+    def combine(self, values: Sequence[float]) -> float:
+        return max(values)
 
     @property
     def title(self) -> str:
@@ -270,11 +289,10 @@ class Not(Signal):
         return f"not{_gap(self.parts)}{self.reward.title}"
 
 
-class Weighted(Signal):
+class Weighted(_Composed):
     """The weighted sum of its rewards."""
 
     name: Literal["weighted"]
-    rewards: tuple[RewardConfig, ...] = Field(min_length=1)
     weights: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(description="one for each reward")
 
     @model_validator(mode="after")
@@ -283,30 +301,13 @@ class Weighted(Signal):
             raise ValueError(f"{len(self.weights)} weights for {len(self.rewards)} rewards; give one for each")
         return self
 
-    def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
-        return _combined(
-            self.rewards, groups, judge, lambda values: sum(w * v for w, v in zip(self.weights, values, strict=True))
-        )
-
-    @property
-    def parts(self) -> tuple[Signal, ...]:
-        return self.rewards
+    def combine(self, values: Sequence[float]) -> float:
+        return sum(w * v for w, v in zip(self.weights, values, strict=True))
 
     @property
     def title(self) -> str:
         gap = _gap(self.rewards)
         return f"{gap}plus{gap}".join(f"{w:g}{gap}{r.title}" for w, r in zip(self.weights, self.rewards, strict=True))
-
-
-def _combined(
-    rewards: Sequence[Signal], groups: Sequence[Group], judge: Judge, combine: Callable[[Sequence[float]], float]
-) -> list[list[float]]:
-    """Combine the parts' rewards response by response; each part has draws of its own."""
-    scored = []
-    for place, part in enumerate(rewards):
-        own = [[replace(r, draw=_draws_of_part(r.draw, place)) for r in group] for group in groups]
-        scored.append(part.score(own, judge))
-    return [[combine(values) for values in zip(*of_group, strict=True)] for of_group in zip(*scored, strict=True)]
 
 
 def _draws_of_part(draw: Callable[[str], float], place: int) -> Callable[[str], float]:

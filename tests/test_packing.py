@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -14,6 +15,8 @@ from models.attention import prepare
 from sweep.grpo import logprobs as module
 from sweep.grpo.deal import deal, fill
 from sweep.grpo.logprobs import LogprobHead, Policy, pack_sequences
+from sweep.plan.compose import compose_cells
+from sweep.plan.validate import cell_faults
 
 CPU = torch.device("cpu")
 
@@ -155,3 +158,20 @@ def test_a_sequence_over_the_budget_goes_alone_and_none_is_left_out():
 def test_where_there_are_more_processes_than_sequences_some_repeat_the_first():
     assert fill("ab", 4) == [("a", True), ("b", True), ("a", False), ("a", False)]
     assert fill("abc", 2) == [("a", True), ("b", True), ("c", True)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"sliding_window": 4096, "num_hidden_layers": 2}, True),  # Mistral
+        ({"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4096}, True),  # OLMo 3
+        ({"use_sliding_window": False, "sliding_window": 4096, "num_hidden_layers": 2}, False),  # Qwen2.5
+        ({"use_sliding_window": True, "sliding_window": 4, "num_hidden_layers": 2, "max_window_layers": 2}, False),
+        ({"use_sliding_window": True, "sliding_window": 4, "num_hidden_layers": 3, "max_window_layers": 2}, True),
+        ({"num_hidden_layers": 2}, False),
+    ],
+)
+def test_sliding_windows_are_refused_before_a_launch(tmp_path, settings, refused):
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (cell,) = compose_cells(["model=smollm2_135m", f"model.path={tmp_path}", "data=mini_arithmetic"])
+    assert any("a window of" in fault for fault in cell_faults(cell.config)) == refused

@@ -162,6 +162,11 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         (["algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
         (["+algorithm.clip_lw=0.1"], ["algorithm.clip_lw", "no such key", "algorithm.clip_low"]),
         (["+stepz=3"], ["stepz", "no such key", "steps"]),
+        (["algoritm.clip_high=0.3"], ["algoritm: no such key. Did you mean algorithm?"]),
+        (["reward=random", "reward.probabilty=0.3"], ["no such key. Did you mean reward.probability?"]),
+        (["~steps"], ["steps: has no default; add steps=…"]),
+        (["tuning=lora", "tuning.rank=0"], ["tuning.rank=0: Input should be greater"]),
+        (["data.only=foo"], ["data.only='foo': is a section; set data.only.answer=… and data.only.question=…"]),
         (["seed=zero"], ["seed='zero'", "integer"]),
         (["rollout.max_response_tokens=120"], ["max_response_tokens=120", "context=128", "lower one of them by 24"]),
         (["rollout.max_prompt_tokens=900", "rollout.max_response_tokens=800"], ["lower both, in all by 1572"]),
@@ -194,7 +199,7 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         (["~model.prompt"], ["prompt.format", "'model.prompt' not found"]),
         (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),
         (["model=[qwen2_mini,olmo2_mini]"], ["takes one choice", "model=qwen2_mini,olmo2_mini"]),
-        (["name=../../elsewhere"], ["name='../../elsewhere'", "pattern"]),
+        (["name=../../elsewhere"], ["name='../../elsewhere': letters, digits"]),
         (["experiment=demo,null"], ["launch one at a time"]),
         (["output_dir=a,b"], ["output_dir", "one sweep has one"]),
         (["seed=[1"], ["seed=[1"]),
@@ -238,6 +243,14 @@ def test_mini_problems_of_the_splits_do_not_overlap():
     splits = [set(problems(s)) for s in ("train", "validation", "test")]
     assert [len(s) for s in splits] == [1916, 500, 500]
     assert len(set.union(*splits)) == 2916
+
+
+def test_choices_of_one_name_stay_apart(tmp_path):
+    (tmp_path / "reward").mkdir()
+    for choice, probability in (("mine", 0.3), ("yours", 0.7)):
+        (tmp_path / "reward" / f"{choice}.yaml").write_text(f"name: random\nprobability: {probability}\n")
+    cells = compose_cells(["reward=mine,yours,python", "seed=0,1"], str(tmp_path))
+    assert [cell.axes["reward"] for cell in cells] == ["mine", "mine", "yours", "yours", "python", "python"]
 
 
 def test_bad_input_ends_with_code_2_and_writes_nothing(shell, tmp_path):

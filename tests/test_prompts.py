@@ -384,7 +384,7 @@ def test_a_prompt_file_is_named_on_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"prompt\.path: cannot read .*mine\.txt"),
+        (None, r"prompt\.path=.*mine\.txt: cannot be read: No such file"),
         ("no place for it", r"prompt\.text.*must contain \{question\} once"),
         ("{question} and {question}", r"prompt\.text.*must contain \{question\} once"),
         ("", r"prompt\.text.*must contain \{question\} once"),

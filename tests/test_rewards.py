@@ -167,9 +167,9 @@ def test_options_out_of_range_or_of_another_reward_are_refused(options, words):
             ["rewards.0.probability=2", "or equal to 1"],
         ),
         (["reward=all_of"], ["reward.rewards: has no default"]),
-        (["reward=custom", "reward.target=nowhere:f"], ["target=nowhere:f", "no module nowhere"]),
+        (["reward=custom", "reward.target=nowhere:f"], ["reward.target=nowhere:f: no module nowhere"]),
         (["reward=custom", "reward.target=rewards.vote:elect"], ["defines no elect", "count_votes"]),
-        (["reward=custom", "reward.target=rewards.vote"], ["reward.target='rewards.vote'", "pattern"]),
+        (["reward=custom", "reward.target=rewards.vote"], ["reward.target='rewards.vote'", "package.module:function"]),
         (["grading.extraction=[boxd]"], ["grading.extraction.0='boxd'", "last_number"]),
     ],
 )

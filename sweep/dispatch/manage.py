@@ -21,7 +21,7 @@ from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
-from sweep.plan.compose import explain_validation
+from sweep.plan.explain import explain_validation
 from sweep.plan.plan import Task
 from sweep.plan.signature import cell_identity, signature
 from sweep.run.claims import latest_claim, read_submission

@@ -8,12 +8,10 @@ with Hydra's own function, which gives the same result. Composing here rather th
 from __future__ import annotations
 
 import copy
-import difflib
 import itertools
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,16 +20,15 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from rewards.signals import REWARD_NAMES, options_of
 from sweep.errors import UserError
-from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
+from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
-from sweep.run.config import CellConfig, known_keys
+from sweep.run.config import CellConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
@@ -71,7 +68,7 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
             _refuse_lists_of_choices(given, groups)
             return _validate(_cross(choices, groups, searched), axes=[k for k, v in choices.items() if len(v) > 1])
         except HydraException as error:
-            raise UserError(_explain_hydra(error)) from error
+            raise UserError(explain_hydra(error)) from error
 
 
 def _parse(overrides: list[str], loader) -> list[Override]:
@@ -225,7 +222,7 @@ def _set(config: dict, override: Override) -> bool:
 
 
 def _validate(composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes: list[str]) -> list[Composition]:
-    cells, faults = [], []
+    cells, faults, typed = [], [], []
     for lines, raw in composed:
         varied = {k.lstrip("+~"): lines[k].partition("=")[2] for k in axes}
         shown = {key: str(_select(raw, path)) for key, path in SHOWN_AXES.items()}
@@ -240,12 +237,29 @@ def _validate(composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes
                 resolved = OmegaConf.to_container(raw, resolve=True)
             config = CellConfig.model_validate(resolved)
             cells.append(Composition(config, {**point, "reward": config.reward.title}))
+            typed.append(varied)
         except ValidationError as error:
             faults.extend((_label(point), fault) for fault in explain_validation(error))
         except OmegaConfBaseException as error:
             faults.append((_label(point), f"{error.full_key or ''}: {str(error).splitlines()[0]}"))
     if faults:
         raise UserError("\n".join(say_once(faults)))
+    return _told_apart(cells, typed)
+
+
+def _told_apart(cells: list[Composition], typed: list[dict[str, str]]) -> list[Composition]:
+    """Where several choices, such as files of the user's own, go by one name, they are called what was typed.
+
+    The comparison pools what has the same axes but for the seed.
+    """
+    for key in SHOWN_AXES:
+        choices: dict[str, set[str]] = {}
+        for cell, varied in zip(cells, typed, strict=True):
+            choices.setdefault(cell.axes[key], set()).add(varied.get(key, ""))
+        cells = [
+            replace(cell, axes={**cell.axes, key: varied[key]}) if len(choices[cell.axes[key]]) > 1 else cell
+            for cell, varied in zip(cells, typed, strict=True)
+        ]
     return cells
 
 
@@ -255,68 +269,3 @@ def _select(config: DictConfig | dict, path: str):
     for part in path.split("."):
         config = config.get(part, "?") if isinstance(config, dict) else "?"
     return config
-
-
-def explain_validation(error: ValidationError) -> list[str]:
-    messages = []
-    for fault in error.errors():
-        where, tag = _without_tags(fault["loc"])
-        key = ".".join(where)
-        if fault["type"] == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
-            messages.append(f"{key}: {tag} has no such option{near_misses(where[-1], options_of(tag))}")
-        elif fault["type"] == "extra_forbidden":
-            messages.append(_unknown_key(key))
-        elif fault["type"] == "union_tag_invalid" and where[0] == "reward":
-            near = near_misses(fault["ctx"]["tag"], REWARD_NAMES)
-            messages.append(
-                f"{key}: no reward is named {fault['ctx']['tag']}{near}\n  there are: {', '.join(REWARD_NAMES)}"
-            )
-        elif fault["type"] in ("missing", "union_tag_not_found", "union_tag_invalid"):
-            messages.append(f"{key}: {fault['msg']}")
-        else:
-            given = "" if isinstance(fault["input"], dict) else f"={textwrap.shorten(repr(fault['input']), 80)}"
-            messages.append(f"{key}{given}: {fault['msg'].removeprefix('Value error, ')}")
-    return messages
-
-
-def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
-    """A location without the tags of unions, which stand behind the union's field; and the last tag."""
-    where, tag, place = [], "", 0
-    while place < len(location):
-        part = location[place]
-        where.append(str(part))
-        if part in ("reward", "data", "cluster") or (isinstance(part, int) and where[-2] == "rewards"):
-            tag = str(location[place + 1]) if place + 1 < len(location) else tag
-            place += 1
-        place += 1
-    return where, tag
-
-
-def _explain_hydra(error: HydraException) -> str:
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
-        options = list(error.options or [])
-        near = near_misses(choice, options)
-        return f"{group}={choice}: no such {group}{near}\n  there are: {', '.join(options)}"
-    if match := re.search(r"Could not override '([^']+)'", str(error)):
-        key = match.group(1)
-        reason = next((line for line in str(error.__cause__ or "").splitlines() if line), "")
-        wrong_key = "not in struct" in reason or not reason
-        return _unknown_key(key) if wrong_key else f"{key}: {reason}"
-    if isinstance(error, ConfigCompositionException) and error.__cause__ is not None:
-        return str(error.__cause__).splitlines()[0]
-    return str(error)
-
-
-def _unknown_key(key: str) -> str:
-    if key in BIASED_SAMPLING:
-        return f"{key}: {WHY_BIASED}"
-    if key in known_keys():
-        return f"{key}: the chosen {key.partition('.')[0]} has no such option"
-    return f"{key}: no such key{near_misses(key, known_keys())}"
-
-
-def near_misses(word: str, words: Sequence[str]) -> str:
-    """A question that names what `word` was likely meant to be; empty when nothing is near."""
-    near = difflib.get_close_matches(word, words, n=3, cutoff=0.6)
-    return f". Did you mean {' or '.join(near)}?" if near else ""

@@ -19,3 +19,8 @@ def _some(labels: list[str]) -> str:
     if len(labels) <= NAMED:
         return "; ".join(labels)
     return f"{'; '.join(labels[: NAMED - 1])} and {len(labels) - NAMED + 1} more cells"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words."""
+    return f"{number:,} {noun}" + "s" * (number != 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ import psutil
 from models.architecture import read_architecture
 from models.config import LoraTuning
 from sweep.plan.compose import Composition
-from sweep.plan.faults import say_once
+from sweep.plan.faults import counted, say_once
 from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
 from sweep.run.config import CellConfig, LocalCluster
 
@@ -71,12 +70,12 @@ def _memory_faults(config: CellConfig, budget: float, on_gpu: bool, where: str, 
     memory = predict_memory(config, on_gpu)
     if memory is None or memory.peak <= budget:
         return []
-    parts = {k: v for k, v in vars(memory).items() if k != "peak"}
-    largest = sorted(parts, key=parts.get, reverse=True)[:3]
-    named = ", ".join(f"{name.replace('_', ' ')} {human_bytes(parts[name])}" for name in largest)
+    largest = sorted(memory.parts.items(), key=lambda part: part[1], reverse=True)[:3]
+    named = ", ".join(f"{name} {human_bytes(size)}" for name, size in largest)
     remedy = _cheapest_change(config, budget, on_gpu, may_run_alone)
     return [
-        f"needs {human_bytes(memory.peak)} a process ({named}, …) and may use {human_bytes(budget)} ({where}); "
+        f"needs {human_bytes(memory.peak)} a process{'' if on_gpu else ' without a GPU'} ({named}, …) "
+        f"and may use {human_bytes(budget)} ({where}); "
         + (f"the cheapest change that fits: {remedy}" if remedy else "no change of shape makes it fit")
     ]
 
@@ -181,7 +180,7 @@ def _disk_faults(cells: list[Composition]) -> list[str]:
         disk = predict_disk(cell.config)
         needed[place] = needed.get(place, 0) + (disk.peak if disk else 0)
     return [
-        f"output_dir: the checkpoints of {len(cells)} cells need {human_bytes(size)}, and {place} has "
+        f"output_dir: the checkpoints of {counted(len(cells), 'cell')} need {human_bytes(size)}, and {place} has "
         f"{human_bytes(shutil.disk_usage(place).free)} free; set output_dir to a larger disk, lower checkpoint.keep, "
         "or launch fewer cells at a time"
         for place, size in needed.items()
@@ -195,5 +194,6 @@ def _existing_parent(path: Path) -> Path:
 
 def human_bytes(size: float) -> str:
     """As people write sizes."""
-    power = min(int(math.log(max(size, 1), 1024)), 4)
-    return f"{size / 1024**power:.1f} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    power = next((p for p in range(len(units)) if round(size / 1024**p, 1) < 1024), len(units) - 1)
+    return f"{size / 1024**power:.1f} {units[power]}"

@@ -25,25 +25,35 @@ CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on each process, by what they are for; `peak` is when most of them meet."""
+    """Bytes on each process, by what they are for.
+
+    Forward-and-backward, optimiser step and rollout follow one another, and each takes what the last one freed.
+    """
 
     parameters: int
     gradients: int
     optimizer: int
+    libraries: int
     optimizer_step: int
+    rollout: int
     buckets: int
     activations: int
     logits: int
-    rollout: int
-    overhead: int
-    peak: int
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """By their names in words."""
+        return {name.replace("_", " "): size for name, size in vars(self).items()}
+
+    @property
+    def peak(self) -> int:
+        """When most of them meet."""
+        held = self.parameters + self.gradients + self.optimizer + self.libraries
+        return held + max(self.optimizer_step, self.rollout, self.buckets + self.activations + self.logits)
 
 
 def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
-    """Memory of each process of a cell's training; None where the model's shape is not known yet.
-
-    Forward-and-backward, optimiser step and rollout follow one another, and each takes what the last one freed.
-    """
+    """Memory of each process of a cell's training; None where the model's shape is not known yet."""
     shape = read_architecture(config.model)
     if shape is None:
         return None
@@ -72,10 +82,8 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
         else:
             parameters += engine
     buckets = min(BUCKET_WEIGHTS, trained) * width
-    overhead = CUDA_BYTES if on_gpu else 0
-    held = parameters + gradients + optimizer + overhead
-    peak = held + max(activations + logits + buckets, step, rollout)
-    sizes = (parameters, gradients, optimizer, step, buckets, activations, logits, rollout, overhead, peak)
+    libraries = CUDA_BYTES if on_gpu else 0
+    sizes = (parameters, gradients, optimizer, libraries, step, rollout, buckets, activations, logits)
     return Memory(*map(int, sizes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from models.architecture import hub_config, unsupported
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
@@ -27,7 +28,7 @@ def validate(cells: Iterable[Composition]) -> None:
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
-    faults += [*_node_faults(config), *_reward_faults(config)]
+    faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
     return faults or shape_faults(config)
 
 
@@ -41,6 +42,12 @@ def _length_faults(config: CellConfig) -> list[str]:
         f"rollout.max_prompt_tokens={prompt} + rollout.max_response_tokens={response} exceed "
         f"model.context={config.model.context}; lower {'one of them' if one_is_enough else 'both, in all'} by {over}"
     ]
+
+
+def _model_faults(config: CellConfig) -> list[str]:
+    """What its config.json says, where that is at hand before the model is fetched."""
+    fault = unsupported(hub_config(config.model) or {})
+    return [f"model.path={config.model.path}: has {fault}"] if fault else []
 
 
 def _batch_faults(config: CellConfig) -> list[str]:

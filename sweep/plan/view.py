@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.plan.faults import counted
 from sweep.plan.fit import human_bytes
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import Plan, Task
@@ -15,6 +17,19 @@ from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.run.status import Status
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
+SHAPES = 6  # side by side in a table of memory
+PHASES = {
+    "parameters": "parameters",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+    "libraries": "libraries",
+    "optimizer step": "and in the optimizer step",
+    "rollout": "or in a rollout",
+    "buckets": "or in an update: buckets",
+    "activations": "activations",
+    "logits": "logits",
+}
+SECTIONS = ("libraries", "logits", "peak")  # the rows that a line follows
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -24,7 +39,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.file.write("".join("  ".join(filter(None, row)) + "\n" for row in rows))
     else:
         console.print(_runs(plan, rows))
-    console.print(_memory(plan))
+    for table in _memory(plan):
+        console.print(table)
     for obstacle in plan.obstacles:
         console.print(f"a launch here would be refused: {obstacle}", style="yellow", markup=False, soft_wrap=True)
 
@@ -44,7 +60,7 @@ def _shape_json(task: Task) -> dict:
     memory, disk = _predicted(task), predict_disk(task.config)
     return {
         "processes": task.config.processes,
-        "memory": memory and vars(memory),
+        "memory": memory and {**asdict(memory), "peak": memory.peak},
         "disk": disk and disk.peak,
         "disk_after": disk and disk.after,
     }
@@ -55,7 +71,7 @@ def _predicted(task: Task) -> Memory | None:
 
 
 def _runs(plan: Plan, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=f"sweep {plan.name}: {len(plan.cells)} cells", title_justify="left")
+    table = Table(title=f"sweep {plan.name}: {counted(len(plan.cells), 'cell')}", title_justify="left")
     columns = ("run", "signature", "state", "steps", "processes", "disk", "problems")
     for column in columns if _labelled(plan) else columns[:-1]:
         table.add_column(column, overflow="fold")
@@ -86,28 +102,42 @@ def _problems(task: Task, plan: Plan) -> str:
     return "after labels" if left is None else left["refused"] or f"{left['training']} of {left['labelled']}"
 
 
-def _memory(plan: Plan) -> Table:
-    """One row for each distinct shape among the cells."""
-    columns = {
-        "weights": "parameters",
-        "gradients": "gradients",
-        "optimiser": "optimizer",
-        "its step": "optimizer_step",
-        "activations": "activations",
-        "logits": "logits",
-        "rollout": "rollout",
-        "peak": "peak",
-    }
-    table = Table(title="memory of each process, predicted", title_justify="left")
-    for column in ("model", "processes", *columns, "asked"):
-        table.add_column(column, overflow="fold")
-    rows = {}
+def _memory(plan: Plan) -> Iterator[Table]:
+    """An account of memory, a column for each distinct shape among the cells."""
+    shapes: dict[tuple[str, ...], list[Task]] = {}
     for task in plan.cells:
-        memory, asked = _predicted(task), task.config.resources
-        sizes = [human_bytes(getattr(memory, c)) if memory else "unknown" for c in columns.values()]
-        size = f"{asked.gpu_memory_gb:g} GiB" if asked.gpu_memory_gb else "any size"
-        gpu = f"{asked.gpus} × {size}" if asked.gpus else "no GPU"
-        rows[(task.config.model.name, str(task.config.processes), *sizes, gpu)] = None
-    for row in rows:
-        table.add_row(*row)
-    return table
+        shapes.setdefault((task.config.model.name, *_account(task)), []).append(task)
+    titles = [" ".join([key[0], *_told_apart_by(tasks, plan.cells)]) for key, tasks in shapes.items()]
+    for first in range(0, len(shapes), SHAPES):
+        table = Table(title="memory of each process, predicted", title_justify="left")
+        table.add_column("")
+        for title in titles[first : first + SHAPES]:
+            table.add_column(escape(title), justify="right", overflow="fold")
+        accounts = [dict(key[1:]) for key in list(shapes)[first : first + SHAPES]]
+        for row in accounts[0]:
+            table.add_row(row, *(account[row] for account in accounts), end_section=row in SECTIONS)
+        yield table
+
+
+def _account(task: Task) -> tuple[tuple[str, str], ...]:
+    """The rows of a shape: what is always held, what each phase adds, and the former with the largest of the latter."""
+    memory, asked = _predicted(task), task.config.resources
+    parts = memory.parts if memory else dict.fromkeys(PHASES)
+    sizes = {PHASES[part]: size for part, size in parts.items()} | {"peak": memory and memory.peak}
+    gpu = f"{asked.gpu_memory_gb:g} GiB a GPU" if asked.gpu_memory_gb else "any GPU"
+    return (
+        *((row, "unknown" if size is None else human_bytes(size)) for row, size in sizes.items()),
+        ("asked", gpu if asked.gpus else "no GPU"),
+        ("processes", str(task.config.processes)),
+    )
+
+
+def _told_apart_by(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
+    """What beside the model all of `tasks` have in common and not all of `among`."""
+    first = tasks[0].axes
+    shared = {key for key, value in first.items() if all(task.axes[key] == value for task in tasks)}
+    return [f"{key}={first[key]}" for key in first if key in shared - {"model"} and _varies(key, among)]
+
+
+def _varies(key: str, among: Sequence[Task]) -> bool:
+    return len({task.axes[key] for task in among}) > 1

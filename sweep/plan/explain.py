@@ -1,0 +1,101 @@
+"""What Hydra and pydantic found wrong, in words for people: which key, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import textwrap
+from collections.abc import Sequence
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from pydantic import ValidationError
+
+from models.config import LABEL
+from rewards.signals import REWARD_NAMES, TARGET, options_of
+from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
+from sweep.run.config import known_keys
+
+UNIONS = ("reward", "data", "cluster", "tuning")  # the fields whose schema depends on a choice
+PATTERNS = {
+    LABEL: "letters, digits, '.', '_' and '-' only, a letter or digit first: it becomes a file name",
+    TARGET: "should be package.module:function",
+}
+
+
+def explain_validation(error: ValidationError) -> list[str]:
+    """A line for each fault, beginning with its key."""
+    return [_explain_fault(fault) for fault in error.errors()]
+
+
+def _explain_fault(fault: dict) -> str:
+    where, tag = _without_tags(fault["loc"])
+    key, kind, said = ".".join(where), fault["type"], fault["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
+        return f"{key}: {tag} has no such option{near_misses(where[-1], options_of(tag))}"
+    if kind == "extra_forbidden":
+        return _unknown_key(key)
+    if kind == "union_tag_invalid" and where[0] == "reward":
+        named = fault["ctx"]["tag"]
+        near = near_misses(named, REWARD_NAMES)
+        return f"{key}: no reward is named {named}{near}\n  there are: {', '.join(REWARD_NAMES)}"
+    if kind == "missing":
+        return f"{key}: has no default; add {key}=…"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{key}: {said}"
+    if re.match(r"[a-z_]+=", said):  # a check of a whole section, which names its key itself
+        return f"{key}.{said}"
+    given = "" if isinstance(fault["input"], dict) else f"={textwrap.shorten(repr(fault['input']), 80)}"
+    if kind == "string_pattern_mismatch":
+        said = PATTERNS.get(fault["ctx"]["pattern"], said)
+    if kind == "model_type":
+        parts = [k for k in known_keys() if k.startswith(f"{key}.") and k.count(".") == len(where)]
+        said = f"is a section; set {' and '.join(f'{part}=…' for part in parts)}"
+    return f"{key}{given}: {said}"
+
+
+def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
+    """A location without the tags of unions, which stand behind the union's field; and the last tag."""
+    where, tag, place = [], "", 0
+    while place < len(location):
+        part = location[place]
+        where.append(str(part))
+        if part in UNIONS or (isinstance(part, int) and where[-2] == "rewards"):
+            tag = str(location[place + 1]) if place + 1 < len(location) else tag
+            place += 1
+        place += 1
+    return where, tag
+
+
+def explain_hydra(error: HydraException) -> str:
+    """Hydra's own words only where they say what to do."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        options = list(error.options or [])
+        near = near_misses(choice, options)
+        return f"{group}={choice}: no such {group}{near}\n  there are: {', '.join(options)}"
+    if match := re.search(r"Could not override '([^']+)'", str(error)):
+        key = match.group(1)
+        reason = next((line for line in str(error.__cause__ or "").splitlines() if line), "")
+        wrong_key = "not in struct" in reason or not reason
+        return _unknown_key(key) if wrong_key else f"{key}: {reason}"
+    if isinstance(error, ConfigCompositionException) and error.__cause__ is not None:
+        return str(error.__cause__).splitlines()[0]
+    return str(error)
+
+
+def _unknown_key(key: str) -> str:
+    if key in BIASED_SAMPLING:
+        return f"{key}: {WHY_BIASED}"
+    if key in known_keys():
+        return f"{key}: the chosen {key.partition('.')[0]} has no such option"
+    parent = key.rpartition(".")[0]
+    siblings = [known for known in known_keys() if known.rpartition(".")[0] == parent]
+    return f"{key}: no such key{near_misses(key, siblings) or near_misses(key, known_keys())}"
+
+
+def near_misses(word: str, words: Sequence[str]) -> str:
+    """A question that names what `word` was likely meant to be; empty when nothing is near."""
+    start = word.rpartition(".")[0]  # what all of them have in common says nothing
+    last = {w.removeprefix(f"{start}."): w for w in words}
+    near = difflib.get_close_matches(word.removeprefix(f"{start}."), last, n=3, cutoff=0.6)
+    return f". Did you mean {' or '.join(last[w] for w in near)}?" if near else ""
