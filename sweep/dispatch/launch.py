@@ -19,6 +19,7 @@ from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests
 from sweep.dispatch.view import console, live_view
 from sweep.errors import UserError
+from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, Task, plan_sweep
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
@@ -148,4 +149,5 @@ def _entry(task: Task, root: Path) -> Entry:
 
 def _say_what_runs(plan: Plan, screen: Console) -> None:
     done = sum(read_status(t.label, t.directory, t.steps).state == DONE for t in plan.cells)
-    screen.print(f"sweep {plan.name}: {len(plan.cells)} cells, {done} done before; runs in {plan.root}", soft_wrap=True)
+    cells = counted(len(plan.cells), "cell")
+    screen.print(f"sweep {plan.name}: {cells}, {done} done before; runs in {plan.root}", soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, submit
 from sweep.dispatch.view import live_view
+from sweep.plan.faults import counted
 from sweep.plan.plan import Plan
 from sweep.run.directory import DONE
 from sweep.run.ledger import Sweep
@@ -32,11 +33,12 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
 
     labels = {sweep.root / e.directory: e.label for e in (*sweep.stages, *sweep.cells)}
     cells = {sweep.root / e.directory for e in sweep.cells}
-    counted = len(cells & submitted.jobs.keys()), len(submitted.jobs.keys() - cells)
+    of_cells = counted(len(cells & submitted.jobs.keys()), "cell")
+    of_stages = counted(len(submitted.jobs.keys() - cells), "stage")
     arrays = f", in job arrays {' '.join(submitted.arrays)}" if submitted.arrays else ""
-    say(f"sweep {sweep.name}: {counted[0]} cells and {counted[1]} stages submitted{arrays}; runs in {sweep.root}")
+    say(f"sweep {sweep.name}: {of_cells} and {of_stages} submitted{arrays}; runs in {sweep.root}")
     if submitted.adopted:
-        say(f"{len(submitted.adopted)} runs were in the queue before")
+        say(f"in the queue before: {counted(len(submitted.adopted), 'run')}")
     for directory, outcome in submitted.hopeless.items():
         say(
             f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "

@@ -21,7 +21,7 @@ SAYS = {
     "status": "queued",
     "logs": "no log yet",
     "cancel": "cancelled model=qwen2_mini reward=random seed=1",
-    "retry": "cells and",
+    "retry": "submitted",
     "gc": "directories",
     "prefetch": "1916 train",
 }

@@ -45,7 +45,7 @@ def test_a_cell_fails_the_others_go_on_and_retry_mends_it(slurm, tmp_path):
 
     (broken / "checkpoints").unlink()
     said = slurm.command("retry", "mixed", "--failed", "--set", "resources.hours=1").stdout
-    assert "1 cells and 0 stages submitted" in said
+    assert "1 cell and 0 stages submitted" in said
     assert {s["state"] for s in slurm.wait_for_the_end("mixed").values()} == {"done"}
     assert RunDirectory(broken).read_config().resources.hours == 1
     assert "0 cells and 0 stages submitted" in slurm.launch(*sweep).stdout
@@ -60,14 +60,14 @@ def test_a_broken_stage_blocks_its_cells_and_retry_mends_the_chain(slurm, tmp_pa
     assert {(s["state"], s["note"]) for s in found.values()} == {("blocked", "baseline of qwen2_mini failed")}
     # The same end three times in a row: it is not tried for ever, unless someone insists.
     for _ in range(2):
-        assert "2 cells and 1 stages submitted" in slurm.command("retry", "chain").stdout
+        assert "2 cells and 1 stage submitted" in slurm.command("retry", "chain").stdout
         slurm.wait_for_the_end("chain")
     hopeless = slurm.command("retry", "chain", check=False)
     assert hopeless.returncode == 1
     assert "ended the same way several times in a row (failed: no such module)" in hopeless.stdout
     assert "2 runs wait for one of those" in hopeless.stdout
     said = slurm.command("retry", "chain", "--set", "cluster.setup=[]").stdout
-    assert "2 cells and 1 stages submitted" in said
+    assert "2 cells and 1 stage submitted" in said
     assert {s["state"] for s in slurm.wait_for_the_end("chain").values()} == {"done"}
 
 

@@ -54,7 +54,7 @@ def test_a_launch_returns_and_another_submits_nothing_twice(slurm, tmp_path):
     run = next((tmp_path / "runs" / "cells").iterdir())
     before = (run / "config.yaml").read_bytes()
     again = slurm.launch(*sweep, "checkpoint.keep=3")
-    assert "0 cells and 0 stages submitted" in again.stdout and "10 runs were in the queue before" in again.stdout
+    assert "0 cells and 0 stages submitted" in again.stdout and "in the queue before: 10 runs" in again.stdout
     assert (run / "config.yaml").read_bytes() == before
     assert_each_run_is_queued_once(tmp_path, 10)
 
@@ -96,7 +96,7 @@ def test_a_shell_killed_at_any_moment_leaves_nothing_lost_or_twice(slurm, tmp_pa
     assert killed.returncode == -9
     again = slurm.launch(*sweep)
     adopted = {"before": 1, "after": 3, "while": 1}[moment.split()[0]]
-    assert f"{adopted} runs were in the queue before" in again.stdout
+    assert f"in the queue before: {adopted} run" in again.stdout
     if moment.startswith("while"):
         (tmp_path / "go").touch()
         slurm.wait("killed", lambda _: len(queued(tmp_path)) == 5)  # two of them superseded: they do nothing
