@@ -112,7 +112,7 @@ def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path
     assert "goes on after 7 labelled problems" in (stage / "log.txt").read_text()
     assert RunDirectory(before.cells[1].directory).read_state()["attempt"] == 1  # refused for good
 
-    shell.launch("-m", *cells, "labels.chunk=7", "labels.jobs=2", check=False)
+    shell.launch("-m", *cells, "labels.chunk=7", "labels.jobs=2", "deepspeed.processes=2", check=False)
     shards = [d for d in (tmp_path / "runs" / "stages").glob("labels-*") if d != stage]
     rows = sorted((row for shard in shards for row in read_rows(shard)), key=lambda row: row["place"])
     assert len(shards) == 2 and rows == list(read_rows(stage))
