@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# Tests run side by side: threads that wait for a core while others hold it make everything several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 TINY = [
     "model.mini.hidden_size=16",

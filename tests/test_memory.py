@@ -45,7 +45,7 @@ def measure(directory: Path, shape: dict, *overrides: str):
         # The optimiser decides; the logits; the activations; the rollout's cache. In bfloat16 where that is little
         # arithmetic: many processors take minutes for the rest.
         (SMOL, ["model.dtype=bfloat16", "algorithm.samples_per_prompt=2", "rollout.max_response_tokens=8"]),
-        (SMOL, ["algorithm.samples_per_prompt=2", "rollout.max_response_tokens=300"]),
+        (SMOL, ["algorithm.samples_per_prompt=2", "rollout.max_response_tokens=200"]),
         (WIDE, ["algorithm.samples_per_prompt=2", "rollout.max_prompt_tokens=500", "rollout.max_response_tokens=12"]),
         (WIDE, ["algorithm.samples_per_prompt=2", "rollout.max_response_tokens=64", "tuning=lora"]),
     ],

@@ -35,7 +35,8 @@ class LocalQueue:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.max_parallel = local_processes(cluster)
         at_once = min(self.max_parallel, sum(_processes(t) for t in tasks if t.steps))
-        self.threads = cluster.threads or max(1, cores // at_once)
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        self.threads = cluster.threads or (int(asked) if asked.isdigit() else 0) or max(1, cores // at_once)
         self._jobs: dict[Path, submitit.Job] = {}
         self.stopping = False  # set when the launch was interrupted
 

@@ -183,7 +183,11 @@ class LocalCluster(Strict):
     kind: Literal["local"]
     name: str = Field(pattern=LABEL)
     max_parallel: int | None = Field(None, ge=1, description="processes at once; null: one for each core")
-    threads: int | None = Field(None, ge=1, description="threads of a process; null: the cores, shared out")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="threads of a process; null: OMP_NUM_THREADS where that is set, else the cores, shared out",
+    )
 
 
 class SlurmCluster(Strict):
