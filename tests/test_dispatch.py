@@ -12,6 +12,7 @@ import pytest
 from conftest import TINY
 
 from sweep.dispatch.disk import garbage, remove
+from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.shapes import _index_list, pieces, shares
 from sweep.dispatch.slurm import JobView, expand, words
 from sweep.dispatch.states import join
@@ -185,3 +186,11 @@ def test_a_finished_run_without_checkpoints_is_not_trained_again_unasked(tmp_pat
     assert "done to step 4" in obstacle and "leave steps=4" in obstacle and str(run.path) in obstacle
     write_json(run.path / "state.json", {})
     assert plan_sweep(more).obstacles == []
+
+
+@pytest.mark.parametrize(("asked", "configured", "threads"), [("3", None, 3), ("3", 2, 2), ("", 2, 2)])
+def test_threads_are_what_the_configuration_or_the_environment_says(tmp_path, monkeypatch, asked, configured, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    choice = [f"cluster.threads={configured}"] if configured else []
+    tasks = plan_sweep([*TINY, *choice, f"output_dir={tmp_path}"]).tasks
+    assert LocalQueue(tasks, tmp_path, tasks[0].config.cluster).threads == threads
