@@ -26,7 +26,7 @@ class VllmSampler:
 
     def __init__(self, config: RolloutConfig, stop: StopRules) -> None:
         self.config, self.stop = config, stop
-        self._engine = None
+        self._engine, self._vocabulary = None, 0
 
     def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
         """See `Sampler`. A request's key seeds a generator of its own in vLLM."""
@@ -57,6 +57,7 @@ class VllmSampler:
         tokens = self.config.max_prompt_tokens + self.config.max_response_tokens
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         shape = architecture_from(base.config.to_dict())
+        self._vocabulary = shape.vocab_size
         with tempfile.TemporaryDirectory() as directory:
             config = copy.deepcopy(base.config)
             config.architectures = [type(base).__name__]  # a model that was not loaded from files names none
@@ -86,7 +87,7 @@ class VllmSampler:
             temperature=temperature,
             seed=torch_seed(*request.key),
             max_tokens=request.max_tokens or self.config.max_response_tokens,
-            stop_token_ids=self.stop.ids.tolist(),
+            stop_token_ids=[i for i in self.stop.ids.tolist() if i < self._vocabulary],  # vLLM refuses others
             ignore_eos=True,  # the stop ids say all that ends a response
             stop=list(self.stop.strings) or None,
             include_stop_str_in_output=True,
