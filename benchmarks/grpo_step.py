@@ -85,7 +85,7 @@ def peak_gflops(dtype: str) -> float:
 
     a, b = (torch.randn(2048, 1536).to(getattr(torch, dtype)) for _ in range(2))
     best = math.inf
-    for _ in range(5):
+    for _ in range(50):  # the best of many: the machine's other users make most of them slower
         began = time.perf_counter()
         matmul(a, b.T)
         best = min(best, time.perf_counter() - began)
