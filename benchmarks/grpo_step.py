@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--warmups", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=128, help="of each response in the fixed workloads")
     parser.add_argument("--only", nargs="*", choices=["fixed_transformers", "fixed_vllm", "lengths"])
-    parser.add_argument("--micro-batch-tokens", type=int, default=2048)
+    parser.add_argument("--micro-batch-tokens", type=int, default=1024)
     parser.add_argument("--peer-micro-batch", type=int, default=16)
     parser.add_argument("--peer-setting", action="append", default=[], help="NAME=JSON of GRPOConfig")
     parser.add_argument("--keep", type=Path, help="a file of pairs: adds to it, and reports all it holds")
