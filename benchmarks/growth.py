@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=list(SHAPES), default="qwen2_25m")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="float32")
     parser.add_argument("--tokens", type=int, default=32, help="of a response")
+    parser.add_argument("--prompts", type=int, nargs="+", default=[2, 4, 8], help="of each size of step")
     parser.add_argument("--repeats", type=int, default=4)
     given = parser.parse_args()
     place = Path(tempfile.mkdtemp())
@@ -95,7 +96,7 @@ def main() -> None:
     result = {"shape": given.shape, "dtype": given.dtype}
     for world_size in (1, 2):
         # A prompt's eight samples are a micro-batch: both axes grow together, and one set of steps shows both.
-        workloads = {prompts: replace(base, prompts=prompts) for prompts in (2, 4, 8)}
+        workloads = {prompts: replace(base, prompts=prompts) for prompts in given.prompts}
         rows = measure(workloads, world_size, given.repeats, place)
         seconds = slope([(workloads[x].tokens, row["seconds"]) for x, row in rows])
         memory = slope([(x / world_size, row["peak_rss_gb"]) for x, row in rows])

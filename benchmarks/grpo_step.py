@@ -116,6 +116,8 @@ def report(name: str, workload: Workload, shape: str, found: Pairs, gflops: floa
         middle["share_of_floor"] = floor / middle["seconds"]
         row[side] = middle
         print(f"{name:20} {side:4} median: {say(middle)}")
+    for phase in ("rollout", "update"):
+        row[f"ratio_{phase}"] = found.ratio(phase)["ratio"]
     row["ratio_rss"] = row["ours"]["peak_rss_gb"] / row["trl"]["peak_rss_gb"]
     interval = row["interval"] and f" (95 %: {row['interval'][0]:.3f} … {row['interval'][1]:.3f})"
     print(f"{name:20} ours / trl: {row['ratio']:.3f}{interval or ''}, memory {row['ratio_rss']:.2f}", flush=True)

@@ -39,11 +39,13 @@ def hub_config(config: ModelConfig) -> dict | None:
 
 def unsupported(values: dict) -> str | None:
     """What in a hub config.json training here does not do; None where it can train the model."""
-    layers = values.get("layer_types")
-    if layers is None and values.get("use_sliding_window", True) and values.get("sliding_window"):
-        full = values.get("max_window_layers", 0)  # Qwen2 lets only the layers above these slide
-        layers = ["sliding_attention"] * (values["num_hidden_layers"] - full)
-    if "sliding_attention" in (layers or ()):
+    if "layer_types" in values:
+        slides = "sliding_attention" in (values["layer_types"] or ())
+    else:
+        slides = values.get("use_sliding_window", True) and values.get("sliding_window") is not None
+        # Qwen2 lets only the layers above the first `max_window_layers` slide.
+        slides = slides and values.get("max_window_layers", 0) < values.get("num_hidden_layers", 1)
+    if slides:
         return f"layers that see only a window of {values['sliding_window']} tokens, which are not supported"
     return None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GemmaConfig, PreTrainedTokenizerFast, Qwen2Config
 
 from models.mini.tokenizer import build_tokenizer
 
@@ -43,7 +43,7 @@ def checkout(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "launch.py", copy)
     blocks = BLOCK.findall((ROOT / "docs/add-a-model.md").read_text())
-    assert [place for place, _ in blocks] == ["conf/model/my_qwen.yaml", "models/gemma.py", "conf/model/gemma3_1b.yaml"]
+    assert [place for place, _ in blocks] == ["conf/model/my_qwen.yaml", "models/gemma.py", "conf/model/gemma_2b.yaml"]
     for place, content in blocks:
         assert not (copy / place).exists()
         (copy / place).write_text(content)
@@ -51,11 +51,13 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("model", "tokenizer"), [("my_qwen", build_tokenizer("qwen")), ("gemma3_1b", gemma_tokenizer())]
+    ("model", "architecture", "tokenizer"),
+    [("my_qwen", Qwen2Config, build_tokenizer("qwen")), ("gemma_2b", GemmaConfig, gemma_tokenizer())],
 )
-def test_the_pages_files_are_enough(checkout, tmp_path, model, tokenizer):
+def test_the_pages_files_are_enough(checkout, tmp_path, model, architecture, tokenizer):
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(tmp_path / "weights")
+    shape |= {"num_key_value_heads": 1, "head_dim": 8, "vocab_size": len(tokenizer)}
+    AutoModelForCausalLM.from_config(architecture(**shape)).save_pretrained(tmp_path / "weights")
     tokenizer.save_pretrained(tmp_path / "weights")
     kept = [o for o in TINY if not o.startswith("model.mini.")]
     place = [f"model={model}", f"model.path={tmp_path / 'weights'}", "data=mini_arithmetic", "evaluation=mini"]

@@ -36,7 +36,8 @@ class LocalQueue:
         self.max_parallel = local_processes(cluster)
         at_once = min(self.max_parallel, sum(_processes(t) for t in tasks if t.steps))
         asked = os.environ.get("OMP_NUM_THREADS", "")
-        self.threads = cluster.threads or (int(asked) if asked.isdigit() else 0) or max(1, cores // at_once)
+        share = int(asked) if asked.isdigit() else cores // at_once
+        self.threads = cluster.threads or max(1, share)
         self._jobs: dict[Path, submitit.Job] = {}
         self.stopping = False  # set when the launch was interrupted
 

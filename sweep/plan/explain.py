@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, TARGET, options_of
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
-from sweep.run.config import known_keys
+from sweep.run.config import CellConfig, known_keys
 
-UNIONS = ("reward", "data", "cluster", "tuning")  # the fields whose schema depends on a choice
+UNIONS = {name for name, field in CellConfig.model_fields.items() if field.discriminator}  # schemas by a choice
 PATTERNS = {
     LABEL: "letters, digits, '.', '_' and '-' only, a letter or digit first: it becomes a file name",
     TARGET: "should be package.module:function",
