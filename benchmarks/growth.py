@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=list(SHAPES), default="qwen2_25m")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="float32")
     parser.add_argument("--tokens", type=int, default=32, help="of a response")
-    parser.add_argument("--prompts", type=int, nargs="+", default=[2, 4, 8], help="of each size of step")
+    parser.add_argument("--prompts", type=int, nargs="+", default=[8, 16, 32], help="of each size of step")
     parser.add_argument("--repeats", type=int, default=4)
     given = parser.parse_args()
     place = Path(tempfile.mkdtemp())

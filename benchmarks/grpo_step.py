@@ -92,8 +92,11 @@ def peak_gflops(dtype: str) -> float:
     return 2 * 2048 * 2048 * 1536 / best / 1e9
 
 
-def floor_seconds(workload: Workload, shape: str, gflops: float) -> float:
-    """Matrix products alone: 2 FLOPs a weight for a sampled token and each prompt once, 6 for a token of the update."""
+def floor_seconds(workload: Workload, shape: str, gflops: float) -> tuple[float, float]:
+    """Matrix products alone, of the rollout and of the update.
+
+    2 FLOPs a weight for a sampled token and each prompt once, 6 for a token of the update.
+    """
     values = SHAPES[shape]
     head = values["vocab_size"] * values["hidden_size"]
     width = values["hidden_size"] // values["num_attention_heads"]
@@ -103,11 +106,11 @@ def floor_seconds(workload: Workload, shape: str, gflops: float) -> float:
     prompts = [len(p) for p in workload.prompt_ids()]
     sampled = 2 * (layers * (workload.tokens + sum(prompts)) + head * workload.tokens)
     updated = 6 * (layers * (workload.tokens + workload.samples * sum(prompts)) + head * workload.tokens)
-    return (sampled + updated) / gflops / 1e9
+    return sampled / gflops / 1e9, updated / gflops / 1e9
 
 
 def report(name: str, workload: Workload, shape: str, found: Pairs, gflops: float) -> dict:
-    floor = floor_seconds(workload, shape, gflops)
+    floor = sum(floor_seconds(workload, shape, gflops))
     row = {"tokens": workload.tokens, "floor_seconds": floor, **found.ratio()}
     for side, rows in (("ours", found.ours), ("trl", found.peer)):
         middle = {key: statistics.median(r[key] for r in rows) for key in ("seconds", "rollout", "update")}

@@ -13,7 +13,7 @@ from pathlib import Path
 from transformers import AutoModelForCausalLM
 
 from benchmarks.workload import Workload, serve
-from models.load import DTYPES
+from models.load import DTYPES, adapt
 from models.prompts import Stop
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
@@ -55,27 +55,39 @@ def cell(workload: Workload, processes: int = 1) -> CellConfig:
     return found.config
 
 
+class Stepper:
+    """A policy and its sampler, which do a workload's step in two calls."""
+
+    def __init__(self, workload: Workload, config: CellConfig, meeting: Path, rank=0, world_size=1) -> None:
+        self.workload, self.prompts = workload, workload.prompt_ids()
+        self.mine = range(workload.responses)[rank::world_size]
+        join(rank, world_size, rank, meeting)
+        model = AutoModelForCausalLM.from_pretrained(workload.model, dtype=DTYPES[workload.dtype])
+        self.learner = Learner(adapt(model.to(device()), config.tuning, config.model), config)
+        self.sampler = open_sampler(config.rollout, StopRules(NoText(), Stop((UNREACHABLE,))))
+        self.answers = []
+
+    def rollout(self, number: int) -> None:
+        length, samples = self.workload.length_of, self.workload.samples
+        requests = [Request(self.prompts[i // samples], (0, "benchmark", number, i), length(i)) for i in self.mine]
+        with self.learner.sampling_model() as policy:
+            self.answers = self.sampler.sample(policy, requests, temperature=1.0)
+        assert [len(a.ids) for a in self.answers] == [length(i) for i in self.mine]
+
+    def update(self, number: int) -> None:
+        self.learner.update([Scored(a, (-1.0) ** i) for i, a in enumerate(self.answers)], number)
+
+
 def main(file: str, rank: int = 0, world_size: int = 1) -> None:
-    workload = Workload.read(file)
-    config = cell(workload, world_size)
     meeting = Path(file).with_suffix(".meeting") if world_size > 1 else Path(tempfile.mkdtemp()) / "meeting"
-    join(rank, world_size, rank, meeting)
-    model = AutoModelForCausalLM.from_pretrained(workload.model, dtype=DTYPES[workload.dtype])
-    learner = Learner(model.to(device()), config)
-    sampler = open_sampler(config.rollout, StopRules(NoText(), Stop((UNREACHABLE,))))
-    prompts = workload.prompt_ids()
-    mine = range(workload.responses)[rank::world_size]
+    workload = Workload.read(file)
+    stepper = Stepper(workload, cell(workload, world_size), meeting, rank, world_size)
 
     def step(number: int) -> dict:
-        requests = [
-            Request(prompts[i // workload.samples], (0, "benchmark", number, i), workload.length_of(i)) for i in mine
-        ]
         began = time.perf_counter()
-        with learner.sampling_model() as policy:
-            answers = sampler.sample(policy, requests, temperature=1.0)
+        stepper.rollout(number)
         sampled = time.perf_counter()
-        assert [len(a.ids) for a in answers] == [workload.length_of(i) for i in mine]
-        learner.update([Scored(a, (-1.0) ** i) for i, a in enumerate(answers)], number)
+        stepper.update(number)
         return {"rollout": sampled - began, "update": time.perf_counter() - sampled}
 
     serve(step)

@@ -37,7 +37,10 @@ MARK = "STEP "
 
 @dataclass(frozen=True)
 class Workload:
-    """One optimiser step on `prompts` × `samples` responses; `lengths`: of each, or all `max_tokens`."""
+    """One optimiser step on `prompts` × `samples` responses; `lengths`: of each, or all `max_tokens`.
+
+    `prompt_tokens`: of each prompt, or 16 to 20. `lora`: rank and alpha of adapters on every linear layer.
+    """
 
     model: str
     dtype: str
@@ -49,6 +52,8 @@ class Workload:
     micro_batch_tokens: int = 2048
     peer_micro_batch: int = 16
     peer_settings: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    lora: tuple[int, int] | None = None
 
     def write(self, file: Path) -> Path:
         file.write_text(json.dumps(asdict(self)))
@@ -71,9 +76,9 @@ class Workload:
         return sum(self.length_of(i) for i in range(self.responses))
 
     def prompt_ids(self) -> list[list[int]]:
-        """Prompts of 16 to 20 tokens."""
         rng, vocabulary = random.Random(0), json.loads((Path(self.model) / "config.json").read_text())["vocab_size"]
-        return [[rng.randrange(2, vocabulary) for _ in range(rng.randint(16, 20))] for _ in range(self.prompts)]
+        lengths = [self.prompt_tokens or rng.randint(16, 20) for _ in range(self.prompts)]
+        return [[rng.randrange(2, vocabulary) for _ in range(length)] for length in lengths]
 
 
 def geometric_lengths(count: int, mean: float, most: int) -> tuple[int, ...]:
@@ -82,32 +87,43 @@ def geometric_lengths(count: int, mean: float, most: int) -> tuple[int, ...]:
 
 
 def make_model(shape: str, directory: Path) -> None:
-    """A random model with a tokenizer of one word a token: `t5 t17` is 5, 17."""
+    """A random model, and its tokenizer."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
     special = {"pad_token_id": PAD, "eos_token_id": END, "bos_token_id": END}
     values = SHAPES[shape] | special | {"max_position_embeddings": 2048, "tie_word_embeddings": True}
-    config = AutoConfig.for_model(**values)
-    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
-    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(config.vocab_size)}, unk_token=f"t{PAD}"))
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(**values)).save_pretrained(directory)
+    make_tokenizer(values["vocab_size"], directory)
+
+
+def make_tokenizer(vocabulary: int, directory: Path) -> None:
+    """One word a token: `t5 t17` is 5, 17."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(vocabulary)}, unk_token=f"t{PAD}"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token=f"t{PAD}", eos_token=f"t{END}", unk_token=f"t{PAD}", padding_side="left"
     ).save_pretrained(directory)
 
 
-def peak_rss_gb() -> float:
-    """The most memory this process ever held."""
+def peak_memory() -> dict[str, float]:
+    """The most memory this process ever held: of the machine, and of its GPU where it has one."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    import torch
+
+    peak = {"peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    if torch.cuda.is_available():
+        peak["peak_gpu_gb"] = torch.cuda.max_memory_allocated() / 2**30
+    return peak
 
 
 def answer(row: dict) -> None:
-    print(MARK + json.dumps(row | {"peak_rss_gb": peak_rss_gb()}), flush=True)
+    print(MARK + json.dumps(row | peak_memory()), flush=True)
 
 
 def asked() -> bool:
@@ -130,8 +146,9 @@ class Side:
 
     def __init__(self, python: Path | str, script: str, workload: Path, log: Path, *arguments) -> None:
         self.log = log
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        environment |= {"WANDB_MODE": "disabled", "DS_ACCELERATOR": environment.get("DS_ACCELERATOR", "cpu")}
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = os.environ | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment["WANDB_MODE"] = "disabled"
         self._process = subprocess.Popen(
             [str(python), str(ROOT / "benchmarks" / script), str(workload), *map(str, arguments)],
             env=environment,
