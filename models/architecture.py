@@ -37,16 +37,25 @@ def hub_config(config: ModelConfig) -> dict | None:
     return json.loads(file.read_text()) if file.is_file() else None
 
 
-def unsupported(values: dict) -> str | None:
-    """What in a hub config.json training here does not do; None where it can train the model."""
+_CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # Gemma 2's
+
+
+def unsupported(values: dict, tokens: int) -> str | None:
+    """What in a hub config.json training here does not do; None where it can train on sequences of `tokens`."""
+    if caps := [name for name in _CAPS if values.get(name) is not None]:
+        return f"{caps[0]}={values[caps[0]]}, which is not computed here"
     if "layer_types" in values:
         slides = "sliding_attention" in (values["layer_types"] or ())
     else:
         slides = values.get("use_sliding_window", True) and values.get("sliding_window") is not None
         # Qwen2 lets only the layers above the first `max_window_layers` slide.
         slides = slides and values.get("max_window_layers", 0) < values.get("num_hidden_layers", 1)
-    if slides:
-        return f"layers that see only a window of {values['sliding_window']} tokens, which are not supported"
+    window = values.get("sliding_window") or 0
+    if slides and window < tokens:
+        return (
+            f"layers that see only a window of {window} tokens, and all must see a whole sequence here: "
+            f"rollout.max_prompt_tokens + rollout.max_response_tokens = {tokens}; lower them to {window} in all"
+        )
     return None
 
 

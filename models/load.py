@@ -30,17 +30,17 @@ def load_tokenizer(source: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(place, **options)
 
 
-def load_model(config: ModelConfig, source: Path) -> PreTrainedModel:
+def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrainedModel:
     """The policy in the configured dtype, with no dropout: sampler and trainer must agree on log-probs.
 
     Under DeepSpeed's ZeRO-3 each process keeps its share of every weight and never holds all of them.
 
     Raises:
-        ValueError: its architecture is one that cannot be trained here.
+        ValueError: its architecture is one that cannot be trained here on sequences of `tokens`.
     """
     place, options = _place(source)
     settings = AutoConfig.from_pretrained(place, **options)
-    if fault := unsupported(settings.to_dict()):
+    if fault := unsupported(settings.to_dict(), tokens):
         raise ValueError(f"{source} has {fault}")
     for name, value in vars(settings).items():
         if ("dropout" in name or "pdrop" in name) and isinstance(value, float):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
+from test_rollout import SHAPE
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from sweep.grpo.checks import RolloutFault, check_agreement, check_diversity
+from sweep.grpo.checks import RolloutFault, UnsupportedModel, check_agreement, check_diversity, check_forward
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.keyed import generator
 
@@ -43,3 +46,43 @@ def test_samplers_that_disagree_are_refused():
     for difference in (0.2, math.nan):
         with pytest.raises(RolloutFault, match=r"disagree on log-probs by .*checks\.logprob_difference=0\.1"):
             check_agreement(difference, 0.1)
+
+
+def random_model(model_type: str, **changes):
+    config = AutoConfig.for_model(model_type, **SHAPE | {"head_dim": 8} | changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes"),
+    [
+        ("llama", {}),
+        ("qwen3", {}),
+        ("mistral", {"sliding_window": 200}),
+        ("olmo3", {"sliding_window": 200}),
+        ("gemma", {}),
+    ],
+)
+def test_a_model_that_is_computed_as_its_own_code_does_passes(model_type, changes):
+    model = random_model(model_type, **changes)
+    check_forward(model, range(3, 40), bound=1e-4)
+    check_forward(model, [3], bound=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes"),
+    [
+        ("gemma2", {"attn_logit_softcapping": 0.5, "final_logit_softcapping": None, "query_pre_attn_scalar": 1}),
+        ("gemma2", {"attn_logit_softcapping": None, "final_logit_softcapping": 1.0}),
+        ("granite", {"logits_scaling": 4.0}),
+        ("cohere", {"logit_scale": 0.0625}),
+    ],
+)
+def test_a_model_that_scales_or_caps_is_refused(model_type, changes):
+    with pytest.raises(UnsupportedModel, match=f"models of type {model_type} cannot be trained here"):
+        check_forward(random_model(model_type, **changes), range(3, 40), bound=0.1)

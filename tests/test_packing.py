@@ -163,15 +163,18 @@ def test_where_there_are_more_processes_than_sequences_some_repeat_the_first():
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
-        ({"sliding_window": 4096, "num_hidden_layers": 2}, True),  # Mistral
-        ({"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4096}, True),  # OLMo 3
-        ({"use_sliding_window": False, "sliding_window": 4096, "num_hidden_layers": 2}, False),  # Qwen2.5
+        ({"sliding_window": 79, "num_hidden_layers": 2}, True),  # Mistral
+        ({"sliding_window": 80, "num_hidden_layers": 2}, False),  # no sequence is longer (32 + 48 tokens)
+        ({"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 79}, True),  # OLMo 3
+        ({"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4096}, False),
+        ({"use_sliding_window": False, "sliding_window": 79, "num_hidden_layers": 2}, False),  # Qwen2.5
         ({"use_sliding_window": True, "sliding_window": 4, "num_hidden_layers": 2, "max_window_layers": 2}, False),
         ({"use_sliding_window": True, "sliding_window": 4, "num_hidden_layers": 3, "max_window_layers": 2}, True),
-        ({"num_hidden_layers": 2}, False),
+        ({"num_hidden_layers": 2, "final_logit_softcapping": 30.0}, True),  # Gemma 2
+        ({"num_hidden_layers": 2, "final_logit_softcapping": None}, False),
     ],
 )
-def test_sliding_windows_are_refused_before_a_launch(tmp_path, settings, refused):
+def test_what_is_not_computed_is_refused_before_a_launch(tmp_path, settings, refused):
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (cell,) = compose_cells(["model=smollm2_135m", f"model.path={tmp_path}", "data=mini_arithmetic"])
-    assert any("a window of" in fault for fault in cell_faults(cell.config)) == refused
+    assert any("model.path=" in fault for fault in cell_faults(cell.config)) == refused

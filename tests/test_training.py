@@ -9,7 +9,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
 import torch
 from conftest import TINY
 from safetensors.torch import load_file
@@ -100,20 +99,21 @@ def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize(
-    ("victim", "number", "code"),
-    [("launcher", signal.SIGINT, 130), ("launcher", signal.SIGTERM, 130), ("job", signal.SIGKILL, 1)],
-)
-def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path, victim, number, code):
-    shell.launch(*TINY, "steps=1")  # the mini and the baseline, so that the wait below is for training alone
-    long = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"]
-    launcher = shell.start(*long)
-    run = wait_for_step(tmp_path, 8)
-    os.kill(launcher.pid if victim == "launcher" else run.read_state()["pid"], number)
-    assert launcher.wait(timeout=120) == code
-    assert read_status("", run.path, 400).state == "interrupted"
-    steps = len(run.read_metrics())
-    assert steps < 400
+def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
+    shell.launch(*TINY, "steps=1")  # the mini and the baseline, so that the waits below are for training alone
+    long, steps = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"], 1
+    for victim, number, code in (
+        ("launcher", signal.SIGINT, 130),
+        ("launcher", signal.SIGTERM, 130),
+        ("job", signal.SIGKILL, 1),
+    ):
+        launcher = shell.start(*long)
+        run = wait_for_step(tmp_path, steps + 7)
+        os.kill(launcher.pid if victim == "launcher" else run.read_state()["pid"], number)
+        assert launcher.wait(timeout=120) == code
+        assert read_status("", run.path, 400).state == "interrupted"
+        steps = len(run.read_metrics())
+        assert steps < 400
     shell.launch(*long, f"steps={steps + 3}")
     assert [row["step"] for row in run.read_metrics()] == list(range(1, steps + 4))
     assert run.read_state()["state"] == "done"

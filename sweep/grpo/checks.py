@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+import torch
+from transformers import PreTrainedModel
+
+from models.attention import prepare
+from sweep.grpo.logprobs import Policy, pack_sequences
 from sweep.rollout.sample import Sampled
 
 # Two honest draws of one prompt are the same response of probability p or less with a chance of p at most: over a
 # thousand groups of 16 this bound stops fewer than one honest run in ten million.
 IMPLAUSIBLE_LOGPROB = -28.0
 ENOUGH_REPEATS = 8  # fewer may all be honest draws of a short answer
+
+
+FORWARD_TOKENS = 64  # of a prompt, enough to see that two forward passes differ
+
+
+class UnsupportedModel(Exception):
+    """What this project computes of a model is not what the model says."""
 
 
 class RolloutFault(Exception):
@@ -54,4 +66,33 @@ def check_agreement(difference: float, bound: float) -> None:
             f"checks.logprob_difference={bound:g}. Look at whether the sampler has the trainer's weights (tied "
             "embeddings included), its temperature, and its precision (model.dtype); raise the bound only for a "
             "difference you can explain"
+        )
+
+
+@torch.no_grad()
+def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int], bound: float) -> None:
+    """Refuse a model whose own forward pass gives other log-probs than the one that samples and trains here.
+
+    Its own is transformers' with "eager" attention, which knows all that a family does to scores and logits.
+
+    Args:
+        bound: of mean |difference| over the tokens of the prompt's beginning.
+    Raises:
+        UnsupportedModel: it is exceeded.
+    """
+    ids = list(prompt_ids[:FORWARD_TOKENS])
+    if len(ids) < 2:
+        return
+    ours_1t, _ = Policy(model)(pack_sequences([ids[:1]], [ids[1:]], model.device), 1.0)
+    model.set_attn_implementation("eager")
+    ids_1s = torch.tensor([ids], device=model.device)
+    logprobs_1sv = model(input_ids=ids_1s, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+    prepare(model)
+    own_1t = logprobs_1sv.gather(2, ids_1s[:, 1:, None])[..., 0]
+    difference = float((ours_1t - own_1t).abs().mean())
+    if not difference <= bound:
+        raise UnsupportedModel(
+            f"models of type {model.config.model_type} cannot be trained here: their own forward pass gives log-probs "
+            f"that differ by {difference:.3g} a token from those that sampling and training use, more than "
+            f"checks.logprob_difference={bound:g}; they scale, cap or mask what other models do not"
         )

@@ -118,7 +118,7 @@ def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
 
 def _micro_batch_tokens(config: CellConfig) -> int:
     """No more than an update has on a process, no fewer than the longest response, which is never cut."""
-    longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens
+    longest = config.rollout.max_tokens
     most = longest * config.algorithm.responses_per_update // config.processes
     return min(max(config.deepspeed.micro_batch_tokens, longest), most)
 
@@ -135,8 +135,7 @@ def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
     width, rollout, evaluation = DTYPE_BYTES[config.model.dtype], config.rollout, config.evaluation
     evaluated = (evaluation.problems or rollout.rows(shape, width)) * evaluation.samples_per_problem
     requests = -(-max(config.algorithm.responses_per_step, evaluated) // config.processes)
-    tokens = rollout.max_prompt_tokens + rollout.max_response_tokens
-    return min(rollout.rows(shape, width), requests) * cache_row_bytes(shape, tokens, width)
+    return min(rollout.rows(shape, width), requests) * cache_row_bytes(shape, rollout.max_tokens, width)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _length_faults(config: CellConfig) -> list[str]:
 
 def _model_faults(config: CellConfig) -> list[str]:
     """What its config.json says, where that is at hand before the model is fetched."""
-    fault = unsupported(hub_config(config.model) or {})
+    fault = unsupported(hub_config(config.model) or {}, config.rollout.max_tokens)
     return [f"model.path={config.model.path}: has {fault}"] if fault else []
 
 

@@ -54,7 +54,6 @@ class VllmSampler:
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
         from vllm import LLM
 
-        tokens = self.config.max_prompt_tokens + self.config.max_response_tokens
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         shape = architecture_from(base.config.to_dict())
         self._vocabulary = shape.vocab_size
@@ -71,7 +70,7 @@ class VllmSampler:
                 generation_config="vllm",  # no sampling defaults of the model's own
                 dtype=model.dtype,
                 seed=0,
-                max_model_len=tokens,
+                max_model_len=self.config.max_tokens,
                 max_num_seqs=min(1024, self.config.rows(shape, model.dtype.itemsize)),
                 kv_cache_memory_bytes=int(self.config.cache_gb * 2**30),
                 logprobs_mode="processed_logprobs",  # at the sampling temperature

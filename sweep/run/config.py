@@ -127,9 +127,14 @@ class RolloutConfig(Strict):
     )
     cache_gb: float = Field(gt=0, json_schema_extra=RECORDED, description="memory for their keys, values and logits")
 
+    @property
+    def max_tokens(self) -> int:
+        """Of the longest sequence, prompt and response."""
+        return self.max_prompt_tokens + self.max_response_tokens
+
     def rows(self, shape: Architecture, width: int) -> int:
         """How many responses of a model of `shape` are decoded together; `width`: bytes of a stored number."""
-        row_bytes = cache_row_bytes(shape, self.max_prompt_tokens + self.max_response_tokens, width)
+        row_bytes = cache_row_bytes(shape, self.max_tokens, width)
         return self.batch_size or max(1, int(self.cache_gb * 2**30 // row_bytes))
 
 

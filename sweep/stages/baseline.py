@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from sweep.grpo.checks import check_forward
 from sweep.run.files import write_json
 from sweep.run.processes import any_rank, join
 from sweep.stages.attempt import Interrupted, attempt
@@ -17,6 +18,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         join(rank, world_size, local_rank, meeting)
         initial = load_initial(config, run, stop, training=False)
         problems, prompts = initial.evaluation_set()
+        check_forward(initial.model, prompts[0], config.checks.logprob_difference)
         if any_rank(stop):
             raise Interrupted
         if rank == 0:

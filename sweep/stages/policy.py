@@ -128,7 +128,7 @@ def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, tr
         run.add_provenance(model={"path": str(source), "revision": config.model.revision, "commit": commit_of(source)})
     tokenizer = load_tokenizer(source)
     with sharded(config, source) if training else contextlib.nullcontext():
-        model = load_model(config.model, source)
+        model = load_model(config.model, source, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))

@@ -1,0 +1,76 @@
+"""Comparisons of speed: their arithmetic, and that they run from end to end on a tiny model. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from benchmarks.growth import slope
+from benchmarks.grpo_step import Pairs, floor_seconds
+from benchmarks.workload import Workload, geometric_lengths
+
+needs_trl = pytest.mark.skipif(not (ROOT / ".venv-trl" / "installed").exists(), reason="`make trl` installs TRL")
+
+
+def last_line(script: str, *arguments: str) -> dict:
+    command = [sys.executable, f"benchmarks/{script}.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-5000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_ratio_is_the_geometric_mean_over_pairs():
+    pairs = Pairs(ours=[{"seconds": 1.0}, {"seconds": 4.0}], peer=[{"seconds": 2.0}, {"seconds": 2.0}])
+    found = pairs.ratio()
+    assert found["ratio"] == pytest.approx(1.0) and found["pairs"] == 2
+    low, high = found["interval"]
+    assert low * high == pytest.approx(1.0) and low < 0.5 < 2 < high
+
+
+def test_the_floor_counts_every_product_once(tmp_path):
+    (tmp_path / "config.json").write_text('{"vocab_size": 512}')
+    workload = Workload(str(tmp_path), "float32", prompts=1, samples=2, max_tokens=4, prompt_tokens=5)
+    # Two layers of 64 × 64 (twice), 64 × 32 (twice) and 64 × 128 (three times); a head of 64 × 512.
+    layers, head = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128), 64 * 512
+    rollout, update = floor_seconds(workload, "tiny", gflops=1e-9)
+    assert rollout == pytest.approx(2 * (layers * (5 + 8) + head * 8))
+    assert update == pytest.approx(6 * (layers * (2 * 5 + 8) + head * 8))
+
+
+def test_lengths_are_what_the_benchmark_says():
+    lengths = geometric_lengths(4096, 50, 256)
+    assert 45 < sum(lengths) / len(lengths) < 55 and max(lengths) == 256 and min(lengths) == 1
+
+
+def test_a_slope_has_its_interval():
+    found = slope([(0, 1.0), (1, 3.1), (2, 4.9), (3, 7.0)])
+    assert found["slope"] == pytest.approx(1.98) and found["interval"][0] < 1.98 < found["interval"][1]
+
+
+@needs_trl
+def test_a_step_beside_trls():
+    small = ["--shape", "tiny", "--dtype", "float32", "--tokens", "4", "--pairs", "2"]
+    found = last_line("grpo_step", *small, "--only", "lengths")
+    assert found["ratio_lengths"] == found["lengths"]["ratio"] and found["lengths"]["pairs"] == 2
+    assert found["lengths"]["tokens"] == sum(geometric_lengths(64, 50, 8))
+    for side in ("ours", "trl"):
+        assert 0 < found["lengths"][side]["rollout"] < found["lengths"][side]["seconds"]
+
+
+@needs_trl
+def test_the_gpu_benchmark_measures_both_sides():
+    shape = ["--prompts", "2", "--samples", "4", "--prompt-tokens", "8", "--tokens", "4", "--steps", "1"]
+    found = last_line("gpu", "--case", "tiny", *shape, "--peer", "trl", "--peer-micro-batch", "4")
+    assert found["ratio"] == found["ours"]["seconds"] / found["trl"]["seconds"]
+    assert 0 < found["ours"]["update_tflops"] < found["ours"]["update_tflops_without_optimizer"]
+
+
+def test_the_phases_of_a_step_add_up():
+    for phase in last_line("phases", "--shape", "tiny", "--tokens", "8")["phases"]:
+        parts = [v for k, v in phase.items() if k not in ("phase", "seconds", "floor")]
+        assert sum(parts) == pytest.approx(phase["seconds"]) and phase["products"] > 0
+        assert (phase["optimizer step"] > 0) == (phase["phase"] == "update")
