@@ -18,7 +18,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         join(rank, world_size, local_rank, meeting)
         initial = load_initial(config, run, stop, training=False)
         problems, prompts = initial.evaluation_set()
-        check_forward(initial.model, prompts[0], config.checks.logprob_difference)
+        check_forward(initial.model, prompts[0])
         if any_rank(stop):
             raise Interrupted
         if rank == 0:
