@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.growth import slope
-from benchmarks.grpo_step import Pairs, floor_seconds
+from benchmarks.grpo_step import CACHES, Pairs, floor_seconds
 from benchmarks.workload import Workload, geometric_lengths
 
 needs_trl = pytest.mark.skipif(not (ROOT / ".venv-trl" / "installed").exists(), reason="`make trl` installs TRL")
@@ -57,6 +57,7 @@ def test_a_step_beside_trls():
     found = last_line("grpo_step", *small, "--only", "lengths")
     assert found["ratio_lengths"] == found["lengths"]["ratio"] and found["lengths"]["pairs"] == 2
     assert found["lengths"]["tokens"] == sum(geometric_lengths(64, 50, 8))
+    assert found["lengths"]["trl_settings"][0] in CACHES
     for side in ("ours", "trl"):
         assert 0 < found["lengths"][side]["rollout"] < found["lengths"][side]["seconds"]
 
