@@ -17,7 +17,7 @@ from sweep.errors import UserError
 from sweep.plan.plan import Task
 from sweep.run.claims import Submission, claim, claims, latest_claim, new_submission, read_submission
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
-from sweep.run.status import ACTIVE, OUT_OF_MEMORY, REFUSED, TIMED_OUT
+from sweep.run.status import ACTIVE, OUT_OF_MEMORY, QUEUED, REFUSED, TIMED_OUT
 
 SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
 POLL_SECONDS = 0.5
@@ -72,11 +72,14 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
     for task in tasks:
         joined = view.status(task.label, task.directory, task.steps)
         outcome = _outcome(joined)
-        if joined.status.state in ACTIVE and (joined.claimed or joined.status.state == RUNNING):
+        active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == RUNNING)
+        ended_badly = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
+        # What still waits in the queue for a job that ended badly will never start: Slurm ends it in a moment.
+        if active and not (ended_badly and joined.status.state == QUEUED):
             done.adopted.append(task.directory)
         elif joined.status.state in (DONE, REFUSED):
             continue
-        elif any(d in done.hopeless or d in done.blocked for d in task.after):
+        elif any(d not in missing for d in ended_badly):
             done.blocked.append(task.directory)
         elif not force and outcome and _times_in_a_row(task.directory, outcome) >= SAME_FAILURES:
             done.hopeless[task.directory] = outcome

@@ -52,8 +52,11 @@ def test_a_cell_fails_the_others_go_on_and_retry_mends_it(slurm, tmp_path):
 
 
 def test_a_broken_stage_blocks_its_cells_and_retry_mends_the_chain(slurm, tmp_path):
-    broken = ["cluster.setup=['echo no such module >&2', 'exit 3']"]
+    broken = ["cluster.setup=['sleep 2', 'echo no such module >&2', 'exit 3']"]
     slurm.launch(*TINY, "name=chain", "reward=random,ground_truth", "steps=1", *broken)
+    cells = [s["job"] for label, s in slurm.statuses("chain").items() if label.startswith(CELL.partition("{")[0])]
+    assert len(cells) == 2
+    ask_slurm("scontrol", "hold", *cells)  # so Slurm does not yet see that what they wait for will not be
     found = slurm.wait_for_the_end("chain")
     stage = found.pop("baseline of qwen2_mini")
     assert (stage["state"], stage["note"]) == ("failed", "no such module")
