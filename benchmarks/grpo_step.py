@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -85,11 +85,17 @@ def measure(name: str, workload: Workload, pairs: int, warmups: int, place: Path
         for side in sides:
             side.close()
     if kept:
-        with kept.open("a") as lines:
-            lines.write(json.dumps({"name": name, "ours": found[0], "peer": found[1]}) + "\n")
-        rows = [json.loads(line) for line in kept.read_text().splitlines()]
-        found = tuple([row for part in rows if part["name"] == name for row in part[k]] for k in ("ours", "peer"))
+        found = gather(kept, {**asdict(workload), "model": (Path(workload.model) / "config.json").read_text()}, found)
     return Pairs(*found)
+
+
+def gather(kept: Path, conditions: dict, found: tuple[list[dict], list[dict]]) -> tuple[list[dict], list[dict]]:
+    """Add pairs to the file; returns all in it that were measured under the same conditions."""
+    conditions = json.loads(json.dumps(conditions))  # a tuple comes back from the file as a list
+    with kept.open("a") as lines:
+        lines.write(json.dumps({"conditions": conditions, "ours": found[0], "peer": found[1]}) + "\n")
+    alike = [part for part in map(json.loads, kept.read_text().splitlines()) if part["conditions"] == conditions]
+    return [row for part in alike for row in part["ours"]], [row for part in alike for row in part["peer"]]
 
 
 def say(row: dict) -> str:
@@ -158,8 +164,10 @@ def main() -> None:
     parser.add_argument("--micro-batch-tokens", type=int, default=1024)
     parser.add_argument("--peer-micro-batch", type=int, default=16)
     parser.add_argument("--peer-setting", action="append", default=[], help="NAME=JSON of GRPOConfig")
-    parser.add_argument("--keep", type=Path, help="a file of pairs: adds to it, and reports all it holds")
+    parser.add_argument("--keep", type=Path, help="a file of pairs: adds to it, reports all of the same workload")
     given = parser.parse_args()
+    if given.pairs < 1:
+        parser.error("--pairs: at least 1")
     if not TRL.exists():
         subprocess.run(["make", "-C", str(ROOT), "--silent", "trl"], check=True)
     place = Path(tempfile.mkdtemp())

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.growth import slope
-from benchmarks.grpo_step import CACHES, Pairs, floor_seconds
+from benchmarks.grpo_step import CACHES, Pairs, floor_seconds, gather
 from benchmarks.workload import Workload, geometric_lengths
 
 needs_trl = pytest.mark.skipif(not (ROOT / ".venv-trl" / "installed").exists(), reason="`make trl` installs TRL")
@@ -29,6 +29,14 @@ def test_a_ratio_is_the_geometric_mean_over_pairs():
     assert found["ratio"] == pytest.approx(1.0) and found["pairs"] == 2
     low, high = found["interval"]
     assert low * high == pytest.approx(1.0) and low < 0.5 < 2 < high
+
+
+def test_only_pairs_of_the_same_conditions_are_gathered(tmp_path):
+    kept, short, long = tmp_path / "pairs", {"tokens": (1, 2)}, {"tokens": (3, 4)}
+    assert gather(kept, short, ([{"seconds": 1}], [{"seconds": 2}])) == ([{"seconds": 1}], [{"seconds": 2}])
+    assert gather(kept, long, ([{"seconds": 3}], [{"seconds": 4}])) == ([{"seconds": 3}], [{"seconds": 4}])
+    ours, peer = gather(kept, short, ([{"seconds": 5}], [{"seconds": 6}]))
+    assert ours == [{"seconds": 1}, {"seconds": 5}] and peer == [{"seconds": 2}, {"seconds": 6}]
 
 
 def test_the_floor_counts_every_product_once(tmp_path):

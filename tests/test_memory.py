@@ -149,6 +149,10 @@ def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
     monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: ())
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "this machine has no GPU" in fault
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    (fault, *_) = machine_faults(compose_cells(["rollout=vllm", f"output_dir={tmp_path}"]))
+    assert "this model's have 16; choose rollout=transformers" in fault
+    assert machine_faults(compose_cells(["rollout=vllm", "model.mini.heads=2", f"output_dir={tmp_path}"])) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     (fault, *_) = machine_faults(compose_cells(["rollout=vllm", f"output_dir={tmp_path}"]))
     assert "it is not installed here" in fault

