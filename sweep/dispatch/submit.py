@@ -73,13 +73,13 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
         joined = view.status(task.label, task.directory, task.steps)
         outcome = _outcome(joined)
         active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == RUNNING)
-        ended_badly = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
-        # What still waits in the queue for a job that ended badly will never start: Slurm ends it in a moment.
-        if active and not (ended_badly and joined.status.state == QUEUED):
+        unmet = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
+        # Those are neither done nor queued: a job that waits for an earlier one of theirs never starts.
+        if active and not (unmet and joined.status.state == QUEUED):
             done.adopted.append(task.directory)
         elif joined.status.state in (DONE, REFUSED):
             continue
-        elif any(d not in missing for d in ended_badly):
+        elif any(d not in missing for d in unmet):
             done.blocked.append(task.directory)
         elif not force and outcome and _times_in_a_row(task.directory, outcome) >= SAME_FAILURES:
             done.hopeless[task.directory] = outcome
