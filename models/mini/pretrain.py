@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -20,6 +19,7 @@ from models.config import MiniRecipe
 from models.family import load_family
 from models.mini.arithmetic import problems
 from models.mini.corpus import sample_solution
+from models.mini.shipped import RECIPE, recipe_text, shipped_mini
 from models.mini.tokenizer import build_tokenizer
 
 CONTEXT = 128
@@ -27,11 +27,13 @@ Progress = Callable[[int, int], None]
 
 
 def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Progress = lambda step, of: None) -> Path:
-    """The directory of the pre-trained mini, made on first use.
+    """The directory of the pre-trained mini: one that the project ships, or one that is made here on first use.
 
     Jobs that start together wait for the first to finish; the directory appears whole or not at all.
     """
-    spec = json.dumps({"family": family, **recipe.model_dump()}, sort_keys=True)
+    if shipped := shipped_mini(family, recipe):
+        return shipped
+    spec = recipe_text(family, recipe)
     home = cache_dir / "minis"
     target = home / f"{family}-{hashlib.sha256(spec.encode()).hexdigest()[:12]}"
     if target.exists():
@@ -41,15 +43,20 @@ def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Prog
         if not target.exists():
             partial = Path(tempfile.mkdtemp(dir=home, prefix="partial-"))
             try:
-                tokenizer = build_tokenizer(family)
-                model = pretrain(family, recipe, tokenizer, progress)
-                _save(model, partial)
-                tokenizer.save_pretrained(partial)
-                (partial / "recipe.json").write_text(spec)
+                make_mini(family, recipe, partial, progress)
                 os.rename(partial, target)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def make_mini(family: str, recipe: MiniRecipe, directory: Path, progress: Progress = lambda step, of: None) -> None:
+    """Pre-train a mini and write it into `directory`, as transformers loads it, with the recipe beside it."""
+    tokenizer = build_tokenizer(family)
+    model = pretrain(family, recipe, tokenizer, progress)
+    _save(model, directory)
+    tokenizer.save_pretrained(directory)
+    (directory / RECIPE).write_text(recipe_text(family, recipe))
 
 
 def pretrain(family: str, recipe: MiniRecipe, tokenizer, progress: Progress = lambda step, of: None):
@@ -82,7 +89,9 @@ def _save(model, directory: Path) -> None:
     model.config.architectures, model.config.dtype = [type(model).__name__], "float32"
     model.config.save_pretrained(directory)
     model.generation_config.save_pretrained(directory)
-    save_model(model, str(directory / "model.safetensors"), metadata={"format": "pt"})
+    weights = directory / "model.safetensors"
+    save_model(model, str(weights), metadata={"format": "pt"})
+    weights.chmod(0o644)  # safetensors writes it for its owner alone
 
 
 def _new_model(family: str, recipe: MiniRecipe, tokenizer):

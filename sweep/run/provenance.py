@@ -12,13 +12,16 @@ from pathlib import Path
 
 PACKAGES = ("torch", "transformers", "deepspeed", "datasets", "wandb", "hydra-core", "omegaconf", "submitit", "numpy")
 CODE = ("sweep", "models", "rewards")
+WEIGHTS = "models/mini/weights"
 SNAPSHOT_COMMIT = "COMMIT"
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_files(root: Path = ROOT) -> list[Path]:
-    """The Python files a job can import, relative to `root`, in a fixed order."""
-    return sorted(f.relative_to(root) for package in CODE for f in (root / package).rglob("*.py"))
+    """The Python files a job can import and the minis' weights, relative to `root`, in a fixed order."""
+    weights = (f for f in (root / WEIGHTS).rglob("*") if f.is_file())
+    code = (f for package in CODE for f in (root / package).rglob("*.py"))
+    return sorted(f.relative_to(root) for f in (*code, *weights))
 
 
 def code_hash(root: Path = ROOT) -> str:
