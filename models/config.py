@@ -91,20 +91,22 @@ TuningConfig = Annotated[FullTuning | LoraTuning, Field(discriminator="method")]
 class ModelConfig(Strict):
     """One model: where its weights come from, its family, and what it can hold."""
 
-    name: str = Field(pattern=LABEL, description="the label in tables and run names")
+    name: str = Field(pattern=LABEL, json_schema_extra=RECORDED, description="the label in tables and run names")
     family: str = Field(description="the module of models/ that owns what differs between families")
-    path: str | None = Field(
-        None, json_schema_extra={"weights": True}, description="hub id, local directory or .gguf file; null for a mini"
-    )
+    path: str | None = Field(None, description="hub id, local directory or .gguf file; null for a mini")
     revision: str | None = Field(None, description="hub commit, tag or branch; null: not from the hub")
     mini: MiniRecipe | None = Field(None, description="pre-train this miniature instead of loading weights")
-    prompt: Literal["chat", "r1_zero", "none"] = Field(description="the model's own prompt format (conf/prompt)")
+    prompt: Literal["chat", "r1_zero", "none"] = Field(
+        json_schema_extra=RECORDED, description="the model's own prompt format, which prompt.format takes by default"
+    )
     date: str | None = Field(None, description="what a chat template that writes a date writes; null: it writes none")
-    context: int = Field(ge=2, description="positions the model was trained for")
+    context: int = Field(ge=2, json_schema_extra=RECORDED, description="positions the model was trained for")
     stop_tokens: tuple[str, ...] | None = Field(None, description="tokens that end a response; null: the family's")
     stop_strings: tuple[StopString, ...] = Field((), description="texts that end a response, whatever the prompt")
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    learning_rate: float = Field(gt=0, description="what optimizer.learning_rate takes unless overridden")
+    learning_rate: float = Field(
+        gt=0, json_schema_extra=RECORDED, description="what optimizer.learning_rate takes unless overridden"
+    )
     resources: Resources = Field(json_schema_extra=RECORDED)
     architecture: Architecture | None = Field(
         None, json_schema_extra=RECORDED, description="null: read from the files, where they are at hand"

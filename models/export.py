@@ -9,7 +9,7 @@ from pathlib import Path
 from models.config import ModelConfig
 from models.hub import is_gguf
 
-ADAPTER = "adapter_config.json"
+ADAPTER = "adapter_config.json"  # stands where a run left adapters instead of whole weights
 
 
 def export_model(model: ModelConfig, cache_dir: Path, final: Path, target: Path, merge: bool = True) -> None:

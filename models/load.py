@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from models.architecture import architecture_from, read_architecture, unsupported
 from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
+from models.export import ADAPTER
 from models.hub import fetch, is_gguf
 from models.mini.pretrain import Progress, cached_mini
 
@@ -52,6 +53,15 @@ def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrained
         # Without it the weights stay packed, and nothing can be trained.
         options["quantization_config"] = GgufConfig(dequantize=True)
     return AutoModelForCausalLM.from_pretrained(place, config=settings, dtype=DTYPES[config.dtype], **options)
+
+
+def load_trained(config: ModelConfig, untrained: PreTrainedModel, final: Path, tokens: int = 0) -> PreTrainedModel:
+    """The policy that a run left in `final`: all its weights, or adapters over the `untrained` ones."""
+    if not (final / ADAPTER).exists():
+        return load_model(config, final, tokens)
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(untrained, final, autocast_adapter_dtype=False)
 
 
 def adapt(model: PreTrainedModel, tuning: TuningConfig, config: ModelConfig):

@@ -49,7 +49,7 @@ class GradingConfig(BaseModel):
     """How answers are found and compared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
+    name: str = Field(json_schema_extra={"identity": False})
     extraction: tuple[Strategy, ...] = Field(min_length=1, description="tried in this order; the first that finds")
     deadline_s: float = Field(gt=0, description="seconds of processor time that one answer may take")
     memory_gb: float = Field(gt=0.25, description="of one grading process")

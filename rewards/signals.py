@@ -63,6 +63,11 @@ class Signal(BaseModel, ABC):
         return ()
 
     @property
+    def reads_grading(self) -> bool:
+        """Whether it depends on how answers are found and compared."""
+        return any(part.reads_grading for part in self.parts)
+
+    @property
     def needs_labels(self) -> bool:
         return any(part.needs_labels for part in self.parts)
 
@@ -95,6 +100,10 @@ class GroundTruth(_OfResponse):
 
     def value(self, response: Response) -> float:
         return float(response.correct)
+
+    @property
+    def reads_grading(self) -> bool:
+        return True
 
 
 class Random(_OfResponse):
@@ -165,6 +174,10 @@ class _Labelled(Signal):
         return [[float(next(equal)) for _ in group] for group in groups]
 
     @property
+    def reads_grading(self) -> bool:
+        return True
+
+    @property
     def needs_labels(self) -> bool:
         return True
 
@@ -200,6 +213,10 @@ class MajorityVoteOnline(Signal):
         winners = [set(found[0].voters) if found else set() for found in ballots]
         return [[float(place in won) for place in range(len(g))] for g, won in zip(groups, winners, strict=True)]
 
+    @property
+    def reads_grading(self) -> bool:
+        return True
+
 
 class Custom(Signal):
     """A function of yours: see docs/rewards.md. Its file is frozen into the configuration."""
@@ -218,6 +235,10 @@ class Custom(Signal):
 
     def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
         return [call(self.target, self.function, group) for group in groups]
+
+    @property
+    def reads_grading(self) -> bool:
+        return True
 
     @property
     def title(self) -> str:

@@ -11,8 +11,9 @@ from test_loss import PRESETS, algorithm
 from sweep.grpo.deal import Scored, split_updates
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import compose_cells
-from sweep.plan.signature import cell_identity, identity, signature
+from sweep.plan.signature import fields, training_identity
 from sweep.rollout.sample import Finish, Sampled
+from sweep.run.identity import signature
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -64,17 +65,17 @@ def test_what_nothing_reads_is_no_part_of_the_identity():
         ({"normalisation": "none"}, {"normalisation": "none", "epsilon": 1e-3}),
     ]
     for first, second in same:
-        assert identity(algorithm(**first)) == identity(algorithm(**second))
+        assert fields(algorithm(**first)) == fields(algorithm(**second))
     different = [{"kl_coefficient": 0.1, "kl_estimator": k} for k in ("k1", "k2", "k3")]
     different += [{}, {"epsilon": 1e-3}, {"on_policy": True}, {"tis_cap": 2.0}, {"entropy_coefficient": 0.1}]
     different += [{"aggregation": "micro_batch_mean", "aggregation_size": n} for n in (2, 4)]
-    assert len({str(identity(algorithm(**changes))) for changes in different}) == len(different)
+    assert len({str(fields(algorithm(**changes))) for changes in different}) == len(different)
 
 
 def test_the_papers_groups_of_four_are_identity_and_micro_batches_are_not():
     def sign(*overrides: str) -> str:
         (cell,) = compose_cells(["algorithm=paper", *overrides])
-        return signature(cell_identity(cell.config))
+        return signature(training_identity(cell.config))
 
     assert sign("deepspeed.micro_batch_tokens=2") == sign()
     assert sign("algorithm.aggregation_size=8") != sign()

@@ -11,7 +11,7 @@ from sweep.compare.labels import label_summaries
 from sweep.data.problems import Problem
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import plan_sweep
-from sweep.plan.signature import cell_identity, labels_identity
+from sweep.plan.signature import labels_identity, training_identity
 from sweep.run.directory import RunDirectory
 from sweep.run.labels import read_labels, read_rows, too_few, usable
 from sweep.run.ledger import record
@@ -59,14 +59,14 @@ def test_labels_are_shared_by_all_that_differs_in_reward_seed_or_algorithm():
     plan = plan_sweep(sweep)
     assert [t.label for t in plan.stages] == ["baseline of qwen2_mini", "labels of qwen2_mini"]
     assert [len(t.after) for t in plan.cells] == [2] * 8 + [1] * 4
-    identities = {json.dumps(labels_identity(t.identity), sort_keys=True) for t in plan.cells[:8]}
+    identities = {json.dumps(labels_identity(t.config), sort_keys=True) for t in plan.cells[:8]}
     assert len(identities) == 1
     more = plan_sweep([*sweep, "labels.samples=32"])
     changed = [a.signature != b.signature for a, b in zip(plan.cells, more.cells, strict=True)]
     assert changed == [True] * 8 + [False] * 4  # the number of votes matters to those that need them
     jobs = plan_sweep([*sweep, "labels.jobs=3"])
     assert [t.label for t in jobs.stages[1:]] == [f"labels of qwen2_mini {k}/3" for k in (1, 2, 3)]
-    assert [cell_identity(t.config) for t in jobs.cells] == [cell_identity(t.config) for t in plan.cells]
+    assert [training_identity(t.config) for t in jobs.cells] == [training_identity(t.config) for t in plan.cells]
 
 
 def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path):

@@ -18,7 +18,8 @@ from sweep.errors import UserError
 from sweep.plan.compose import CONF, compose_cells
 from sweep.plan.faults import say_once
 from sweep.plan.plan import plan_sweep
-from sweep.plan.signature import cell_identity, signature
+from sweep.plan.signature import training_identity
+from sweep.run.identity import signature
 
 GROUPS = sorted(p for p in CONF.iterdir() if p.is_dir())
 SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
@@ -99,7 +100,7 @@ def test_experiment_axes_yield_to_the_command_line():
 
 def sign(*overrides: str) -> str:
     (cell,) = compose_cells(list(overrides))
-    return signature(cell_identity(cell.config))
+    return signature(training_identity(cell.config))
 
 
 def test_signature_follows_the_science_alone():

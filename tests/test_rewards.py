@@ -14,7 +14,7 @@ from rewards.signals import REWARD_NAMES, Response, RewardConfig
 from rewards.vote import count_votes
 from sweep.errors import UserError
 from sweep.plan.compose import CONF, compose_cells
-from sweep.plan.signature import cell_identity
+from sweep.plan.signature import training_identity
 from sweep.run.keyed import generator
 
 
@@ -213,11 +213,11 @@ def test_a_function_of_the_users_is_found_here_and_frozen(own_module, tmp_path, 
     frozen = type(cell.config).model_validate(cell.config.model_dump(mode="json"))
     own_module.write_text(OWN.replace("<", ">"))
     (edited,) = compose_cells(overrides)
-    assert cell_identity(cell.config) != cell_identity(edited.config)
+    assert training_identity(cell.config) != training_identity(edited.config)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")  # as a job, which runs from the code's snapshot
     assert frozen.reward.score([group("1234", "123456")], judge) == [[1.0, 0.0]]
-    assert cell_identity(frozen) == cell_identity(cell.config)
+    assert training_identity(frozen) == training_identity(cell.config)
 
 
 def test_a_function_that_returns_nonsense_is_an_error(own_module):

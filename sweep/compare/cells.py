@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
+from sweep.run.identity import differences, stale
 from sweep.run.ledger import Entry, Sweep, read_sweep
 from sweep.run.status import Status, sweep_statuses
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell with its accuracies and code-reasoning shares in [0, 1]; None where not known yet."""
+    """A cell with its accuracies and code-reasoning shares in [0, 1]; None where not known yet.
+
+    `evaluation`: the signature of the evaluation that the final numbers come from. `rules`: the numbers of the rules
+    that its training read. `unlike`: why base and final must not be subtracted; "" where they may be. `older`: how the
+    version of the code that made it differs from this one; "" where it does not.
+    """
 
     model: str
     reward: str
@@ -27,32 +33,42 @@ class CellResult:
     final_code: float | None
     directory: str
     note: str
+    evaluation: str | None = None
+    rules: dict[str, int] = field(default_factory=dict)
+    unlike: str = ""
+    older: str = ""
 
     @property
     def difference(self) -> float | None:
-        if self.base_accuracy is None or self.final_accuracy is None:
+        if self.base_accuracy is None or self.final_accuracy is None or self.unlike:
             return None
         return self.final_accuracy - self.base_accuracy
 
 
 @dataclass(frozen=True)
 class Comparison:
+    """The results of a sweep; `evaluations`: the identity of each evaluation that they come from, by signature."""
+
     sweep: str
     root: Path
     cells: list[CellResult]
+    evaluations: dict[str, dict] = field(default_factory=dict)
 
 
 def collect(root: Path, name: str) -> Comparison:
     """Read the sweep `name` of the output directory `root`."""
     sweep = read_sweep(root, name)
     _, statuses = sweep_statuses(sweep)
-    return Comparison(name, root, [_cell(sweep, e, s) for e, s in zip(sweep.cells, statuses, strict=True)])
+    cells = [_cell(sweep, e, s) for e, s in zip(sweep.cells, statuses, strict=True)]
+    runs = [RunDirectory(cell.directory) for cell in cells]
+    evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
+    return Comparison(name, root, cells, evaluations)
 
 
 def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
-    directory = sweep.directory(entry)
-    final = RunDirectory(directory).read_result() or {}
-    base = RunDirectory(sweep.root / entry.stages[0]).read_result() or {}
+    run, baseline = RunDirectory(sweep.directory(entry)), RunDirectory(sweep.root / entry.stages[0])
+    final, base = run.read_result() or {}, baseline.read_result() or {}
+    trained = RunDirectory(sweep.root / entry.training).identity or {}
     return CellResult(
         model=entry.model,
         reward=entry.reward,
@@ -65,6 +81,21 @@ def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
         final_accuracy=final.get("accuracy"),
         base_code=base.get("code"),
         final_code=final.get("code"),
-        directory=str(directory),
+        directory=str(run.path),
         note=status.note,
+        evaluation=final.get("evaluation", base.get("evaluation")),
+        rules=trained.get("rules", {}),
+        unlike=_unlike(run, baseline) if final and base else "",
+        older=stale(trained),
     )
+
+
+def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:
+    """What keeps the results of `run` and its baseline from being subtracted; "" where nothing does."""
+    final, base = (r.read_result().get("evaluation") for r in (run, baseline))
+    if final == base:
+        return ""
+    how = f"evaluation {final or 'of an older version'} and {base or 'of an older version'}"
+    if run.evaluation_signature == final and run.evaluation and baseline.evaluation:
+        how = "; ".join(differences(run.evaluation, baseline.evaluation))
+    return f"final and base were not evaluated alike ({how}); launch the sweep again to evaluate the final weights"

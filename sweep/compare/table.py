@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from sweep.compare.cells import CellResult, Comparison
 from sweep.compare.statistics import t_interval
+from sweep.run.identity import differences
 
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
@@ -25,19 +27,25 @@ def comparison_json(comparison: Comparison) -> dict:
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """A row for each model and reward: accuracy before and after, and how much of it reasons in code."""
-    groups = _groups(comparison.cells)
-    extra = sorted({axis for c in comparison.cells for axis in c.axes} - {"model", "reward", "seed"})
+    extra = _extra_axes(comparison.cells)
+    apart = [name for name, of in MEASURES.items() if _varies(comparison.cells, extra, of)]
+    groups = _groups(comparison.cells, extra)
     table = Table(
         title=f"sweep {comparison.sweep}: accuracy and code reasoning in %, means over n seeds",
         title_justify="left",
     )
-    for name in ("model", "reward", *extra):
+    for name in ("model", "reward", *extra, *apart):
         table.add_column(name, no_wrap=True)
     for name in ("n", "base", "final", "difference", "95 % interval", "base code", "final code"):
         table.add_column(name, justify="right", no_wrap=True)
-    for key, cells in groups.items():
-        table.add_row(*key, *_row(cells))
+    for cells in groups.values():
+        table.add_row(*_axes(cells[0], extra), *(MEASURES[name](cells[0]) for name in apart), *_row(cells))
     console.print(table)
+    if "evaluation" in apart:
+        for line in _evaluations(comparison.evaluations):
+            console.print(line, markup=False, soft_wrap=True)
+    for line in _warnings(comparison.cells):
+        console.print(line, markup=False, soft_wrap=True)
     for cell in comparison.cells:
         if cell.state != "done":
             console.print(f"{cell.state}: {_where(cell)} {cell.note}".rstrip(), markup=False, soft_wrap=True)
@@ -46,13 +54,56 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(CAVEAT, style="dim")
 
 
-def _groups(cells: list[CellResult]) -> dict[tuple[str, ...], list[CellResult]]:
-    """Cells that differ in nothing but the seed."""
-    groups = defaultdict(list)
-    extra = sorted({axis for c in cells for axis in c.axes} - {"model", "reward", "seed"})
+def _rules(cell: CellResult) -> str:
+    return ", ".join(f"{rule} {number}" for rule, number in cell.rules.items()) or (cell.older and "unknown")
+
+
+# What cells of one row also have in common, shown where two rows would otherwise look the same.
+MEASURES = {"evaluation": lambda cell: cell.evaluation or "", "rules": _rules}
+
+
+def _extra_axes(cells: list[CellResult]) -> list[str]:
+    return sorted({axis for c in cells for axis in c.axes} - {"model", "reward", "seed"})
+
+
+def _axes(cell: CellResult, extra: list[str]) -> tuple[str, ...]:
+    return (cell.model, cell.reward, *(cell.axes.get(axis, "") for axis in extra))
+
+
+def _varies(cells: list[CellResult], extra: list[str], measure: Callable[[CellResult], str]) -> bool:
+    """Whether cells that differ in nothing but the seed differ in a measure."""
+    found = defaultdict(set)
     for cell in cells:
-        groups[(cell.model, cell.reward, *(cell.axes.get(axis, "") for axis in extra))].append(cell)
+        found[_axes(cell, extra)].add(measure(cell))
+    return any(len(values) > 1 for values in found.values())
+
+
+def _groups(cells: list[CellResult], extra: list[str]) -> dict[tuple[str, ...], list[CellResult]]:
+    """Cells that differ in nothing but the seed, by their axes; results of other evaluations or rules stay apart."""
+    groups = defaultdict(list)
+    for cell in cells:
+        groups[(*_axes(cell, extra), *(measure(cell) for measure in MEASURES.values()))].append(cell)
     return dict(groups)
+
+
+def _evaluations(identities: dict[str, dict]) -> Iterator[str]:
+    """How each evaluation differs from the first one."""
+    (first, identity), *others = identities.items()
+    for name, other in others:
+        yield f"evaluations {first} and {name} differ: {'; '.join(differences(identity, other))}"
+
+
+def _warnings(cells: list[CellResult]) -> list[str]:
+    """What keeps numbers from being read side by side."""
+    lines = [f"{_where(cell)}: {cell.unlike}" for cell in cells if cell.unlike]
+    older = [cell for cell in cells if cell.older]
+    if older:
+        versions = " and ".join(sorted({cell.older for cell in older}))
+        lines.append(
+            f"{len(older)} of {len(cells)} cells were made by an older version of the code ({versions}): they are "
+            "shown as they are, and a launch of this sweep takes none of them for today's"
+        )
+    return lines
 
 
 def _row(cells: list[CellResult]) -> list[str]:

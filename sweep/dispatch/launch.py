@@ -20,7 +20,8 @@ from sweep.dispatch.submit import check_requests
 from sweep.dispatch.view import console, live_view
 from sweep.errors import UserError
 from sweep.plan.faults import counted
-from sweep.plan.plan import Plan, Task, plan_sweep
+from sweep.plan.plan import Plan, plan_sweep
+from sweep.plan.task import Task
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
 from sweep.run.ledger import Entry, record
@@ -129,7 +130,7 @@ def _freeze(task: Task, sweep: str) -> None:
     if read_status(task.label, task.directory, task.steps).state in (DONE, RUNNING, REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
-    RunDirectory(task.directory).freeze(config, task.signature, task.identity)
+    RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
 
 
 def _entry(task: Task, root: Path) -> Entry:

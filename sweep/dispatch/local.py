@@ -18,7 +18,7 @@ import submitit
 
 from sweep.dispatch.job import Job
 from sweep.plan.fit import local_processes
-from sweep.plan.plan import Task
+from sweep.plan.task import Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
 from sweep.run.status import QUEUED, REFUSED, Status, blocked_by, read_status

@@ -22,11 +22,12 @@ from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
 from sweep.plan.explain import explain_validation
-from sweep.plan.plan import Task
-from sweep.plan.signature import cell_identity, signature
+from sweep.plan.signature import evaluation_identity, training_identity
+from sweep.plan.task import Task
 from sweep.run.claims import latest_claim, read_submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
+from sweep.run.identity import stale
 from sweep.run.ledger import Entry, Sweep
 from sweep.run.status import ACTIVE, BLOCKED, REFUSED, Status
 
@@ -177,7 +178,7 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
         except ValidationError as error:
             raise UserError("\n".join(explain_validation(error))) from None
-        if signature(cell_identity(made)) != signature(cell_identity(config)):
+        if any(identity(made) != identity(config) for identity in (training_identity, evaluation_identity)):
             raise UserError(
                 f"{' '.join(overrides)}: that would be another run; retry changes what is not part of the signature: "
                 "resources.*, cluster.*, checkpoint.*, deepspeed.*, rollout.batch_size, tracking.*, evaluation.every"
@@ -189,12 +190,18 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
 
 def _task(run: Run, sweep: Sweep, change: Callable[[CellConfig], CellConfig]) -> Task:
     directory = RunDirectory(run.path)
-    entry = run.entry
+    entry, identity = run.entry, directory.identity or {}
+    if difference := stale(identity):
+        raise UserError(
+            f"{entry.label}: made by another version of the code ({difference}); going on would mix the two. Launch "
+            "the sweep again: it trains such cells anew and leaves these as they are"
+        )
     return Task(
         label=entry.label,
         module=entry.module,
         signature=entry.signature,
-        identity=directory.identity,
+        identity=identity,
+        evaluation=directory.evaluation or {},
         directory=run.path,
         config=change(directory.read_config()),
         axes=entry.axes,

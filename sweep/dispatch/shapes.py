@@ -11,7 +11,7 @@ from pathlib import Path
 
 import submitit
 
-from sweep.plan.plan import Task
+from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.provenance import ROOT

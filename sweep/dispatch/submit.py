@@ -14,7 +14,7 @@ from sweep.dispatch import slurm
 from sweep.dispatch.shapes import array_name, by_shape, executor, pieces, shares
 from sweep.dispatch.states import Joined, SlurmView
 from sweep.errors import UserError
-from sweep.plan.plan import Task
+from sweep.plan.task import Task
 from sweep.run.claims import Submission, claim, claims, latest_claim, new_submission, read_submission
 from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
 from sweep.run.status import ACTIVE, OUT_OF_MEMORY, QUEUED, REFUSED, TIMED_OUT
@@ -180,7 +180,7 @@ def _submit_array(array: Array, root: Path, code: Path, sweep: str, seen, done: 
         return ""
     for task in mine.values():
         config = task.config.model_copy(update={"name": sweep})
-        RunDirectory(task.directory).freeze(config, task.signature, task.identity)
+        RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
     name, after = array_name([*mine.values()]), _dependency(array.after, root, done, lane)
     try:
         job = executor(submission, array.tasks[0], name, code, after, limit, indices=[*mine]).submit_array()

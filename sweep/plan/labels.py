@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from sweep.plan.plan import Task
+from sweep.plan.task import Task
 from sweep.run.directory import DONE
 from sweep.run.labels import read_labels, too_few, usable
 from sweep.run.status import read_status

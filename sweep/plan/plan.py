@@ -9,33 +9,21 @@ from pathlib import Path
 
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
+from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.fit import machine_faults
-from sweep.plan.signature import baseline_identity, cell_identity, labels_identity, signature
+from sweep.plan.signature import (
+    baseline_identity,
+    evaluation_identity,
+    labels_identity,
+    rerun_identity,
+    training_identity,
+)
+from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import DONE, RunDirectory
+from sweep.run.identity import signature
 from sweep.run.status import Status, read_status
-
-# By name: dispatch never imports what a job runs.
-BASELINE, LABEL, TRAIN = "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.train"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A unit of work with a directory of its own: a stage, or the training of a cell."""
-
-    label: str
-    module: str
-    signature: str
-    identity: dict
-    directory: Path
-    config: CellConfig
-    axes: dict[str, str]
-    after: tuple[Path, ...] = ()
-
-    @property
-    def steps(self) -> int:
-        return self.config.steps if self.module == TRAIN else 0
 
 
 @dataclass(frozen=True)
@@ -68,40 +56,94 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     root = _one(compositions, "output_dir", lambda c: str(Path(c.output_dir).expanduser().absolute()))
     name = _one(compositions, "name", lambda c: c.name)
     _one(compositions, "cluster", lambda c: c.cluster)
-    stages: dict[str, Task] = {}
-    cells: dict[str, Task] = {}
+    made = _Tasks(Shelf(Path(root)))
     for composition in compositions:
-        fields = cell_identity(composition.config)
-        place = composition.config, fields, Path(root)
-        needed = [_baseline(*place), *_labels(*place)]
-        for stage in needed:
-            stages.setdefault(stage.signature, stage)
-        cell = _cell(composition, fields, Path(root), after=tuple(stage.directory for stage in needed))
-        if cell.signature in cells:
-            raise UserError(
-                f"{cell.label}: the same run as {cells[cell.signature].label}; nothing differs, leave one out"
-            )
-        cells[cell.signature] = cell
+        made.add(composition)
     check_data(compositions)
-    plan_name = name or _default_name(list(cells.values()))
-    obstacles = [*machine_faults(compositions), *_unextendable(cells.values())]
-    return Plan(plan_name, Path(root), list(stages.values()), list(cells.values()), obstacles)
+    stages, cells = list(made.stages.values()), list(made.cells.values())
+    obstacles = [*machine_faults(compositions), *_unextendable(cells), *outdated(cells, made.shelf)]
+    return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles)
 
 
-def _cell(composition: Composition, fields: dict, root: Path, after: tuple[Path, ...]) -> Task:
-    config, sign = composition.config, signature(fields)
-    directory = root / "cells" / f"{config.model.name}-{config.reward.title}-s{config.seed}-{sign}"
-    if config.reward.needs_labels:
-        labels = tuple(str(d.relative_to(root)) for d in after[1:])  # behind the baseline
-        config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": labels})})
-    return Task(composition.label, TRAIN, sign, fields, directory, config, composition.axes, after)
+class _Tasks:
+    """The tasks of a plan by signature, each once, in an order in which they can run."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.stages: dict[str, Task] = {}
+        self.cells: dict[str, Task] = {}
+
+    def add(self, composition: Composition) -> None:
+        """Add a cell and the stages it needs.
+
+        A training that is finished under another evaluation, or that this sweep holds under another one, is not
+        trained again: the cell is then the evaluation of its final weights.
+
+        Raises:
+            UserError: the sweep holds the very same cell already.
+        """
+        config, evaluation = composition.config, evaluation_identity(composition.config)
+        baseline, labels = self._baseline(config, evaluation), self._labels(config)
+        for stage in (baseline, *labels):
+            self.stages.setdefault(stage.signature, stage)
+        cell = self._training(composition, evaluation, baseline, labels)
+        trained = self.cells.get(cell.signature)
+        if trained is None and (trained := under_another_evaluation(cell, [t.directory for t in labels])):
+            self.stages.setdefault(trained.signature, trained)
+        if trained is not None and trained.evaluation != evaluation:
+            cell = self._rerun(composition, evaluation, baseline, trained)
+        if cell.signature in self.cells:
+            raise UserError(
+                f"{cell.label}: the same run as {self.cells[cell.signature].label}; nothing differs, leave one out"
+            )
+        self.cells[cell.signature] = cell
+
+    def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
+        identity = baseline_identity(config, evaluation)
+        sign = signature(identity)
+        directory = self.shelf.directory("stages", f"baseline-{config.model.name}", sign)
+        label = f"baseline of {config.model.name}"
+        return Task(label, BASELINE, sign, identity, directory, config, {}, evaluation=evaluation)
+
+    def _labels(self, config: CellConfig) -> list[Task]:
+        """The label stage of a cell that needs one, in as many tasks as jobs share it."""
+        if not config.reward.needs_labels:
+            return []
+        tasks, jobs = [], config.labels.jobs
+        for shard in range(jobs):
+            identity = labels_identity(config) | ({"shard": [shard, jobs, config.labels.chunk]} if jobs > 1 else {})
+            sign = signature(identity)
+            place = self.shelf.directory("stages", f"labels-{config.model.name}", sign)
+            label = f"labels of {config.model.name}" + (f" {shard + 1}/{jobs}" if jobs > 1 else "")
+            own = config.model_copy(update={"labels": config.labels.model_copy(update={"shard": shard})})
+            tasks.append(Task(label, LABEL, sign, identity, place, own, {}))
+        return tasks
+
+    def _training(self, composition: Composition, evaluation: dict, baseline: Task, labels: list[Task]) -> Task:
+        config, identity = composition.config, training_identity(composition.config)
+        sign = signature(identity)
+        directory = self.shelf.directory("cells", _cell_name(config), sign)
+        if labels:
+            places = tuple(str(t.directory.relative_to(self.shelf.root)) for t in labels)
+            config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": places})})
+        after = tuple(t.directory for t in (baseline, *labels))
+        return Task(composition.label, TRAIN, sign, identity, directory, config, composition.axes, after, evaluation)
+
+    def _rerun(self, composition: Composition, evaluation: dict, baseline: Task, trained: Task) -> Task:
+        """The evaluation of what `trained` leaves."""
+        config = composition.config
+        identity = rerun_identity(trained.signature, trained.steps, evaluation)
+        sign = signature(identity)
+        directory = self.shelf.directory("stages", f"evaluation-{_cell_name(config)}", sign)
+        weights = str(trained.directory.relative_to(self.shelf.root))
+        asked = config.evaluation.model_copy(update={"weights": weights})
+        config = config.model_copy(update={"evaluation": asked, "steps": trained.steps})
+        label, after = f"evaluation of {composition.label}", (baseline.directory, trained.directory)
+        return Task(label, EVALUATION, sign, identity, directory, config, composition.axes, after, evaluation)
 
 
-def _baseline(config: CellConfig, cell: dict, root: Path) -> Task:
-    fields = baseline_identity(cell)
-    sign = signature(fields)
-    label = f"baseline of {config.model.name}"
-    return Task(label, BASELINE, sign, fields, root / "stages" / f"baseline-{config.model.name}-{sign}", config, {})
+def _cell_name(config: CellConfig) -> str:
+    return f"{config.model.name}-{config.reward.title}-s{config.seed}"
 
 
 def _unextendable(cells: Iterable[Task]) -> list[str]:
@@ -117,21 +159,6 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"
             )
     return faults
-
-
-def _labels(config: CellConfig, cell: dict, root: Path) -> list[Task]:
-    """The label stage of a cell that needs one, in as many tasks as jobs share it."""
-    if not config.reward.needs_labels:
-        return []
-    tasks, jobs = [], config.labels.jobs
-    for shard in range(jobs):
-        fields = labels_identity(cell) | ({"shard": [shard, jobs, config.labels.chunk]} if jobs > 1 else {})
-        sign = signature(fields)
-        place = root / "stages" / f"labels-{config.model.name}-{sign}"
-        label = f"labels of {config.model.name}" + (f" {shard + 1}/{jobs}" if jobs > 1 else "")
-        own = config.model_copy(update={"labels": config.labels.model_copy(update={"shard": shard})})
-        tasks.append(Task(label, LABEL, sign, fields, place, own, {}))
-    return tasks
 
 
 def _one(compositions: list[Composition], key: str, get):

@@ -1,26 +1,33 @@
-"""A run's identity: the hash of what changes the distribution of its results."""
+"""Who a run is: the hash of everything that can change its results, and of nothing else. The rule: docs/identity.md.
+
+Three kinds of work have an identity. A *training* is what its final weights follow from. An *evaluation* is how weights
+are put to the test; it is the same for every model. A *stage* (baseline, labels, the evaluation of a finished run) puts
+the two together.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from models.config import is_local
+from models.config import ModelConfig, is_local
 from models.hub import content_hash
+from models.mini.shipped import shipped_mini
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
+from sweep.run.identity import SCHEMA, numbers
 
-SCHEMA_VERSION = 1  # raise when the meaning of an identity field changes
 
+def fields(config: BaseModel) -> dict:
+    """The fields of `config` that count, files by content.
 
-def identity(config: BaseModel) -> dict:
-    """The identity fields of `config`, files by content.
-
-    Defaults are resolved, so changing one later changes the identity of no earlier run.
+    Left out are fields marked RECORDED, fields that nothing reads beside the others (`unread`), fields at their
+    `neutral` value, and groups of which nothing is left. Defaults are resolved before, so that changing a default
+    changes the identity of no earlier run.
     """
     found = {}
     unread = getattr(config, "unread", ())
@@ -28,57 +35,110 @@ def identity(config: BaseModel) -> dict:
         marks = field.json_schema_extra or {}
         if marks.get("identity") is False or name in unread:
             continue
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            value = identity(value)
-        elif isinstance(value, tuple):
-            value = [identity(v) if isinstance(v, BaseModel) else v for v in value]
-        elif marks.get("content") and value is not None:
-            value = _file_hash(Path(value))
-        elif marks.get("weights") and value is not None and is_local(value):
-            value = _weights_hash(Path(value))
+        value = _plain(getattr(config, name), marks)
+        if "neutral" in marks and value == marks["neutral"]:
+            continue
+        if value == {} and isinstance(getattr(config, name), BaseModel):
+            continue
         found[name] = value
     return found
 
 
-def cell_identity(config: CellConfig) -> dict:
-    """What a cell's signature is computed from; how labels are voted counts where the reward needs them."""
-    fields = {"schema": SCHEMA_VERSION, **identity(config)}
-    if not config.reward.needs_labels:
-        del fields["labels"]
-    return fields
+def _plain(value: Any, marks: dict) -> Any:
+    """A field's value as JSON has it; of a file its content."""
+    if isinstance(value, BaseModel):
+        return fields(value)
+    if isinstance(value, tuple):
+        return [_plain(part, {}) for part in value]
+    if marks.get("content") and value is not None:
+        return _file_hash(Path(value))
+    return value
 
 
-def baseline_identity(cell: dict) -> dict:
-    """What the evaluation of the untrained model depends on: cells that agree on it share one baseline.
+def training_identity(config: CellConfig) -> dict:
+    """What the final weights follow from; the signature of a cell is the hash of this.
 
-    Args:
-        cell: the cell's own identity.
+    Sections that the reward does not read (grading, labels) are left out, with the numbers of their rules, and so are
+    test problems: they cannot change what is trained.
     """
-    rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
-    model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
-    data = {k: v for k, v in cell["data"].items() if k not in ("name", "only")}  # what is trained on
-    kept = {k: cell[k] for k in ("schema", "evaluation", "prompt", "grading")}
-    return {"stage": "baseline", **kept, "data": data, "model": model, "rollout": rollout}
+    reward, data = config.reward, _training_data(config)
+    found = {"schema": SCHEMA, **fields(config), "model": _model(config.model), "data": data}
+    del found["evaluation"]
+    if not reward.reads_grading:
+        del found["grading"]
+    if not reward.needs_labels:
+        del found["labels"]
+    rules = numbers(grading=reward.reads_grading, splits=_is_split(data), labels=reward.needs_labels)
+    return found | ({"rules": rules} if rules else {})
 
 
-def labels_identity(cell: dict) -> dict:
-    """What the majority labels depend on: neither the reward, nor the seed, nor the algorithm.
+def evaluation_identity(config: CellConfig) -> dict:
+    """How weights are put to the test: problems, prompt, sampling, grading. The same for every model."""
+    lengths = {k: getattr(config.rollout, k) for k in ("max_prompt_tokens", "max_response_tokens")}
+    data = fields(config.data)
+    data.pop("only", None)  # what is trained on
+    return {
+        "schema": SCHEMA,
+        "evaluation": fields(config.evaluation),
+        "prompt": fields(config.prompt),
+        "grading": fields(config.grading),
+        "data": data,
+        "rollout": lengths,
+        "rules": numbers(grading=True, splits=_is_split(data)),
+    }
 
-    Args:
-        cell: the identity of a cell that needs them.
-    """
-    data = {k: v for k, v in cell["data"].items() if k not in ("name", "test", "test_path")}
-    rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
-    model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
-    kept = {k: cell[k] for k in ("schema", "prompt", "grading", "labels")}
-    return {"stage": "labels", **kept, "data": data, "model": model, "rollout": rollout}
+
+def baseline_identity(config: CellConfig, evaluation: dict) -> dict:
+    """The evaluation of the untrained model: cells that agree on it share one baseline."""
+    return {"stage": "baseline", **evaluation, "model": _model(config.model)}
 
 
-def signature(identity_fields: dict) -> str:
-    """Twelve hex digits, independent of the order in which keys were typed."""
-    canonical = json.dumps(identity_fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+def rerun_identity(training: str, steps: int, evaluation: dict) -> dict:
+    """Another evaluation of a finished run, named by its signature and the step its weights were trained to."""
+    return {"stage": "evaluation", **evaluation, "training": training, "steps": steps}
+
+
+def labels_identity(config: CellConfig) -> dict:
+    """What the majority labels depend on: neither the reward, nor the seed, nor the algorithm."""
+    data = _training_data(config)
+    rollout = {k: v for k, v in fields(config.rollout).items() if k != "temperature"}
+    return {
+        "stage": "labels",
+        "schema": SCHEMA,
+        "prompt": fields(config.prompt),
+        "grading": fields(config.grading),
+        "labels": fields(config.labels),
+        "data": data,
+        "model": _model(config.model),
+        "rollout": rollout,
+        "rules": numbers(grading=True, splits=_is_split(data), labels=True),
+    }
+
+
+def _training_data(config: CellConfig) -> dict:
+    """What is trained on: one problem, or a set without its test side."""
+    found = fields(config.data)
+    if config.data.only is not None:
+        return {"only": found["only"]}
+    return {k: v for k, v in found.items() if k not in ("test", "test_path")}
+
+
+def _is_split(data: dict) -> bool:
+    """Whether a set's rows are dealt out to train and test by the rules of splits; generated problems are not."""
+    return data.get("source", "mini_arithmetic") != "mini_arithmetic"
+
+
+def _model(config: ModelConfig) -> dict:
+    """The model with its weights: by content where they are on this machine, else by what names or makes them."""
+    found = {k: v for k, v in fields(config).items() if k not in ("path", "revision", "mini")}
+    if config.mini is not None:
+        shipped = shipped_mini(config.family, config.mini)
+        weights = _weights_hash(shipped) if shipped else {"recipe": fields(config.mini)}
+    elif is_local(config.path):
+        weights = _weights_hash(Path(config.path))
+    else:
+        weights = {"path": config.path, "revision": config.revision}
+    return found | {"weights": weights}
 
 
 @cache

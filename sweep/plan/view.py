@@ -12,8 +12,9 @@ from rich.table import Table
 from sweep.plan.faults import counted
 from sweep.plan.fit import human_bytes
 from sweep.plan.labels import problems_left
-from sweep.plan.plan import Plan, Task
+from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
+from sweep.plan.task import Task
 from sweep.run.status import Status
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines

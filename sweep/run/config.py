@@ -39,7 +39,7 @@ class OneProblem(Strict):
 class ProblemSet(Strict):
     """What all problem sets say."""
 
-    name: str
+    name: str = Field(json_schema_extra=RECORDED)
     only: OneProblem | None = Field(None, description="train on this problem alone, again and again (one-shot)")
     on_bad_gold: Literal["error", "drop"] = Field(
         "error", description="what to do with problems whose gold answer is empty or not equal to itself"
@@ -156,6 +156,11 @@ class EvaluationConfig(Strict):
     samples_per_problem: int = Field(ge=1)
     temperature: float = Field(ge=0, description="0 is greedy")
     every: int = Field(ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step always")
+    weights: str | None = Field(
+        None,
+        json_schema_extra=RECORDED,
+        description="the finished run, relative to output_dir, whose weights a stage evaluates; set by the plan",
+    )
 
 
 class CheckpointConfig(Strict):
@@ -224,7 +229,7 @@ ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind
 class LabelsConfig(Strict):
     """Majority labels of the training problems, voted by the untrained model."""
 
-    name: str
+    name: str = Field(json_schema_extra=RECORDED)
     samples: int = Field(ge=1, description="responses to each problem")
     temperature: float = Field(gt=0)
     jobs: int = Field(ge=1, json_schema_extra=RECORDED, description="jobs that share the problems")
@@ -243,6 +248,9 @@ class CellConfig(Strict):
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)
     steps: int = Field(ge=1, json_schema_extra=RECORDED, description="a target: raising it extends the run")
+    retrain: bool = Field(
+        False, json_schema_extra=RECORDED, description="train again what an older version of the code finished"
+    )
     model: ModelConfig
     prompt: PromptConfig
     tuning: TuningConfig

@@ -1,7 +1,7 @@
 """A run directory, which explains itself:
 
 config.yaml      the frozen, resolved configuration; jobs read only this
-signature.json   the signature and what it was computed from
+signature.json   the signature and what it was computed from; how the run evaluates
 provenance.json  code, package versions and the model's hub commit, of the latest attempt
 state.json       state, step, reward, accuracy, seconds a step, last error
 metrics.jsonl    a row a step
@@ -32,6 +32,7 @@ import yaml
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
 from sweep.run.files import read_json, read_rows, write_json, write_text
+from sweep.run.identity import signature
 
 # What a job writes into state.json; `status` derives the others (queued, blocked, and running without a process).
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -65,10 +66,16 @@ class RunDirectory:
         self._lock = self.path / "lock"
         self._heartbeat = self.path / "heartbeat"
 
-    def freeze(self, config: CellConfig, signature: str, identity: dict) -> None:
-        """Write the configuration that the next attempt will read, creating the directory."""
+    def freeze(self, config: CellConfig, sign: str, identity: dict, evaluation: dict) -> None:
+        """Write the configuration that the next attempt will read, creating the directory.
+
+        Args:
+            sign: the signature.
+            identity: what the signature is the hash of.
+            evaluation: the identity of the evaluation that the run carries out; {} where it carries out none.
+        """
         self.attempts.mkdir(parents=True, exist_ok=True)
-        write_json(self._signature, {"signature": signature, "identity": identity})
+        write_json(self._signature, {"signature": sign, "identity": identity, "evaluation": evaluation})
         sections = config.model_dump(mode="json").items()
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
@@ -80,9 +87,19 @@ class RunDirectory:
         return read_json(self._signature)["signature"]
 
     @property
-    def identity(self) -> dict:
-        """What the signature was computed from."""
-        return read_json(self._signature)["identity"]
+    def identity(self) -> dict | None:
+        """What the signature was computed from; None before the run is frozen."""
+        return (read_json(self._signature) or {}).get("identity")
+
+    @property
+    def evaluation(self) -> dict | None:
+        """The identity of the evaluation that the run carries out; None where it carries out none, or none is known."""
+        return (read_json(self._signature) or {}).get("evaluation") or None
+
+    @property
+    def evaluation_signature(self) -> str | None:
+        """The name of that evaluation in results and metrics rows."""
+        return self.evaluation and signature(self.evaluation)
 
     def read_state(self) -> dict:
         """The last state written; {} before the first attempt."""

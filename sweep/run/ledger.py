@@ -18,7 +18,8 @@ from sweep.run.files import read_json, write_json
 class Entry:
     """A cell of a sweep, or a stage (with 0 steps); directories are relative to the output directory.
 
-    `module` is what its job runs, `stages` are the directories of what it waits for.
+    `module` is what its job runs, `stages` are the directories of what it waits for, of a cell its baseline first. A
+    cell with 0 steps evaluates the final weights of a training that is the second of its stages.
     """
 
     label: str
@@ -31,6 +32,11 @@ class Entry:
     steps: int
     directory: str
     stages: list[str]
+
+    @property
+    def training(self) -> str:
+        """The directory of the training that a cell shows the results of."""
+        return self.directory if self.steps else self.stages[1]
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,11 @@ def read_sweep(root: Path, name: str) -> Sweep:
         names = sorted(p.name for p in (root / "sweeps").glob("*"))
         there = f"there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
         raise UserError(f"{name}: no such sweep; {there}")
-    stages, cells = ([Entry(**entry) for entry in entries.values()] for entries in _merged(home).values())
-    return Sweep(name, root, stages, cells)
+    merged = _merged(home)
+    cells = [Entry(**entry) for entry in merged["cells"].values()]
+    # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.
+    stages = [Entry(**entry) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
+    return Sweep(name, root, stages, sorted(cells, key=lambda entry: entry.steps == 0))
 
 
 def read_sweeps(root: Path) -> list[Sweep]:

@@ -25,5 +25,5 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
             run.write_state(note=f"evaluating {len(problems)} problems")
         result = initial.evaluate(initial.model, problems, prompts)
         if rank == 0:
-            write_json(run.result, asdict(result))
+            write_json(run.result, {"evaluation": run.evaluation_signature, **asdict(result)})
             run.write_state(accuracy=result.accuracy)

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import HfDeepSpeedConfig
 
-from models.hub import commit_of, is_gguf
-from models.load import adapt, load_model, load_tokenizer, weights_source
+from models.hub import commit_of, content_hash, is_gguf
+from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
 from models.prompts import prompt_ids, stop_rules
 from rewards.grading import Grader
 from sweep.data.problems import Problem, load_problems
@@ -112,11 +112,15 @@ def training_set(initial: Initial) -> tuple[list[Problem], list[list[int]]]:
     return [replace(problems[x.place], label=x.text) for x in kept], [prompts[x.place] for x in kept]
 
 
-def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, training: bool) -> Initial:
+def load_initial(
+    config: CellConfig, run: RunDirectory, stop: StopRequest, *, training: bool, weights: Path | None = None
+) -> Initial:
     """Load the policy, to be trained or as it is; files that are not there yet are fetched or made first.
 
     A run whose branch on the hub has moved goes on from the commit that its first attempt loaded.
 
+    Args:
+        weights: the final weights of a finished run, which take the place of the untrained ones.
     Raises:
         Interrupted: a stop was requested while a mini was pre-trained, which starts anew the next time.
     """
@@ -125,10 +129,19 @@ def load_initial(config: CellConfig, run: RunDirectory, stop: StopRequest, *, tr
     source = weights_source(model_config, Path(config.cache_dir).expanduser(), _pretraining_note(run, stop))
     dist.barrier()
     if dist.get_rank() == 0:
-        run.add_provenance(model={"path": str(source), "revision": config.model.revision, "commit": commit_of(source)})
+        run.add_provenance(
+            model={
+                "path": str(source),
+                "revision": config.model.revision,
+                "commit": commit_of(source),
+                "content": content_hash(source),
+            }
+        )
     tokenizer = load_tokenizer(source)
     with sharded(config, source) if training else contextlib.nullcontext():
         model = load_model(config.model, source, config.rollout.max_tokens)
+    if weights is not None:
+        model = load_trained(config.model, model, weights, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))

@@ -229,7 +229,8 @@ class Training:
         """Metrics of the policy on the evaluation set."""
         with self.phases("evaluation"), self.learner.sampling_model() as model:
             self.evaluation = asdict(self.initial.evaluate(model, *self.evaluation_set))
-        return {f"eval/{name}": value for name, value in self.evaluation.items()}
+        named = {f"eval/{name}": value for name, value in self.evaluation.items()}
+        return named | {"evaluation": self.run.evaluation_signature}
 
     def _record(self, row: dict) -> None:
         if self.rank > 0:
@@ -268,7 +269,8 @@ class Training:
         dist.barrier()
         self.learner.export(self.run.final, self.initial.tokenizer)
         if self.rank == 0:
-            write_json(self.run.result, {"step": self.step, **self.evaluation})
+            result = {"step": self.step, "evaluation": self.run.evaluation_signature, **self.evaluation}
+            write_json(self.run.result, result)
             if not self.config.checkpoint.resumable:
                 shutil.rmtree(self.run.checkpoints)
 

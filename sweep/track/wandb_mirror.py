@@ -41,11 +41,11 @@ class WandbMirror:
         self._run.define_metric("*", step_metric="step")
 
     def log(self, row: dict) -> None:
-        """Send a row; values that are not finite numbers are left out, since one NaN spoils W&B's summaries."""
+        """Send a row; numbers that are not finite are left out, since one NaN spoils W&B's summaries."""
         if self._run is None:
             return
         try:
-            self._run.log({k: v for k, v in row.items() if v is not None and math.isfinite(v)})
+            self._run.log({k: v for k, v in row.items() if isinstance(v, str) or (v is not None and math.isfinite(v))})
         except ConnectionError as error:
             self._give_up(error)
 

@@ -1,0 +1,49 @@
+"""Evaluate the final weights of a finished run in another way than it was evaluated while it trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.files import write_json
+from sweep.run.processes import any_rank, join
+from sweep.stages.attempt import Interrupted, Refused, attempt
+from sweep.stages.policy import load_initial
+
+
+def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
+    """The stage on one process; rank 0 writes `result.json`."""
+    with attempt(path, rank) as (run, config, stop):
+        join(rank, world_size, local_rank, meeting)
+        trained = finished_run(config, run)
+        policy = load_initial(config, run, stop, training=False, weights=trained.final)
+        try:
+            problems, prompts = policy.evaluation_set()
+            if any_rank(stop):
+                raise Interrupted
+            if rank == 0:
+                run.write_state(note=f"evaluating {len(problems)} problems")
+            result = policy.evaluate(policy.model, problems, prompts)
+        finally:
+            policy.grader.close()
+        if rank == 0:
+            write_json(run.result, {"step": config.steps, "evaluation": run.evaluation_signature, **asdict(result)})
+            run.write_state(accuracy=result.accuracy)
+
+
+def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
+    """The run whose weights are evaluated.
+
+    Raises:
+        Refused: its weights are not those of the step that this evaluation is for.
+    """
+    trained = RunDirectory(run.path.parents[1] / config.evaluation.weights)
+    step = (trained.read_result() or {}).get("step")
+    if step != config.steps:
+        raise Refused(
+            f"{trained.path.name} has no final weights of step {config.steps}"
+            + (f", but of step {step}: it was trained on since" if step else "")
+        )
+    return trained

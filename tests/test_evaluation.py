@@ -1,0 +1,43 @@
+"""A finished run under another evaluation, for real: its final weights are evaluated and nothing is trained again."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import TINY, Shell
+
+from sweep.run.directory import RunDirectory
+from sweep.run.identity import signature
+
+TYPED = ["-m", *TINY, "steps=2", "name=s", "reward=random", "tuning=full,lora"]
+
+
+def results(shell: Shell) -> dict[tuple[str, int], dict]:
+    """`result.json` of the cells by their kind of tuning and number of samples."""
+    found = {}
+    for cell in shell.sweep("compare", "s")["cells"]:
+        run = RunDirectory(cell["directory"])
+        assert cell["state"] == "done" and cell["unlike"] == "" and run.read_state()["attempt"] == 1
+        config, result = run.read_config(), run.read_result()
+        assert result["evaluation"] == signature(run.evaluation) == cell["evaluation"]
+        found[config.tuning.method, config.evaluation.samples_per_problem] = result
+    return found
+
+
+def test_weights_evaluated_later_score_what_they_score_at_the_end_of_training(shell, tmp_path, cache_dir):
+    """Of whole weights and of adapters: an evaluation draws the same samples whenever it comes, so all digits agree."""
+    shell.launch(*TYPED)
+    trained = {p: p.stat().st_mtime_ns for p in (shell.root / "runs").glob("cells/*/final/*.safetensors")}
+    shell.launch(*TYPED, "evaluation.samples_per_problem=3")
+    assert len(trained) == 2 and all(p.stat().st_mtime_ns == time for p, time in trained.items())
+    found = results(shell)
+    assert found.keys() == {(method, samples) for method in ("full", "lora") for samples in (1, 3)}
+
+    fresh = Shell(tmp_path / "fresh", cache_dir)
+    fresh.launch(*TYPED, "evaluation.samples_per_problem=3")
+    for (method, _), result in results(fresh).items():
+        assert result == found[method, 3] != found[method, 1]
+
+    for file in (shell.root / "runs").glob("cells/*/metrics.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [row.get("evaluation") for row in rows] == [None, found["full", 1]["evaluation"]]
