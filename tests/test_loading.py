@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.config import LoraTuning
+from models.hub import content_hash
 from models.load import adapt, load_model, load_tokenizer, save_model
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
@@ -68,7 +69,7 @@ def test_a_local_sharded_model_trains_and_exports(shell, tmp_path, tiny_model):
     shell.launch(*local(tiny_model), "steps=2", "reward=random")
     run = the_cell(tmp_path)
     assert json.loads(run.provenance.read_text())["model"] == {
-        "path": str(tiny_model), "revision": None, "commit": None,
+        "path": str(tiny_model), "revision": None, "commit": None, "content": content_hash(tiny_model),
     }  # fmt: skip
     target = tmp_path / "exported"
     assert export(tmp_path, target).returncode == 0
@@ -169,7 +170,7 @@ def test_published_dropout_is_off(tiny_model):
 
 def test_zero3_deals_the_weights_out_while_loading(tmp_path, tiny_model):
     config = tiny_config(*local(tiny_model), "deepspeed=zero3", "deepspeed.processes=2")
-    RunDirectory(tmp_path).freeze(config, "test", {})
+    RunDirectory(tmp_path).freeze(config, "test", {}, {})
     outputs = python_processes("tests/zero3_load.py", 2, tmp_path)
     shares = [json.loads(out.splitlines()[-1]) for out in outputs]
     whole = sum(p.numel() for p in load_model(config.model, tiny_model).parameters())

@@ -33,7 +33,7 @@ def measure(directory: Path, shape: dict, *overrides: str):
     (directory / "config.json").write_text(json.dumps({**shape, "architectures": None}))
     place = ["model.architecture=null", f"model.path={directory}", *COMMON, *overrides]
     (cell,) = compose_cells(place)
-    RunDirectory(directory).freeze(cell.config, "test", {})
+    RunDirectory(directory).freeze(cell.config, "test", {}, {})
     (output,) = python_processes("tests/memory_of_a_step.py", 1, directory)
     return cell.config, int(output.split()[-1])
 

@@ -34,7 +34,7 @@ def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
     model = cell.config.model
     torch.manual_seed(0)
     _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(tmp_path / "model")
-    RunDirectory(tmp_path).freeze(cell.config, "test", {})
+    RunDirectory(tmp_path).freeze(cell.config, "test", {}, {})
     (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
     for world_size in (1, 2):
         python_processes("tests/one_process_of_two.py", world_size, tmp_path)

@@ -45,7 +45,7 @@ def test_the_plan_knows_the_heads_that_vllm_takes_on_a_cpu():
 )
 def test_vllm_agrees_with_the_trainer_before_and_after_every_update(tmp_path, tied, world_size, overrides):
     (cell,) = compose_cells([*CELL, *overrides, f"deepspeed.processes={world_size}"])
-    RunDirectory(tmp_path).freeze(cell.config, "test", {})
+    RunDirectory(tmp_path).freeze(cell.config, "test", {}, {})
     if tied:
         (tmp_path / "tied").touch()
     bound = 1e-3 if cell.config.model.dtype == "float32" else 0.1
