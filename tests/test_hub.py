@@ -46,8 +46,8 @@ def tiny(tmp_path_factory) -> Path:
 def problems(tmp_path_factory) -> Path:
     """A data set with a file for each split."""
     directory = tmp_path_factory.mktemp("problems")
-    for split, count in (("train", 40), ("test", 10)):
-        rows = [{"problem": f"{i} + 1", "answer": str(i + 1), "source": split} for i in range(count)]
+    for split, count, more in (("train", 40, 1), ("test", 10, 2)):
+        rows = [{"problem": f"{i} + {more}", "answer": str(i + more), "source": split} for i in range(count)]
         (directory / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return directory
 
@@ -121,7 +121,7 @@ def test_prefetches_at_once_download_each_file_once(hub, tiny):
 
 
 def test_after_a_prefetch_jobs_need_no_network(hub, shell, tmp_path, monkeypatch):
-    assert prefetch(*DATA)[1] == "data deepscaler: 24 train, 8 test"
+    assert prefetch(*DATA)[1] == "data deepscaler: 32 train, 4 test"
     hub.stop()
     launch = [*SETTINGS, *MODEL, *DATA, "steps=1"]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -29,7 +29,7 @@ def commands(prefix: str) -> list[str]:
 @pytest.mark.parametrize("command", commands("python launch.py"))
 def test_launch_commands_plan(command, tmp_path):
     problems = tmp_path / "PROBLEMS.jsonl"
-    problems.write_text('{"prompt": "1+1", "answer": "2"}\n' * 20)
+    problems.write_text("".join(f'{{"prompt": "{i}+1", "answer": "{i + 1}"}}\n' for i in range(20)))
     command = command.replace("PROBLEMS.jsonl", str(problems))
     if ".venv/smollm2.gguf" in command:
         command = command.replace(".venv/smollm2.gguf", str(smollm2()))

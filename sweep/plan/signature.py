@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from models.config import is_local
 from models.hub import content_hash
+from sweep.data.problems import file_hash
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
 
@@ -34,7 +35,7 @@ def identity(config: BaseModel) -> dict:
         elif isinstance(value, tuple):
             value = [identity(v) if isinstance(v, BaseModel) else v for v in value]
         elif marks.get("content") and value is not None:
-            value = _file_hash(Path(value))
+            value = file_hash(config, name)
         elif marks.get("weights") and value is not None and is_local(value):
             value = _weights_hash(Path(value))
         found[name] = value
@@ -57,7 +58,8 @@ def baseline_identity(cell: dict) -> dict:
     """
     rollout = {k: v for k, v in cell["rollout"].items() if k != "temperature"}
     model = {k: v for k, v in cell["model"].items() if k != "learning_rate"}
-    data = {k: v for k, v in cell["data"].items() if k not in ("name", "only")}  # what is trained on
+    # The one problem that is trained on leaves the test problems: such cells have a baseline of their own.
+    data = {k: v for k, v in cell["data"].items() if k != "name" and (k, v) != ("only", None)}
     kept = {k: cell[k] for k in ("schema", "evaluation", "prompt", "grading")}
     return {"stage": "baseline", **kept, "data": data, "model": model, "rollout": rollout}
 
@@ -86,11 +88,3 @@ def _weights_hash(path: Path) -> str:
     if not path.exists():
         raise UserError(f"model.path={path}: no such file or directory, and no hub id (those are ORGANISATION/NAME)")
     return "blake2b:" + content_hash(path)
-
-
-@cache
-def _file_hash(path: Path) -> str:
-    try:
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.path to a JSON-lines file") from None
