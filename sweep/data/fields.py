@@ -122,7 +122,6 @@ def _why_none(source: Rows, rows: Sequence[Row], how: Columns) -> str:
             return f"has no column {name}, which {source.key}.where names; it has {listed(columns)}"
         found = {_text(row, name) or "" for row in having}
         if not found & set(values):
-            return (
-                f"has no row whose {name} is {' or '.join(values)} ({source.key}.where); it is {listed(sorted(found))}"
-            )
+            there = listed(sorted(found))
+            return f"has no row whose {name} is {' or '.join(values)} ({source.key}.where); it is {there}"
     return f"has no row that agrees with all of {source.key}.where"

@@ -18,7 +18,7 @@ from sweep.run.data import After, GoldRule
 MOST_WORDS = 15  # of prose in a final answer; the golds of DeepScaleR have three at most
 # Of the grades by several golds the first of these counts: a time-out leaves open whether the answer was right.
 _BEST = (Outcome.RIGHT, Outcome.TIMEOUT, Outcome.UNPARSED, Outcome.WRONG, Outcome.NONE)
-_BOX = re.compile(r"\\(?:boxed|fbox)\b")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _STATED = re.compile(r"\b(?:answer\s+is|answer)\s*:|\banswer\s+is\b", re.IGNORECASE)
 _AROUND_A_BOX = re.compile(r"\\[\[\]()]|[\s$.,]")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
@@ -40,7 +40,7 @@ def read_golds(value: object, rule: GoldRule) -> tuple[str, ...]:
         BadGold: `rule` finds none, or one that no answer could ever equal.
     """
     if rule == "list":
-        golds = tuple(map(_text, _entries(value)))
+        golds = tuple(_final_answer(_text(entry)) for entry in _entries(value))
     elif rule == "number":
         golds = (_number(value),)
     elif rule == "text":
@@ -52,6 +52,9 @@ def read_golds(value: object, rule: GoldRule) -> tuple[str, ...]:
             raise BadGold("the answer is empty")
         if bad_gold(gold):
             raise BadGold(f"the answer {_shown(gold)} is not equal to itself, so that no answer could be right")
+        if "</" in gold or len(_WORD.findall(_COMMAND.sub("", gold))) > MOST_WORDS:
+            said = f"the answer {_shown(gold)} looks like a worked solution"
+            raise BadGold(said, "answer=NAME", "if another column holds the final answer")
     return golds
 
 
@@ -123,17 +126,13 @@ def _final_answer(text: str) -> str:
         raise BadGold(solution, f'gold={{after: "{stated[-1]}"}}', f"if the answer follows {stated[-1]!r}")
     if any(isinstance(entry, str) for entry in _json_list(text) or ()):
         raise BadGold(f"the answer {_shown(text)} is a list", "gold=list", "if any of its entries is right")
-    if "</" in text or len(_WORD.findall(_COMMAND.sub("", text))) > MOST_WORDS:
-        raise BadGold(solution, "answer=COLUMN", "if another column holds the final answer")
     return text
 
 
 def _beside_the_box(text: str) -> str:
-    """What a text says beside its last box; the signs that begin and end formulas say nothing."""
-    content = last_boxed(text)
-    for box in (f"\\boxed{{{content}}}", f"\\fbox{{{content}}}"):
-        text = text.replace(box, "")
-    return _AROUND_A_BOX.sub("", text)
+    """What a text says beside its last box; the signs around a formula say nothing."""
+    box = re.escape(f"{{{last_boxed(text)}}}")
+    return _AROUND_A_BOX.sub("", re.sub(_BOX.pattern + r"\s*" + box, "", text))
 
 
 def _shown(text: str) -> str:

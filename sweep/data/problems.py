@@ -39,14 +39,14 @@ class Loaded:
         """What was left out of it and why, in words; empty where nothing was."""
         found = self.account
         counts = {
-            "not asked for": found.filtered if found else 0,
+            "filtered out": found.filtered if found else 0,
             "without a usable gold answer": found.bad_golds if found else 0,
             "with contradictory answers": found.contradictory if found else 0,
             "repeated": found.repeated if found else 0,
         }
         said = [f"{count} {what}" for what, count in counts.items() if count]
-        rows = [f"of {found.rows} rows {', '.join(said)}"] if said else []
-        shared = [f"{self.shared} problems are in the training data too"] if self.shared else []
+        rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
+        shared = [f"left out: {self.shared} that are in the training data too"] if self.shared else []
         return "; ".join([*rows, *shared])
 
 
@@ -76,10 +76,10 @@ def load_split(config: DataConfig, split: str) -> Loaded:
         kept = unshared(found, only)
         return Loaded(kept, None, len(found) - len(kept))
     has_test = config.test is not None if isinstance(config, HubData) else config.test_path is not None
-    source, account = _source(config, "train")
+    source, account = read_source(config, "train")
     if split == "test" and has_test:
         others = [*source, *only]
-        found, account = _source(config, "test")
+        found, account = read_source(config, "test")
     else:
         others = only
         found = hold_out(source, config.held_out, has_test)[split]
@@ -90,7 +90,7 @@ def load_split(config: DataConfig, split: str) -> Loaded:
 
 
 def describe(config: DataConfig, splits: Sequence[str]) -> str:
-    """How many problems each split has, and what was left out: "24 train (of 40 rows 16 repeated), 8 test".
+    """How many problems each split has, and what was left out: "24 train (of 40 rows, left out: 8 repeated), 8 test".
 
     Raises:
         UserError: see `load_split`.
@@ -142,10 +142,10 @@ def file_hash(config: JsonLinesData, field: str) -> str:
     Raises:
         UserError: the file is missing or malformed.
     """
-    return rows_hash(_source(config, {"path": "train", "test_path": "test"}[field])[0])
+    return rows_hash(read_source(config, {"path": "train", "test_path": "test"}[field])[0])
 
 
-def _source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
+def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
     """All different problems of the training or the test source, and what became of its rows."""
     if isinstance(config, HubData):
         return _read_hub(getattr(config, side), f"data.{side}", config.on_bad_gold)

@@ -82,7 +82,7 @@ def _with_golds(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> 
     """The rows' problems, and the places of those without a usable gold answer with what is wrong there."""
     placed, bad, taken = [], [], set()
     named = how.id is not None and any(has(row, how.id) for _, row in rows)
-    if rows and not named and how.id != type(how).model_fields["id"].default:
+    if rows and not named and how.id not in (None, type(how).model_fields["id"].default):
         raise source.fault(f"has no {how.id} in any row; set {source.key}.id to the column of ids, or to null")
     for number, row in rows:
         question = _question(source, row, how)
@@ -133,7 +133,7 @@ def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], row
     kinds: dict[str, list[tuple[str, BadGold]]] = {}
     for place, fault in bad:
         kinds.setdefault(fault.setting or str(fault), []).append((place, fault))
-    lines = [f"{len(bad)} of {rows} rows have no usable gold answer:"]
+    lines = [f"has no usable gold answer in {len(bad)} of {rows} rows:"]
     for found in kinds.values():
         fault = found[0][1]
         remedy = f"{source.key}.{fault.setting.replace('COLUMN', how.answer)}"
@@ -152,7 +152,7 @@ def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple
         asking.setdefault(question_key(row.problem.question), []).append(row)
     disputed = {key: other for key, rows in asking.items() if (other := _disagreeing(rows))}
     if disputed and on_bad_gold == "error":
-        lines = [f"{len(disputed)} questions stand there with different answers:"]
+        lines = [f"has {len(disputed)} of {len(asking)} questions with different answers:"]
         for key, other in list(disputed.items())[:10]:
             first = asking[key][0]
             lines.append(f"  {first.place} and {other.place}: {first.problem.gold} and {other.problem.gold}")

@@ -65,7 +65,8 @@ def _data(plan: Plan) -> Iterator[str]:
     """A line for each problem set: how many problems its splits have, and what was left out of it."""
     for data, splits in problem_sets(task.config for task in plan.cells):
         known = "on the hub, read by `prefetch` and by the jobs" if data.source == "hub" else describe(data, splits)
-        yield f"data {data.name}: {known}"
+        file = f" ({data.path})" if data.source == "jsonl" else ""
+        yield f"data {data.name}{file}: {known}"
 
 
 def _data_json(plan: Plan) -> list[dict]:

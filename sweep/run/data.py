@@ -63,8 +63,15 @@ Filter = Annotated[
 class OneProblem(Strict):
     """A problem typed out."""
 
-    question: str = Field(min_length=1)
+    question: str
     answer: str
+
+    @field_validator("question")
+    @classmethod
+    def _asks(cls, question: str) -> str:
+        if not question.strip():
+            raise ValueError("is empty")
+        return question
 
     @field_validator("answer", mode="before")
     @classmethod
@@ -138,7 +145,7 @@ class HubData(ProblemSet):
     train: HubSplit
     test: HubSplit | None = Field(None, description="test problems; null: a share of `train` is held out")
     held_out: float = Field(
-        0.1, gt=0, lt=0.5, description="share of `train` held out in all: half of it for test without its own split"
+        0.2, gt=0, lt=0.5, description="share of `train` held out in all: half of it for test without its own split"
     )
 
 
@@ -154,7 +161,7 @@ class JsonLinesData(ProblemSet, Columns):
         None, json_schema_extra={"content": True}, description="test problems; null: a share of `path` is held out"
     )
     held_out: float = Field(
-        0.1, gt=0, lt=0.5, description="share of `path` held out in all: half of it for test without a file"
+        0.2, gt=0, lt=0.5, description="share of `path` held out in all: half of it for test without a file"
     )
     question: str = Field("prompt", min_length=1, json_schema_extra=RECORDED, description="the column of questions")
     answer: str = Field("answer", min_length=1, json_schema_extra=RECORDED, description="the column of gold answers")

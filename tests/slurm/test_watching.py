@@ -63,7 +63,7 @@ def test_labels_are_jobs_of_their_own_and_cells_wait_for_them(slurm, tmp_path):
     sums = [(a, b) for a in range(1, 6) for b in range(1, 5)]
     problems.write_text("".join(f'{{"prompt": "{a}+{b}", "answer": "{a + b}"}}\n' for a, b in sums))
     data = ["data=jsonl", f"data.path={problems}", "rollout.max_prompt_tokens=32", "labels.samples=4", "labels.jobs=2"]
-    data += ["data.held_out=0.2", "rollout.max_response_tokens=4", "algorithm.prompts_per_step=1,16"]
+    data += ["rollout.max_response_tokens=4", "algorithm.prompts_per_step=1,16"]
     slurm.launch(*TINY, *data, "name=voted", "reward=majority_vote", "steps=1")
     found = slurm.wait_for_the_end("voted")
     stages = {label: s for label, s in found.items() if label.startswith("labels")}
