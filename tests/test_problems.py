@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pyarrow
 import pytest
+from conftest import ROOT
 from pyarrow import parquet
 from rich.console import Console
 from test_plan import SHORT, sign
@@ -401,3 +403,14 @@ def test_a_plan_says_what_was_read_and_left_out(file, tmp_path):
     print_plan(plan, Console(file=(shown := io.StringIO()), width=40))
     left_out = "of 24 rows, left out: 1 without a usable gold answer, 3 repeated"
     assert f"data jsonl ({path}): 16 train ({left_out}), 2 test\n" in shown.getvalue()
+
+
+def test_the_hub_set_of_the_docs_composes(tmp_path):
+    page = (ROOT / "docs" / "problems.md").read_text()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "hard_math.yaml").write_text(re.search("```yaml\n(.*?)```", page, flags=re.S).group(1))
+    (cell,) = plan_sweep(["data=hard_math", *SHORT, f"output_dir={tmp_path}"], str(tmp_path)).cells
+    train = cell.config.data.train
+    assert (train.subset[2], train.gold) == ("number_theory", "boxed") and train.where == (
+        ("level", ("Level 4", "Level 5")),
+    )

@@ -142,7 +142,8 @@ def file_hash(config: JsonLinesData, field: str) -> str:
     Raises:
         UserError: the file is missing or malformed.
     """
-    return rows_hash(read_source(config, {"path": "train", "test_path": "test"}[field])[0])
+    path = getattr(config, field)
+    return _file_hash(path, _stamp(path), config)
 
 
 def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
@@ -162,6 +163,11 @@ def _read_hub(place: HubSplit, key: str, on_bad_gold: str) -> tuple[list[Problem
 def _read_file(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> tuple[list[Problem], Account]:
     """`stamp` changes whenever the file does; of a sweep many cells ask for the same file."""
     return read_problems(read_file(path, config.names), config, config.on_bad_gold)
+
+
+@lru_cache(maxsize=16)
+def _file_hash(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> str:
+    return rows_hash(_read_file(path, stamp, config)[0])
 
 
 def _stamp(path: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from sweep.data.fields import check_columns, find, has, keep_wanted, listed, rea
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.rows import Row, Rows, json_type
 from sweep.errors import UserError
-from sweep.run.data import Columns
+from sweep.run.data import Columns, scalar_text
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _with_golds(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> 
         question = _question(source, row, how)
         name = _id(source, row, how.id, number) if named else str(number)
         while name in taken:
-            name += f" ({row.place})"
+            name += f" ({number})"
         taken.add(name)
         try:
             golds = read_golds(read(source, row, how, "answer"), how.gold)
@@ -125,7 +125,7 @@ def _id(source: Rows, row: Row, column: str, number: int) -> str:
         return str(number)
     if isinstance(value, bool | list | dict):
         raise source.fault(f"{column} is {json_type(value)}, and an id is a text or a number", row.place)
-    return str(value)
+    return scalar_text(value)
 
 
 def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], rows: int) -> UserError:
