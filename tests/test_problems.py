@@ -200,15 +200,18 @@ def test_rows_that_are_no_problem_are_refused_with_their_line(file, content, set
         ("prompt,answer\n1,\n", "a.csv", "line 2: the answer is empty"),
         ("no parquet", "a.parquet", "as Parquet"),
         ("[1,", "a.json", "as a JSON list"),
-        ("[1]", "a.json", "row 1: expected one object a line"),
+        ("[1]", "a.json", "row 1: expected an object, and this is the number 1"),
     ],
 )
 def test_tables_that_cannot_be_read_are_refused(file, content, name, said):
     assert said in refused(data_of(file(content, name)))
 
 
-def test_a_missing_file_names_the_key(tmp_path):
-    assert "No such file" in refused(data_of(tmp_path / "nothing.parquet"))
+def test_a_missing_file_names_the_key(file, tmp_path):
+    assert "No such file or directory; set data.path" in refused(data_of(tmp_path / "nothing.parquet"))
+    without = data_of(file(SUMS), test_path=str(tmp_path / "nothing.csv"))
+    assert "No such file or directory; set data.test_path" in refused(without, "test")
+    assert len(load_problems(without, "train")) == 16
     assert f"cannot read {tmp_path}" in refused(data_of(tmp_path))
 
 

@@ -143,15 +143,16 @@ def file_hash(config: JsonLinesData, field: str) -> str:
         UserError: the file is missing or malformed.
     """
     path = getattr(config, field)
-    return _file_hash(path, _stamp(path), config)
+    return _file_hash(path, _stamp(path, field), config)
 
 
 def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
     """All different problems of the training or the test source, and what became of its rows."""
     if isinstance(config, HubData):
         return _read_hub(getattr(config, side), f"data.{side}", config.on_bad_gold)
-    path = config.path if side == "train" else config.test_path
-    return _read_file(path, _stamp(path), config)
+    field = "path" if side == "train" else "test_path"
+    path = getattr(config, field)
+    return _read_file(path, _stamp(path, field), config)
 
 
 @lru_cache(maxsize=16)
@@ -170,9 +171,9 @@ def _file_hash(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> str:
     return rows_hash(_read_file(path, stamp, config)[0])
 
 
-def _stamp(path: str) -> tuple[int, ...]:
+def _stamp(path: str, field: str) -> tuple[int, ...]:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.path to a file of problems") from None
+        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.{field} to a file of problems") from None
     return status.st_ino, status.st_size, status.st_mtime_ns

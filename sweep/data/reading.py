@@ -25,9 +25,14 @@ class Problem:
     label: str | None = None
 
     @property
+    def answer(self) -> str:
+        """The first gold answer, where one text has to stand for all."""
+        return self.answers[0]
+
+    @property
     def gold(self) -> str | list[str]:
         """The gold answers as rows on disk show them: a text, or a list where there are several."""
-        return self.answers[0] if len(self.answers) == 1 else list(self.answers)
+        return self.answer if len(self.answers) == 1 else list(self.answers)
 
 
 class Placed(NamedTuple):

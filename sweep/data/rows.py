@@ -57,7 +57,7 @@ def read_file(path: str, columns: Iterable[str]) -> Rows:
         if kind == ".parquet":
             return _parquet(path, columns)
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror or error}; set data.path to a file") from None
+        raise UserError(f"data: cannot read {path}: {error.strerror or error}") from None
     text = _decode(path, data)
     if kind == ".csv":
         return _csv(path, text)
@@ -95,7 +95,8 @@ def _object(path: str, place: str, value: object) -> dict:
     if isinstance(value, dict):
         return value
     hint = "; name a file that is one list with the ending .json" if isinstance(value, list) else ""
-    raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is {json_type(value)}{hint}")
+    expected = ONE_OBJECT if place.startswith("line") else "expected an object"
+    raise UserError(f"data: {path}, {place}: {expected}, and this is {json_type(value)}{hint}")
 
 
 def _json_list(path: str, text: str) -> Rows:

@@ -9,11 +9,11 @@ from sweep.data.reading import Problem, question_key
 
 
 def hold_out(problems: Sequence[Problem], share: float, has_test: bool) -> dict[str, list[Problem]]:
-    """The problems by split, each split in the order of the problems.
+    """The different `problems` by split, each split in their order.
 
-    A hash of its question decides where a problem goes: neither its place nor what else stands in the data set. What is
-    trained on does not depend on whether the test problems have a source of their own: the same `share` is held out,
-    for validation alone then, otherwise half of it, rounded up, for test.
+    They are ranked by a hash of the question, whatever their order, and the first `share` of them is held out: half of
+    it, rounded up, for test, or all of it for validation where test problems have a source of their own. What is
+    trained on does not depend on whether they have.
     """
     count = int(len(problems) * share + 0.5)
     test = 0 if has_test else (count + 1) // 2

@@ -53,7 +53,7 @@ def grade_groups(config: CellConfig, grader: Grader, step: int, groups: Sequence
             Response(
                 question=group.problem.question,
                 text=a.text,
-                gold=group.problem.answers[0],
+                gold=group.problem.answer,
                 answer=f and f.text,
                 correct=grade.correct,
                 truncated=a.finish is Finish.LENGTH,
