@@ -70,8 +70,8 @@ LONG = "She sold half as many clips in May as in April, so she sold twenty-four,
     ("answer", "settings", "said"),
     [
         (None, {}, "the answer is null"),
-        (float("nan"), {}, "the answer is the number nan"),
-        (float("inf"), {}, "the answer is the number inf"),
+        (float("nan"), {}, "the answer is nan"),
+        (float("inf"), {}, "the answer is inf"),
         (True, {}, "the answer is true"),
         (["4"], {}, "the answer is a list; if any of its entries is right, set data.gold=list"),
         ('["4", "5"]', {}, "is a list; if any of its entries is right, set data.gold=list"),
@@ -121,6 +121,9 @@ def test_where_no_gold_is_usable_dropping_all_is_refused(file):
     )
     assert "in 30 of 30 rows" in complaint and '{after: "####"}' in complaint and "on_bad_gold" not in complaint
     assert complaint.count("\n") == 1  # one fault is told once
+    words = file([{"prompt": str(i), "answer": f"word{i}"} for i in range(30)])
+    complaint = refused(data_of(words, gold="number"))
+    assert "line 1: the answer 'word0' is not a number" in complaint and complaint.endswith("  and 20 more rows")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,7 @@ CHAT = [{"role": "system", "content": "Think."}, {"role": "user", "content": "1+
         ("prompt,answer\n1+1,2\n", {}, "name a file of comma-separated values with the ending .csv"),
         (lines(SUMS) + "{", {}, "line 21: expected one object a line"),
         ("[" * 100_000, {}, "line 1: expected one object a line"),
+        ('{"prompt": "1", "answer": "1", "answer": "2"}', {}, "two fields are named answer"),
         (lines(SUMS).encode() + '{"prompt": "é"}'.encode("latin-1"), {}, "line 21: byte 0xe9 is no UTF-8"),
         (b"PAR1", {}, "is a Parquet file; give it a name that ends in .parquet"),
         ("", {}, "no problem is left for train"),
@@ -328,7 +332,7 @@ def test_a_shared_problem_leaves_the_test_side_and_training_stays(file):
     alone, tested = data_of(file(SUMS)), data_of(file(SUMS), test_path=str(test))
     assert load_problems(tested, "train") == load_problems(alone, "train")  # it does not depend on the test problems
     assert questions(tested, "test") == [{row["prompt"] for row in own}]
-    assert describe(tested, SPLITS) == "16 train, 4 validation, 8 test (left out: 12 that are in the training data too)"
+    assert describe(tested, SPLITS) == "16 train, 4 validation, 8 test (left out: 12 also in the training data)"
     assert load_split(tested, "test").as_json() == {
         "source": str(test), "rows": 20, "filtered": 0, "bad_golds": 0, "contradictory": 0, "repeated": 0,
         "problems": 20, "shared": 12, "used": 8,

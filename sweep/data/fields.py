@@ -12,7 +12,7 @@ COMMON = {
     "question": ("prompt", "problem", "question", "Problem", "Question", "query", "input"),
     "answer": ("answer", "gold", "ground_truth", "final_answer", "expected_answer", "Answer", "target", "solution"),
 }
-LISTED = 10  # names or values in a message
+LISTED = 10  # names, values or faults in a message
 
 
 class Missing(KeyError):

@@ -46,7 +46,7 @@ class Loaded:
         }
         said = [f"{count} {what}" for what, count in counts.items() if count]
         rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
-        shared = [f"left out: {self.shared} that are in the training data too"] if self.shared else []
+        shared = [f"left out: {self.shared} also in the training data"] if self.shared else []
         return "; ".join([*rows, *shared])
 
 
@@ -110,7 +110,8 @@ def _why_none(config: HubData | JsonLinesData, split: str, found: Sequence[Probl
         return f"all {len(found)} of {account.source} are trained on or stand in the training source too"
     if not account.rows:
         return f"{account.source} has no rows"
-    rows = f"the {account.rows} rows of {account.source} hold {account.problems} different problems"
+    different = f"{account.problems} different problem{'' if account.problems == 1 else 's'}"
+    rows = f"the {account.rows} rows of {account.source} hold {different}"
     return f"{rows}, too few for data.held_out={config.held_out}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rewards.equality import Undecided, answers_equal
-from sweep.data.fields import check_columns, find, has, keep_wanted, listed, read
+from sweep.data.fields import LISTED, check_columns, find, has, keep_wanted, listed, read
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.rows import Row, Rows, json_type
 from sweep.errors import UserError
@@ -139,12 +139,14 @@ def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], row
     for place, fault in bad:
         kinds.setdefault(fault.setting or str(fault), []).append((place, fault))
     lines = [f"has no usable gold answer in {len(bad)} of {rows} rows:"]
-    for found in kinds.values():
+    for found in list(kinds.values())[:LISTED]:
         fault = found[0][1]
         remedy = f"{source.key}.{fault.setting.replace('COLUMN', how.answer)}"
         remedy = f"'{remedy}'" if " " in remedy else remedy
         says = f"; {fault.when and f'{fault.when}, '}set {remedy}" if fault.setting else ""
         lines.append(f"  {listed(place for place, _ in found)}: {fault}{says}")
+    if more := sum(map(len, list(kinds.values())[LISTED:])):
+        lines.append(f"  and {more} more rows")
     if len(bad) < rows:
         lines.append("mend them, or leave these rows out with data.on_bad_gold=drop")
     return source.fault("\n".join(lines))
@@ -158,7 +160,7 @@ def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple
     disputed = {key: other for key, rows in asking.items() if (other := _disagreeing(rows))}
     if disputed and on_bad_gold == "error":
         lines = [f"has {len(disputed)} of {len(asking)} questions with different answers:"]
-        for key, other in list(disputed.items())[:10]:
+        for key, other in list(disputed.items())[:LISTED]:
             first = asking[key][0]
             lines.append(f"  {first.place} and {other.place}: {first.problem.gold} and {other.problem.gold}")
         lines.append("mend them, or leave these questions out with data.on_bad_gold=drop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,10 +86,18 @@ def _json_lines(path: str, text: str) -> Iterable[Row]:
 
 def _json(path: str, place: str, line: str) -> object:
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         hint = "" if line.lstrip()[0] in "{[" else "; name a file of comma-separated values with the ending .csv"
         raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is no JSON ({error}){hint}") from None
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"two fields are named {next(name for name in names if names.count(name) > 1)}")
+    return fields
 
 
 def _object(path: str, place: str, value: object) -> dict:
@@ -101,7 +110,7 @@ def _object(path: str, place: str, value: object) -> dict:
 
 def _json_list(path: str, text: str) -> Rows:
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         raise UserError(f"data: cannot read {path} as a JSON list: {error}") from None
     places = [(f"row {i}", value) for i, value in enumerate(values, 1)]
@@ -112,8 +121,10 @@ def json_type(value: object) -> str:
     """What a value is, in words."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    names = {str: "a text", dict: "an object", list: "a list"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), f"the number {value}")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    names = {str: "a text", dict: "an object", list: "a list", int | float: f"the number {value}"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), f"a {type(value).__name__}")
 
 
 def _csv(path: str, text: str) -> Rows:
