@@ -20,10 +20,10 @@ from sweep.run.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLi
 
 @dataclass(frozen=True)
 class Loaded:
-    """The problems of a split, what became of the rows of their source, and how many left for what else has them.
+    """The problems of a split, and what was left out on the way to them.
 
-    `account` is None for problems that have no rows: generated ones, or one that is typed out. `shared` problems are
-    trained on, or stand in the training source, and so are left out of validation and test.
+    `account` says what became of the rows of their source; it is None for problems that have no rows: generated ones, or
+    one that is typed out. `shared` problems are trained on, or stand in the training source, and so were left out.
     """
 
     problems: list[Problem]
