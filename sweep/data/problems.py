@@ -22,8 +22,8 @@ from sweep.run.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLi
 class Loaded:
     """The problems of a split, and what was left out on the way to them.
 
-    `account` says what became of the rows of their source; it is None for problems that have no rows: generated ones, or
-    one that is typed out. `shared` problems are trained on, or stand in the training source, and so were left out.
+    `account` says what became of the rows of their source; None where there are none: problems are generated, or one
+    is typed out. `shared` problems are trained on, or stand in the training source, and so were left out.
     """
 
     problems: list[Problem]
