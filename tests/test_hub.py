@@ -46,14 +46,29 @@ def tiny(tmp_path_factory) -> Path:
 def problems(tmp_path_factory) -> Path:
     """A data set with a file for each split."""
     directory = tmp_path_factory.mktemp("problems")
-    for split, count in (("train", 40), ("test", 10)):
-        rows = [{"problem": f"{i} + 1", "answer": str(i + 1), "source": split} for i in range(count)]
+    for split, count, more in (("train", 40, 1), ("test", 10, 2)):
+        rows = [{"problem": f"{i} + {more}", "answer": str(i + more), "source": split} for i in range(count)]
         (directory / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return directory
 
 
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory) -> Path:
+    """A data set of two configurations with worked solutions, as MATH is published."""
+    directory = tmp_path_factory.mktemp("levels")
+    about = "".join(
+        f"- config_name: {n}\n  data_files: [{{split: train, path: {n}.jsonl}}]\n" for n in ("sums", "products")
+    )
+    (directory / "README.md").write_text(f"---\nconfigs:\n{about}---\n")
+    for name, sign in (("sums", "+"), ("products", "*")):
+        asked = [(f"{i} {sign} 2", i, f"Level {i % 3}") for i in range(12)]
+        rows = [{"problem": q, "solution": f"So $\\boxed{{{i}}}$.", "of": {"level": level}} for q, i, level in asked]
+        (directory / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return directory
+
+
 @pytest.fixture
-def hub(tiny, problems, tmp_path, monkeypatch):
+def hub(tiny, problems, levels, tmp_path, monkeypatch):
     """A hub that clients started from here use, with an empty cache and nobody's account."""
     for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))]:
         monkeypatch.delenv(name)
@@ -61,6 +76,7 @@ def hub(tiny, problems, tmp_path, monkeypatch):
         hub.repositories["models", "org/tiny"] = Repository(tiny, COMMIT)
         hub.repositories["models", "org/gated"] = Repository(tiny, COMMIT, gated=True)
         hub.repositories["datasets", "org/problems"] = Repository(problems, COMMIT)
+        hub.repositories["datasets", "org/levels"] = Repository(levels, COMMIT)
         settings = {"ENDPOINT": hub.endpoint, "HOME": str(tmp_path / "hf")}
         for name, value in {**settings, "HUB_DISABLE_TELEMETRY": "1", "HUB_DISABLE_XET": "1"}.items():
             monkeypatch.setenv(f"HF_{name}", value)
@@ -121,7 +137,7 @@ def test_prefetches_at_once_download_each_file_once(hub, tiny):
 
 
 def test_after_a_prefetch_jobs_need_no_network(hub, shell, tmp_path, monkeypatch):
-    assert prefetch(*DATA)[1] == "data deepscaler: 24 train, 8 test"
+    assert prefetch(*DATA)[1] == "data deepscaler: 32 train, 4 test"
     hub.stop()
     launch = [*SETTINGS, *MODEL, *DATA, "steps=1"]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -163,10 +179,23 @@ def test_a_data_set_is_fetched_once_and_used_split_by_split(hub):
     assert asked["train.jsonl"] == asked["test.jsonl"] == 1
 
 
+LEVELS = [*DATA, "data.train.path=org/levels", "data.train.subset=[sums,products]", "data.train.answer=solution"]
+
+
+def test_configurations_are_joined_filtered_and_read_as_their_golds_stand(hub):
+    assert "has no usable gold answer in 24 of 24 rows" in (said := refused(*LEVELS, "data.on_bad_gold=error"))
+    assert "set data.train.gold=boxed" in said
+    kept = ["data.train.gold=boxed", "data.train.where={of.level: [Level 1, Level 2]}"]
+    assert prefetch(*LEVELS, *kept)[1] == "data deepscaler: 13 train (of 24 rows, left out: 8 filtered out), 2 test"
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("data.train.answer=gold", "data.train: org/problems has no column gold; it has problem, answer, source"),
+        (
+            "data.train.answer=gold",
+            "data.train: org/problems has no column gold; it has problem, answer, source; set data.train.answer=answer",
+        ),
         ("data.train.path=org/nothing", "data.train.path=org/nothing: is not on the hub"),
         ("data.train.revision=v9", "data.train.path=org/problems: has no revision 'v9'; set data.train.revision"),
     ],

@@ -90,7 +90,7 @@ class _Group(BaseModel):
 
 class _Section(BaseModel):
     old: int = 3
-    added: tuple[str, ...] = Field((), json_schema_extra={"neutral": []})
+    added: tuple[str, ...] = Field((), json_schema_extra={"neutral": ()})
     group: _Group = _Group()
     path: str = Field("x", json_schema_extra=RECORDED)
 
@@ -121,7 +121,8 @@ def _schemas_in(annotation) -> list[type[BaseModel]]:
 
 def test_neutral_values_are_the_recorded_ones():
     """A neutral value never changes. A new field's is added to the file by hand."""
-    assert neutral_values() == json.loads((RECORDED_HERE / "neutral.json").read_text())
+    found = json.loads(json.dumps(neutral_values()))  # as the file has them: tuples are lists
+    assert found == json.loads((RECORDED_HERE / "neutral.json").read_text())
 
 
 def test_signatures_are_the_recorded_ones():

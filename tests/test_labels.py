@@ -20,7 +20,7 @@ from sweep.stages.label import label_rows
 
 
 def test_rows_hold_counts_labels_shares_and_truth():
-    problems = [Problem("a", "?", "1/2"), Problem("b", "?", "7"), Problem("c", "?", "7")]
+    problems = [Problem("a", "?", ("1/2",)), Problem("b", "?", ("7",)), Problem("c", "?", ("7",))]
     groups = [["0.5", "3", "3", "1/2", "\\frac12", None], ["8", "7", None, "8", "8.0", ""], [None] * 6]
     grader = Grader(GradingConfig(name="t", extraction=("boxed",), deadline_s=5, memory_gb=1), workers=1)
     first, second, third = label_rows([0, 1, 2], problems, groups, grader)

@@ -41,7 +41,7 @@ NEEDS = {
 def test_every_file_in_conf_composes_and_validates(file: Path, tmp_path):
     choice = f"{file.parent.name}={file.stem}"
     problems_file = tmp_path / "problems.jsonl"
-    problems_file.write_text('{"prompt": "1+1", "answer": "2"}\n' * 40)
+    problems_file.write_text("".join(f'{{"prompt": "{i}+1", "answer": "{i + 1}"}}\n' for i in range(40)))
     prompt_file = tmp_path / "prompt.txt"
     prompt_file.write_text("Q: {question}\nA:")
     places = {"PROBLEMS": str(problems_file), "PROMPT": str(prompt_file)}
@@ -121,9 +121,9 @@ def test_signature_follows_the_science_alone():
 
 
 def test_signature_hashes_files_by_content(tmp_path):
-    row = '{"prompt": "1+1", "answer": "2"}\n'
+    rows = [f'{{"prompt": "{i}+1", "answer": "{i + 1}"}}\n' for i in range(21)]
     first, second, third = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "c.jsonl"
-    first.write_text(row * 20), second.write_text(row * 20), third.write_text(row * 21)
+    first.write_text("".join(rows[:20])), second.write_text("".join(rows[:20])), third.write_text("".join(rows))
     signs = [sign("data=jsonl", f"data.path={f}") for f in (first, second, third)]
     assert signs[0] == signs[1] != signs[2]
 
@@ -223,23 +223,6 @@ def test_a_malformed_row_is_found_before_anything_is_written(tmp_path):
         plan_sweep(["data=jsonl", f"data.path={file}", f"output_dir={tmp_path / 'runs'}", *SHORT])
 
 
-@pytest.mark.parametrize("row", ['{"prompt": "\\ud800", "answer": "1"}', "[]", "", '{"prompt": 3, "answer": "1"}'])
-def test_rows_that_are_no_problem_are_refused_with_their_line(tmp_path, row):
-    file = tmp_path / "problems.jsonl"
-    file.write_text('{"prompt": "1+1", "answer": "2"}\n' + row + '\n{"prompt": "1+1", "answer": "2"}\n')
-    with pytest.raises(UserError, match="line 2"):
-        plan_sweep(["data=jsonl", f"data.path={file}", *SHORT])
-
-
-def test_splits_of_a_file_do_not_overlap(tmp_path):
-    file = tmp_path / "problems.jsonl"
-    file.write_text("".join(f'{{"prompt": "{i}", "answer": "{i}"}}\n' for i in range(50)))
-    (cell,) = compose_cells(["data=jsonl", f"data.path={file}", "data.held_out=0.2"])
-    splits = [{p.question for p in load_problems(cell.config.data, s)} for s in ("train", "validation", "test")]
-    assert [len(s) for s in splits] == [30, 10, 10]
-    assert len(set.union(*splits)) == 50
-
-
 def test_mini_problems_of_the_splits_do_not_overlap():
     splits = [set(problems(s)) for s in ("train", "validation", "test")]
     assert [len(s) for s in splits] == [1916, 500, 500]
@@ -278,25 +261,15 @@ def test_parameter_counts_in_conf_are_true(name, tmp_path):
     ).model_dump(exclude={"parameters"})
 
 
-def test_one_shot_trains_on_one_problem_and_is_tested_on_all(tmp_path):
+def test_one_shot_trains_on_one_problem_and_is_tested_on_all_others():
     (cell,) = compose_cells(["data.only={question: 3+4-5, answer: 2}"])
-    assert [(p.question, p.answer) for p in load_problems(cell.config.data, "train")] == [("3+4-5", "2")]
+    assert [(p.question, p.answers) for p in load_problems(cell.config.data, "train")] == [("3+4-5", ("2",))]
     assert len(load_problems(cell.config.data, "test")) == 500
+    (cell,) = compose_cells(["data.only={question: 1+4+4, answer: 9}"])  # a test problem
+    assert len(load_problems(cell.config.data, "test")) == 499
     (published,) = compose_cells(["model=qwen2_5_math_1_5b", "data=one_shot"])
     (problem,) = load_problems(published.config.data, "train")
-    assert "wind" in problem.question and problem.answer == "12.8"
-
-
-def test_bad_gold_answers_are_refused_or_dropped_by_id(tmp_path):
-    file = tmp_path / "problems.jsonl"
-    rows = [{"prompt": f"{i}", "answer": "" if i in (3, 5) else f"\\odot {i}", "id": f"p{i}"} for i in range(20)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    data = ["data=jsonl", f"data.path={file}", f"data.test_path={file}", f"output_dir={tmp_path / 'runs'}", *SHORT]
-    with pytest.raises(UserError, match=r"2 gold answers are empty.* p3, p5; .*data.on_bad_gold=drop"):
-        plan_sweep(data)
-    (cell,) = plan_sweep([*data, "data.on_bad_gold=drop"]).cells
-    kept = load_problems(cell.config.data, "test")
-    assert len(kept) == 18 and not {"p3", "p5"} & {p.id for p in kept}
+    assert "wind" in problem.question and problem.answers == ("12.8",)
 
 
 def test_a_fault_of_many_cells_is_said_once():

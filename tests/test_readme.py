@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -22,15 +23,22 @@ def commands(prefix: str) -> list[str]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```\n(.*?)```", (ROOT / page).read_text(), flags=re.S):
-            found += [line.partition("#")[0].partition(">")[0].strip() for line in block.splitlines()]
+            found += [re.split(r"\s#", line)[0].partition(">")[0].strip() for line in block.splitlines()]
     return sorted({line for line in found if line.startswith(prefix)})
+
+
+def problem(question: str, answer: int) -> dict:
+    """A row with every column that a command names."""
+    worked = {"solution": f"So #### {answer}", "reward_model": {"ground_truth": str(answer)}}
+    kind = {"level": 4 + answer % 2, "subject": "algebra"}
+    return {"prompt": question, "problem": question, "answer": str(answer), **worked, **kind}
 
 
 @pytest.mark.parametrize("command", commands("python launch.py"))
 def test_launch_commands_plan(command, tmp_path):
-    problems = tmp_path / "PROBLEMS.jsonl"
-    problems.write_text('{"prompt": "1+1", "answer": "2"}\n' * 20)
-    command = command.replace("PROBLEMS.jsonl", str(problems))
+    for name, sign in (("PROBLEMS.jsonl", "+"), ("TEST.jsonl", "*")):
+        (tmp_path / name).write_text("".join(f"{json.dumps(problem(f'{i} {sign} 1', i))}\n" for i in range(20)))
+        command = command.replace(name, str(tmp_path / name))
     if ".venv/smollm2.gguf" in command:
         command = command.replace(".venv/smollm2.gguf", str(smollm2()))
     overrides = [word for word in shlex.split(command)[2:] if word != "-m"]

@@ -150,8 +150,8 @@ def test_a_failure_is_a_failure(shell, tmp_path):
 
 def test_long_prompts_are_left_out_and_counted_never_cut(shell, tmp_path):
     problems = tmp_path / "problems.jsonl"
-    long, short = "1+" * 40 + "1", "1+2-3"
-    rows = [{"prompt": long if i % 2 else short, "answer": "0"} for i in range(40)]
+    rows = [{"prompt": "1+" * 40 + str(i) if i % 2 else f"{i}+2-3", "answer": str(i)} for i in range(40)]
+    long = {row["prompt"] for row in rows[1::2]}
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     limits = ["rollout.max_prompt_tokens=32", "data.held_out=0.2"]
     shell.launch(*TINY, *limits, "steps=1", "data=jsonl", f"data.path={problems}", "tracking.samples_per_step=16")
@@ -159,9 +159,14 @@ def test_long_prompts_are_left_out_and_counted_never_cut(shell, tmp_path):
     counted = run.read_state()["prompts_left_out"]
     held_out = [p.question for p in load_problems(run.read_config().data, "test")]
     trained_on = [p.question for p in load_problems(run.read_config().data, "train")]
-    assert counted == {"train": trained_on.count(long), "test": held_out.count(long)}
+    assert counted == {"train": len(long & set(trained_on)), "test": len(long & set(held_out))}
     assert counted["train"] > 0
-    assert {json.loads(line)["question"] for line in run.samples.read_text().splitlines()} == {short}
+    assert not {json.loads(line)["question"] for line in run.samples.read_text().splitlines()} & long
+    data = run.read_state()["data"]
+    assert {split: (found["rows"], found["used"]) for split, found in data.items()} == {
+        "train": (40, 32),
+        "test": (40, 4),
+    }
     none = shell.launch(*TINY, "data=jsonl", f"data.path={problems}", "rollout.max_prompt_tokens=2", check=False)
     assert none.returncode == 1 and "rollout.max_prompt_tokens=2: every" in none.stdout
 

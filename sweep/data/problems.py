@@ -2,126 +2,179 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
-from models.hub import fetch_repository
 from models.mini import arithmetic
-from rewards.grading import bad_gold
+from sweep.data.golds import BadGold, read_golds
+from sweep.data.reading import Account, Problem, read_problems
+from sweep.data.rows import read_file, read_hub
+from sweep.data.splits import hold_out, unshared
 from sweep.errors import UserError
-from sweep.run.config import ArithmeticData, DataConfig, HubData, HubSplit
-from sweep.run.keyed import generator
-
-log = logging.getLogger("sweep.data")
+from sweep.run.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLinesData
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A question with its gold answer; `label` is its majority label, where a reward needs one."""
+class Loaded:
+    """The problems of a split, and what was left out on the way to them.
 
-    id: str
-    question: str
-    answer: str
-    label: str | None = None
+    `account` says what became of the rows of their source; None where there are none: problems are generated, or one
+    is typed out. `shared` problems are trained on, or stand in the training source, and so were left out.
+    """
+
+    problems: list[Problem]
+    account: Account | None
+    shared: int = 0
+
+    def as_json(self) -> dict:
+        counts = asdict(self.account) if self.account else {}
+        return {**counts, "shared": self.shared, "used": len(self.problems)}
+
+    @property
+    def left_out(self) -> str:
+        """What was left out of it and why, in words; empty where nothing was."""
+        found = self.account
+        counts = {
+            "filtered out": found.filtered if found else 0,
+            "without a usable gold answer": found.bad_golds if found else 0,
+            "with contradictory answers": found.contradictory if found else 0,
+            "repeated": found.repeated if found else 0,
+        }
+        said = [f"{count} {what}" for what, count in counts.items() if count]
+        rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
+        shared = [f"left out: {self.shared} also in the training data"] if self.shared else []
+        return "; ".join([*rows, *shared])
 
 
 def load_problems(config: DataConfig, split: str) -> list[Problem]:
     """The split's problems, in an order that is the same everywhere.
 
     Raises:
-        UserError: a file or hub data set is missing, a row is malformed, or the split is empty.
+        UserError: see `load_split`.
     """
-    if split == "train" and config.only is not None:
-        return [Problem("only", config.only.question, config.only.answer)]
-    if isinstance(config, ArithmeticData):
-        return [Problem(p.text, p.text, str(p.answer)) for p in arithmetic.problems(split)]
-    if isinstance(config, HubData):
-        train = partial(_read_hub, config.train, "data.train")
-        test = config.test and partial(_read_hub, config.test, "data.test")
-    else:
-        train = partial(_read_file, config.path)
-        test = config.test_path and partial(_read_file, config.test_path)
-    chosen = test() if split == "test" and test else _held_out(train(), config.held_out, bool(test), split)
-    if not chosen:
-        path = config.train.path if isinstance(config, HubData) else config.path
-        raise UserError(f"data: no problem is left for {split}: {path} is too short for held_out={config.held_out}")
-    return _gradable(chosen, config.on_bad_gold)
+    return load_split(config, split).problems
 
 
-def _gradable(problems: list[Problem], on_bad_gold: str) -> list[Problem]:
-    """The problems that some answer can solve.
+def load_split(config: DataConfig, split: str) -> Loaded:
+    """The split's problems and what was left out on the way to them.
+
+    No problem is in two splits: what validation or test share with the training source, or with the one problem that is
+    trained on, they lose. What is trained on depends on neither.
 
     Raises:
-        UserError: there are others, and they are not to be dropped.
+        UserError: a file or hub data set is missing, a row is malformed, or the split is empty.
     """
-    bad = [p.id for p in problems if bad_gold(p.answer)]
-    if not bad:
-        return problems
-    listed = ", ".join(bad[:10]) + (", …" if len(bad) > 10 else "")
-    if on_bad_gold == "error":
-        raise UserError(
-            f"data: {len(bad)} gold answers are empty or not equal to themselves, of the problems {listed}; "
-            "mend them, or leave these problems out with data.on_bad_gold=drop"
-        )
-    log.warning("%d problems with an empty gold answer are left out: %s", len(bad), listed)
-    return [p for p in problems if p.id not in set(bad)]
+    only = _only(config)
+    if split == "train" and only:
+        return Loaded(only, None)
+    if isinstance(config, ArithmeticData):
+        found = [Problem(p.text, p.text, (str(p.answer),)) for p in arithmetic.problems(split)]
+        kept = unshared(found, only)
+        return Loaded(kept, None, len(found) - len(kept))
+    has_test = config.test is not None if isinstance(config, HubData) else config.test_path is not None
+    source, account = read_source(config, "train")
+    if split == "test" and has_test:
+        others = [*source, *only]
+        found, account = read_source(config, "test")
+    else:
+        others = only
+        found = hold_out(source, config.held_out, has_test)[split]
+    kept = unshared(found, others)
+    if not kept:
+        raise UserError(f"data: no problem is left for {split}: {_why_none(config, split, found, account)}")
+    return Loaded(kept, account, len(found) - len(kept))
 
 
-def _held_out(problems: list[Problem], held_out: float, has_test: bool, split: str) -> list[Problem]:
-    """Validation first, then test where it has no source of its own, the rest train."""
-    order = generator("held-out problems").permutation(len(problems))
-    share = int(len(problems) * held_out)
-    test = 0 if has_test else share
-    bounds = {"validation": (0, share), "test": (share, share + test), "train": (share + test, len(problems))}
-    return [problems[i] for i in sorted(order[slice(*bounds[split])])]
+def describe(config: DataConfig, splits: Sequence[str]) -> str:
+    """How many problems each split has, and what was left out: "24 train (of 40 rows, left out: 8 repeated), 8 test".
+
+    Raises:
+        UserError: see `load_split`.
+    """
+    parts, told = [], None
+    for split in dict.fromkeys(splits):
+        loaded = load_split(config, split)
+        if loaded.account is not None and loaded.account == told:  # held out of the source already told of
+            loaded = replace(loaded, account=None)
+        told = loaded.account or told
+        parts.append(f"{len(loaded.problems)} {split}" + (f" ({loaded.left_out})" if loaded.left_out else ""))
+    return ", ".join(parts)
 
 
-def _read_hub(place: HubSplit, key: str) -> list[Problem]:
-    """The rows of a hub split; the files come into the cache as a snapshot, as a model's do."""
-    import datasets
+def _why_none(config: HubData | JsonLinesData, split: str, found: Sequence[Problem], account: Account) -> str:
+    if found:
+        return f"all {len(found)} of {account.source} are trained on or stand in the training source too"
+    if not account.rows:
+        return f"{account.source} has no rows"
+    different = f"{account.problems} different problem{'' if account.problems == 1 else 's'}"
+    rows = f"the {account.rows} rows of {account.source} hold {different}"
+    return f"{rows}, too few for data.held_out={config.held_out}"
 
+
+def _only(config: DataConfig) -> list[Problem]:
+    """The one problem to train on, where there is one.
+
+    Raises:
+        UserError: its answer is none.
+    """
+    if config.only is None:
+        return []
     try:
-        snapshot = fetch_repository(place.path, place.revision, "dataset", key=key)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+        return [Problem("only", config.only.question, read_golds(config.only.answer, "text"))]
+    except BadGold as fault:
+        raise UserError(f"data.only: {fault}") from None
+
+
+def rows_hash(problems: Sequence[Problem]) -> str:
+    """What a file counts as in a run's identity: its problems in their order, however they are written down."""
+    digest = hashlib.sha256()
+    for problem in problems:
+        digest.update(json.dumps([problem.id, problem.question, problem.answers]).encode() + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def file_hash(config: JsonLinesData, field: str) -> str:
+    """The `rows_hash` of the file that `config` names as `field`: "path" or "test_path".
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    path = getattr(config, field)
+    return _file_hash(path, _stamp(path, field), config)
+
+
+def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
+    """All different problems of the training or the test source, and what became of its rows."""
+    if isinstance(config, HubData):
+        return _read_hub(getattr(config, side), f"data.{side}", config.on_bad_gold)
+    field = "path" if side == "train" else "test_path"
+    path = getattr(config, field)
+    return _read_file(path, _stamp(path, field), config)
+
+
+@lru_cache(maxsize=16)
+def _read_hub(place: HubSplit, key: str, on_bad_gold: str) -> tuple[list[Problem], Account]:
+    return read_problems(read_hub(place, key, place.names), place, on_bad_gold)
+
+
+@lru_cache(maxsize=16)
+def _read_file(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> tuple[list[Problem], Account]:
+    """`stamp` changes whenever the file does; of a sweep many cells ask for the same file."""
+    return read_problems(read_file(path, config.names), config, config.on_bad_gold)
+
+
+@lru_cache(maxsize=16)
+def _file_hash(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> str:
+    return rows_hash(_read_file(path, stamp, config)[0])
+
+
+def _stamp(path: str, field: str) -> tuple[int, ...]:
     try:
-        rows = datasets.load_dataset(str(snapshot), place.subset, split=place.split)
-    except (datasets.exceptions.DatasetsError, ValueError, OSError) as error:
-        raise UserError(f"{key}: cannot read split {place.split!r} of {place.path}: {error}") from None
-    missing = {place.question, place.answer} - set(rows.column_names)
-    if missing:
-        raise UserError(
-            f"{key}: {place.path} has no column {' or '.join(sorted(missing))}; it has {', '.join(rows.column_names)}"
-        )
-    pairs = enumerate(zip(rows[place.question], rows[place.answer], strict=True))
-    empty = [i for i, (question, answer) in pairs if question is None or answer is None]
-    if empty:
-        raise UserError(f"{key}: {place.path} has no question or no answer in row {empty[0]} ({len(empty)} such rows)")
-    pairs = enumerate(zip(rows[place.question], rows[place.answer], strict=True))
-    return [Problem(str(i), str(question), str(answer)) for i, (question, answer) in pairs]
-
-
-def _read_file(path: str) -> list[Problem]:
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"data: cannot read {path}: {error}") from None
-    problems = []
-    for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, 1):
-        try:
-            problems.append(_problem(json.loads(line), number))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise UserError(
-                f'data: {path}, line {number}: expected {{"prompt": …, "answer": …}} ({type(error).__name__}: {error})'
-            ) from None
-    return problems
-
-
-def _problem(row: dict, number: int) -> Problem:
-    question, answer = row["prompt"], str(row["answer"])
-    (question + answer).encode()  # half a surrogate pair is legal JSON and no text
-    return Problem(str(row.get("id", number)), question, answer)
+        status = os.stat(path)
+    except OSError as error:
+        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.{field} to a file of problems") from None
+    return status.st_ino, status.st_size, status.st_mtime_ns

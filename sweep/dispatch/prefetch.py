@@ -7,10 +7,10 @@ from pathlib import Path
 
 from models.config import ModelConfig, is_local
 from models.hub import commit_of, fetch
-from sweep.data.problems import load_problems
+from sweep.data.problems import describe
 from sweep.errors import UserError
 from sweep.plan.compose import Composition, compose_cells
-from sweep.plan.validate import validate
+from sweep.plan.validate import problem_sets, validate
 
 
 def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterator[str]:
@@ -24,10 +24,8 @@ def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterato
     models = {cell.config.model: cell for cell in cells}
     for cell in models.values():
         yield _fetch_model(cell)
-    data = {(cell.config.data, cell.config.evaluation.split): None for cell in cells}
-    for problems, test in data:
-        counts = ", ".join(f"{len(load_problems(problems, split))} {split}" for split in dict.fromkeys(("train", test)))
-        yield f"data {problems.name}: {counts}"
+    for problems, splits in problem_sets(cell.config for cell in cells):
+        yield f"data {problems.name}: {describe(problems, splits)}"
 
 
 def _fetch_model(cell: Composition) -> str:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from rewards.behaviour import uses_code
 from rewards.grading import Grader, Outcome
+from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Request, Sampler
 from sweep.run.config import EvaluationConfig
@@ -53,9 +54,9 @@ def evaluate(
         for s in range(settings.samples_per_problem)
     ]
     answers = sampler.sample(model, requests, settings.temperature)
-    golds = [problems[i].answer for i in mine for _ in range(settings.samples_per_problem)]
+    golds = [problems[i].answers for i in mine for _ in range(settings.samples_per_problem)]
     found = [grader.extract(a.text) for a in answers]
-    grades = grader.grade([(f and f.text, gold) for f, gold in zip(found, golds, strict=True)])
+    grades = grade_any(grader, [(f and f.text, of) for f, of in zip(found, golds, strict=True)])
     rows = gather(
         [
             (grade.correct, uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids), grade.outcome)

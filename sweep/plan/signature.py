@@ -7,7 +7,6 @@ the two together.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 from models.config import ModelConfig, is_local
 from models.hub import content_hash
 from models.mini.shipped import shipped_mini
+from sweep.data.problems import file_hash
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
 from sweep.run.identity import SCHEMA, numbers
@@ -35,23 +35,22 @@ def fields(config: BaseModel) -> dict:
         marks = field.json_schema_extra or {}
         if marks.get("identity") is False or name in unread:
             continue
-        value = _plain(getattr(config, name), marks)
+        value = getattr(config, name)
         if "neutral" in marks and value == marks["neutral"]:
             continue
-        if value == {} and isinstance(getattr(config, name), BaseModel):
+        plain = file_hash(config, name) if marks.get("content") and value is not None else _plain(value)
+        if isinstance(value, BaseModel) and plain == {}:
             continue
-        found[name] = value
+        found[name] = plain
     return found
 
 
-def _plain(value: Any, marks: dict) -> Any:
-    """A field's value as JSON has it; of a file its content."""
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it."""
     if isinstance(value, BaseModel):
         return fields(value)
     if isinstance(value, tuple):
-        return [_plain(part, {}) for part in value]
-    if marks.get("content") and value is not None:
-        return _file_hash(Path(value))
+        return [_plain(part) for part in value]
     return value
 
 
@@ -76,7 +75,8 @@ def evaluation_identity(config: CellConfig) -> dict:
     """How weights are put to the test: problems, prompt, sampling, grading. The same for every model."""
     lengths = {k: getattr(config.rollout, k) for k in ("max_prompt_tokens", "max_response_tokens")}
     data = fields(config.data)
-    data.pop("only", None)  # what is trained on
+    if config.data.only is None:  # the one problem that is trained on leaves the test problems
+        del data["only"]
     return {
         "schema": SCHEMA,
         "evaluation": fields(config.evaluation),
@@ -146,11 +146,3 @@ def _weights_hash(path: Path) -> str:
     if not path.exists():
         raise UserError(f"model.path={path}: no such file or directory, and no hub id (those are ORGANISATION/NAME)")
     return "blake2b:" + content_hash(path)
-
-
-@cache
-def _file_hash(path: Path) -> str:
-    try:
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.path to a JSON-lines file") from None

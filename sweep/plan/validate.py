@@ -12,6 +12,7 @@ from sweep.plan.compose import Composition
 from sweep.plan.faults import say_once
 from sweep.plan.fit import shape_faults
 from sweep.run.config import CellConfig
+from sweep.run.data import DataConfig
 
 
 def validate(cells: Iterable[Composition]) -> None:
@@ -103,7 +104,12 @@ def check_data(cells: Iterable[Composition]) -> None:
     Raises:
         UserError: a file, a row or an empty split is at fault.
     """
-    sets = {(cell.config.data, cell.config.evaluation.split) for cell in cells if cell.config.data.source != "hub"}
-    for data, evaluation_split in sets:
-        for split in ("train", evaluation_split):
-            load_problems(data, split)
+    for data, splits in problem_sets(cell.config for cell in cells):
+        if data.source != "hub":
+            for split in splits:
+                load_problems(data, split)
+
+
+def problem_sets(configs: Iterable[CellConfig]) -> list[tuple[DataConfig, tuple[str, ...]]]:
+    """The problem sets of cells, each once, with the splits that are used."""
+    return list(dict.fromkeys((c.data, tuple(dict.fromkeys(("train", c.evaluation.split)))) for c in configs))

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.data.problems import describe, load_split
 from sweep.plan.faults import counted
 from sweep.plan.fit import human_bytes
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.plan.task import Task
+from sweep.plan.validate import problem_sets
 from sweep.run.status import Status
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
@@ -40,6 +42,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.file.write("".join("  ".join(filter(None, row)) + "\n" for row in rows))
     else:
         console.print(_runs(plan, rows))
+    for line in _data(plan):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for table in _memory(plan):
         console.print(table)
     for obstacle in plan.obstacles:
@@ -54,7 +58,25 @@ def plan_json(plan: Plan) -> dict:
         for t, s in zip(plan.tasks, plan.statuses(), strict=True)
     ]
     stages = len(plan.stages)
-    return {"sweep": plan.name, "stages": rows[:stages], "cells": rows[stages:], "obstacles": plan.obstacles}
+    cells = {"stages": rows[:stages], "cells": rows[stages:]}
+    return {"sweep": plan.name, **cells, "data": _data_json(plan), "obstacles": plan.obstacles}
+
+
+def _data(plan: Plan) -> Iterator[str]:
+    """A line for each problem set: how many problems its splits have, and what was left out of it."""
+    for data, splits in problem_sets(task.config for task in plan.cells):
+        known = "on the hub, read by `prefetch` and by the jobs" if data.source == "hub" else describe(data, splits)
+        file = f" ({data.path})" if data.source == "jsonl" else ""
+        yield f"data {data.name}{file}: {known}"
+
+
+def _data_json(plan: Plan) -> list[dict]:
+    """Problem sets with the counts of each split; without counts where planning does not read them."""
+    return [
+        {"name": data.name, "source": data.source}
+        | ({} if data.source == "hub" else {split: load_split(data, split).as_json() for split in splits})
+        for data, splits in problem_sets(task.config for task in plan.cells)
+    ]
 
 
 def _shape_json(task: Task) -> dict:

@@ -8,10 +8,9 @@ that name the key come with it, and validating a cell costs microseconds.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from models.architecture import cache_row_bytes
 from models.config import LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
@@ -19,81 +18,9 @@ from models.prompts import PromptConfig
 from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
 from sweep.run.algorithm import AlgorithmConfig
+from sweep.run.data import DataConfig
 
 Split = Literal["train", "validation", "test"]
-
-
-class OneProblem(Strict):
-    """A problem typed out."""
-
-    question: str = Field(min_length=1)
-    answer: str
-
-    @field_validator("answer", mode="before")
-    @classmethod
-    def _text(cls, answer: str | int | float) -> str:
-        """YAML reads a plain answer as a number."""
-        return str(answer)
-
-
-class ProblemSet(Strict):
-    """What all problem sets say."""
-
-    name: str = Field(json_schema_extra=RECORDED)
-    only: OneProblem | None = Field(None, description="train on this problem alone, again and again (one-shot)")
-    on_bad_gold: Literal["error", "drop"] = Field(
-        "error", description="what to do with problems whose gold answer is empty or not equal to itself"
-    )
-    max_prompt_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
-    max_response_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
-
-
-class ArithmeticData(ProblemSet):
-    """The generated sums the mini models know (`models/mini/arithmetic.py`)."""
-
-    source: Literal["mini_arithmetic"]
-
-
-class HubSplit(Strict):
-    """A split of a data set on the Hugging Face hub."""
-
-    path: str = Field(description="hub id")
-    revision: str = Field("main", description="hub commit, tag or branch")
-    subset: str | None = Field(None, description="the data set's configuration; null: its only one")
-    split: str
-    question: str = Field(description="the column of questions")
-    answer: str = Field(description="the column of final answers")
-
-
-class HubData(ProblemSet):
-    """Problems from the hub."""
-
-    source: Literal["hub"]
-    train: HubSplit
-    test: HubSplit | None = Field(None, description="test problems; null: a share of `train` is held out")
-    held_out: float = Field(0.1, gt=0, lt=0.5, description="share for validation, and for test without its own split")
-
-
-class JsonLinesData(ProblemSet):
-    """A file of `{"prompt", "answer"}` rows, with an optional `id`."""
-
-    source: Literal["jsonl"]
-    path: str = Field(json_schema_extra={"content": True}, description="problems to train on")
-    test_path: str | None = Field(
-        None, json_schema_extra={"content": True}, description="test problems; null: a share of `path` is held out"
-    )
-    held_out: float = Field(
-        0.1, gt=0, lt=0.5, description="share of `path` for validation, and for test without a file"
-    )
-
-    @field_validator("path", "test_path")
-    @classmethod
-    def _absolute(cls, path: str | None) -> str | None:
-        """Jobs run in another directory than the shell the path was typed in."""
-        return path and str(Path(path).expanduser().absolute())
-
-
-DataConfig = Annotated[ArithmeticData | HubData | JsonLinesData, Field(discriminator="source")]
 
 
 class OptimizerConfig(Strict):

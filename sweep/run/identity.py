@@ -19,7 +19,9 @@ SCHEMA = 2
 GRADING = 1
 # splits: which problems a data set's rows become, and which of them are trained on or tested (sweep/data/).
 #   1: the first rules.
-SPLITS = 1
+#   2: equal questions count once and stand on one side; held_out is the share of both held-out sides together; the
+#      members of each side follow from the questions alone.
+SPLITS = 2
 # labels: how the majority of a problem's responses becomes its label (rewards/vote.py, sweep/stages/label.py).
 #   1: the first rules.
 LABELS = 1

@@ -9,6 +9,7 @@ from rewards.behaviour import uses_code
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.signals import Response
+from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.config import CellConfig
@@ -44,8 +45,8 @@ def grade_groups(config: CellConfig, grader: Grader, step: int, groups: Sequence
     training repeats a problem within a batch.
     """
     found = [[grader.extract(a.text) for a in group.answers] for group in groups]
-    pairs = [(f and f.text, group.problem.answer) for group, of in zip(groups, found, strict=True) for f in of]
-    grades = iter(grader.grade(pairs))
+    pairs = [(f and f.text, group.problem.answers) for group, of in zip(groups, found, strict=True) for f in of]
+    grades = iter(grade_any(grader, pairs))
     graded = [[next(grades) for _ in group.answers] for group in groups]
     responses = [
         [
@@ -107,7 +108,7 @@ def sample_row(step: int, graded: Graded) -> dict:
         "slot": graded.slot,
         "problem": graded.problem.id,
         "question": graded.problem.question,
-        "gold": graded.problem.answer,
+        "gold": graded.problem.gold,
         **({} if graded.problem.label is None else {"label": graded.problem.label}),
         "response": graded.sampled.text,
         "answer": graded.extracted and graded.extracted.text,

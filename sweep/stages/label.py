@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from rewards.grading import MOST_CHARACTERS
 from rewards.vote import Ballot, count_votes
+from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
@@ -101,16 +102,21 @@ def label_rows(
         return [grade.correct for grade in grader.grade(pairs)]
 
     elected = {vote: [_winner(b) for b in count_votes(groups, vote, judge)] for vote in VOTES}
+
+    def correct(pairs):
+        return [grade.correct for grade in grade_any(grader, pairs)]
+
     right = {
-        vote: judge([(w and w.answer, p.answer) for w, p in zip(elected[vote], problems, strict=True)])
+        vote: correct([(w and w.answer, p.answers) for w, p in zip(elected[vote], problems, strict=True)])
         for vote in VOTES
     }
     spellings = [Counter(a.strip() for a in group if a is not None and a.strip()) for group in groups]
-    true = iter(judge([(answer, p.answer) for p, counts in zip(problems, spellings, strict=True) for answer in counts]))
+    of = zip(problems, spellings, strict=True)
+    true = iter(correct([(answer, p.answers) for p, counts in of for answer in counts]))
     rows = []
     for k, (place, problem) in enumerate(zip(places, problems, strict=True)):
         samples = len(groups[k])
-        row = {"place": place, "id": problem.id, "gold": problem.answer, "answers": dict(spellings[k].most_common())}
+        row = {"place": place, "id": problem.id, "gold": problem.gold, "answers": dict(spellings[k].most_common())}
         row["no_answer"] = samples - spellings[k].total()
         row["true_share"] = sum(n for n in spellings[k].values() if next(true)) / samples
         for vote in VOTES:

@@ -18,7 +18,7 @@ from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
 from models.prompts import prompt_ids, stop_rules
 from rewards.grading import Grader
-from sweep.data.problems import Problem, load_problems
+from sweep.data.problems import Problem, load_split
 from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
 from sweep.grpo.learner import deepspeed_settings
@@ -62,7 +62,9 @@ class Initial:
             UserError: none is left.
         """
         limit = self.config.rollout.max_prompt_tokens
-        problems = load_problems(self.config.data, split)
+        loaded = load_split(self.config.data, split)
+        problems = loaded.problems
+        log.info("%d %s problems%s", len(problems), split, loaded.left_out and f" ({loaded.left_out})")
         prompts = [prompt_ids(self.tokenizer, self.config.model, self.config.prompt, p.question) for p in problems]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
         left_out = len(problems) - len(fitting)
@@ -74,8 +76,10 @@ class Initial:
                 f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
             )
         if dist.get_rank() == 0:
+            state = self.run.read_state()
             self.run.write_state(
-                prompts_left_out=(self.run.read_state().get("prompts_left_out") or {}) | {split: left_out}
+                data=(state.get("data") or {}) | {split: loaded.as_json()},
+                prompts_left_out=(state.get("prompts_left_out") or {}) | {split: left_out},
             )
         return [problems[i] for i in fitting], [prompts[i] for i in fitting]
 

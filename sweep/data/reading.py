@@ -1,0 +1,179 @@
+"""Rows to problems: what stands in a row, what is wrong with it, and which rows ask the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rewards.equality import Undecided, answers_equal
+from sweep.data.fields import LISTED, check_columns, find, has, keep_wanted, listed, read
+from sweep.data.golds import BadGold, read_golds
+from sweep.data.rows import Row, Rows, json_type
+from sweep.errors import UserError
+from sweep.run.data import Columns, scalar_text
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question with its gold answers, any of which is right; `label` is its majority label, if a reward needs one."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    label: str | None = None
+
+    @property
+    def answer(self) -> str:
+        """The first gold answer, where one text has to stand for all."""
+        return self.answers[0]
+
+    @property
+    def gold(self) -> str | list[str]:
+        """The gold answers as rows on disk show them: a text, or a list where there are several."""
+        return self.answer if len(self.answers) == 1 else list(self.answers)
+
+
+class Placed(NamedTuple):
+    """A problem and where it stands, such as "line 7"."""
+
+    place: str
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of the rows of a source; what is left of `rows` are `problems`.
+
+    `filtered` rows were not asked for, `bad_golds` have no usable gold answer, `contradictory` ask what another row
+    asks and answer otherwise, `repeated` ask and answer the same as an earlier row.
+    """
+
+    source: str
+    rows: int
+    filtered: int
+    bad_golds: int
+    contradictory: int
+    repeated: int
+    problems: int
+
+
+def question_key(question: str) -> str:
+    """What makes two questions the same: their text, however it is spaced."""
+    return " ".join(question.split())
+
+
+def read_problems(source: Rows, how: Columns, on_bad_gold: str) -> tuple[list[Problem], Account]:
+    """The different problems of a source, in the order of its rows.
+
+    Raises:
+        UserError: a row holds no question or lacks a column; or it has no usable gold answer, or contradicts another
+            row, and such rows are not dropped.
+    """
+    check_columns(source, how)
+    rows = list(enumerate(source.rows, source.first))
+    wanted = keep_wanted(source, rows, how)
+    placed, bad = _with_golds(source, wanted, how)
+    if bad and (on_bad_gold == "error" or not placed):
+        raise _refused(source, how, bad, len(wanted))
+    distinct, contradictory = _distinct(source, placed, on_bad_gold)
+    repeated = len(placed) - contradictory - len(distinct)
+    counts = len(rows), len(rows) - len(wanted), len(bad), contradictory, repeated, len(distinct)
+    return distinct, Account(source.name, *counts)
+
+
+def _with_golds(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> tuple[list[Placed], list]:
+    """The rows' problems, and the places of those without a usable gold answer with what is wrong there."""
+    placed, bad, taken = [], [], set()
+    named = how.id is not None and any(has(row, how.id) for _, row in rows)
+    if rows and not named and how.id not in (None, type(how).model_fields["id"].default):
+        raise source.fault(f"has no {how.id} in any row; set {source.key}.id to the column of ids, or to null")
+    for number, row in rows:
+        question = _question(source, row, how)
+        name = _id(source, row, how.id, number) if named else str(number)
+        while name in taken:
+            name += f" ({number})"
+        taken.add(name)
+        try:
+            golds = read_golds(read(source, row, how, "answer"), how.gold)
+        except BadGold as fault:
+            bad.append((row.place, fault))
+            continue
+        try:
+            "".join([name, question, *golds]).encode()
+        except UnicodeEncodeError:
+            raise source.fault("holds half a surrogate pair, which is no text", row.place) from None
+        placed.append(Placed(row.place, Problem(name, question, golds)))
+    return placed, bad
+
+
+def _question(source: Rows, row: Row, how: Columns) -> str:
+    value = read(source, row, how, "question")
+    if isinstance(value, str) and value.strip():
+        return value
+    said = f"{how.question} is {'empty' if isinstance(value, str) else json_type(value)}"
+    if isinstance(value, list) and value and all(isinstance(turn, dict) and "content" in turn for turn in value):
+        asked = next((i for i, turn in enumerate(value) if turn.get("role") == "user"), 0)
+        said += f" of chat messages, and a question is a text; set {source.key}.question={how.question}.{asked}.content"
+    elif isinstance(value, dict) and value:
+        said += f" with {listed(value)}, and a question is a text; set {source.key}.question={how.question}.FIELD"
+    else:
+        said += ", and a question is a text; write one, or leave the row out"
+    raise source.fault(said, row.place)
+
+
+def _id(source: Rows, row: Row, column: str, number: int) -> str:
+    """A row without an id, or with null, is named by its number."""
+    value = find(row.fields, column) if has(row, column) else None
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return str(number)
+    if isinstance(value, bool | list | dict):
+        raise source.fault(f"{column} is {json_type(value)}, and an id is a text or a number", row.place)
+    return scalar_text(value)
+
+
+def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], rows: int) -> UserError:
+    """One line for each kind of fault: the places, what stands at the first, and the setting that helps."""
+    kinds: dict[str, list[tuple[str, BadGold]]] = {}
+    for place, fault in bad:
+        kinds.setdefault(fault.setting or str(fault), []).append((place, fault))
+    lines = [f"has no usable gold answer in {len(bad)} of {rows} rows:"]
+    for found in list(kinds.values())[:LISTED]:
+        fault = found[0][1]
+        remedy = f"{source.key}.{fault.setting.replace('COLUMN', how.answer)}"
+        remedy = f"'{remedy}'" if " " in remedy else remedy
+        says = f"; {fault.when and f'{fault.when}, '}set {remedy}" if fault.setting else ""
+        lines.append(f"  {listed(place for place, _ in found)}: {fault}{says}")
+    if more := sum(map(len, list(kinds.values())[LISTED:])):
+        lines.append(f"  and {more} more rows")
+    if len(bad) < rows:
+        lines.append("mend them, or leave these rows out with data.on_bad_gold=drop")
+    return source.fault("\n".join(lines))
+
+
+def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple[list[Problem], int]:
+    """The first row of each question, and how many rows were dropped because rows of one question disagree."""
+    asking: dict[str, list[Placed]] = {}
+    for row in placed:
+        asking.setdefault(question_key(row.problem.question), []).append(row)
+    disputed = {key: other for key, rows in asking.items() if (other := _disagreeing(rows))}
+    if disputed and on_bad_gold == "error":
+        lines = [f"has {len(disputed)} of {len(asking)} questions with different answers:"]
+        for key, other in list(disputed.items())[:LISTED]:
+            first = asking[key][0]
+            lines.append(f"  {first.place} and {other.place}: {first.problem.gold} and {other.problem.gold}")
+        lines.append("mend them, or leave these questions out with data.on_bad_gold=drop")
+        raise source.fault("\n".join(lines))
+    kept = [rows[0].problem for key, rows in asking.items() if key not in disputed]
+    return kept, sum(len(asking[key]) for key in disputed)
+
+
+def _disagreeing(rows: Sequence[Placed]) -> Placed | None:
+    """The first row none of whose answers is seen to equal one of the first row's."""
+    golds = rows[0].problem.answers
+    return next((o for o in rows[1:] if not any(_equal(a, gold) for a in o.problem.answers for gold in golds)), None)
+
+
+def _equal(answer: str, gold: str) -> bool:
+    return answers_equal(answer, gold, Undecided()) is True

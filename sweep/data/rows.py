@@ -1,0 +1,194 @@
+"""The rows of files and of hub data sets, each with its place for messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from models.hub import fetch_repository
+from sweep.errors import UserError
+from sweep.run.data import HubSplit
+
+ONE_OBJECT = 'expected one object a line, such as {"prompt": "1+1", "answer": "2"}'
+
+
+class Row(NamedTuple):
+    """A row's fields by their names, and where it stands, such as "line 7"."""
+
+    place: str
+    fields: dict
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one source.
+
+    `key` is the section of the configuration that names it, `name` the file or hub id. `columns` are those of a table;
+    None where each row has fields of its own. Rows without ids are numbered from `first`.
+    """
+
+    key: str
+    name: str
+    rows: Iterable[Row]
+    columns: Sequence[str] | None = None
+    first: int = 1
+
+    def fault(self, said: str, place: str = "") -> UserError:
+        """What is wrong with the source ("has no column x"), or at a place of it."""
+        return UserError(f"{self.key}: {self.name}{f', {place}:' if place else ''} {said}")
+
+
+def read_file(path: str, columns: Iterable[str]) -> Rows:
+    """The rows of a file, read as its ending says: .csv, .parquet, .json (a list, or lines), else JSON lines.
+
+    Args:
+        columns: the columns that are needed; others of a Parquet file may be left out.
+    Raises:
+        UserError: the file cannot be read, or a line of it is none; the message names the line.
+    """
+    kind = Path(path).suffix.lower()
+    try:
+        data = Path(path).read_bytes() if kind != ".parquet" else b""
+        if kind == ".parquet":
+            return _parquet(path, columns)
+    except OSError as error:
+        raise UserError(f"data: cannot read {path}: {error.strerror or error}") from None
+    text = _decode(path, data)
+    if kind == ".csv":
+        return _csv(path, text)
+    if kind == ".json" and text.lstrip().startswith("["):
+        return _json_list(path, text)
+    return Rows("data", path, list(_json_lines(path, text)))
+
+
+def _decode(path: str, data: bytes) -> str:
+    if data[:4] == b"PAR1":
+        raise UserError(f"data: {path}: is a Parquet file; give it a name that ends in .parquet")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, byte = data.count(b"\n", 0, error.start) + 1, f"0x{data[error.start]:02x}"
+        raise UserError(f"data: {path}, line {line}: byte {byte} is no UTF-8; save the file as UTF-8") from None
+
+
+def _json_lines(path: str, text: str) -> Iterable[Row]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            place = f"line {number}"
+            yield Row(place, _object(path, place, _json(path, place, line)))
+
+
+def _json(path: str, place: str, line: str) -> object:
+    try:
+        return json.loads(line, object_pairs_hook=_fields)
+    except (ValueError, RecursionError) as error:
+        hint = "" if line.lstrip()[0] in "{[" else "; name a file of comma-separated values with the ending .csv"
+        raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is no JSON ({error}){hint}") from None
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"two fields are named {next(name for name in names if names.count(name) > 1)}")
+    return fields
+
+
+def _object(path: str, place: str, value: object) -> dict:
+    if isinstance(value, dict):
+        return value
+    hint = "; name a file that is one list with the ending .json" if isinstance(value, list) else ""
+    expected = ONE_OBJECT if place.startswith("line") else "expected an object"
+    raise UserError(f"data: {path}, {place}: {expected}, and this is {json_type(value)}{hint}")
+
+
+def _json_list(path: str, text: str) -> Rows:
+    try:
+        values = json.loads(text, object_pairs_hook=_fields)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"data: cannot read {path} as a JSON list: {error}") from None
+    places = [(f"row {i}", value) for i, value in enumerate(values, 1)]
+    return Rows("data", path, [Row(place, _object(path, place, value)) for place, value in places])
+
+
+def json_type(value: object) -> str:
+    """What a value is, in words."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    names = {str: "a text", dict: "an object", list: "a list", int | float: f"the number {value}"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), f"a {type(value).__name__}")
+
+
+def _csv(path: str, text: str) -> Rows:
+    """Every cell is the text that stands there: neither 007 nor NA nor an empty cell becomes something else."""
+    csv.field_size_limit(2**31 - 1)  # worked solutions may be long
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, header, began = [], None, 1
+    try:
+        for cells in reader:
+            place, began = f"line {began}", reader.line_num + 1
+            if not cells:
+                continue
+            if header is None:
+                header = cells
+            elif len(cells) != len(header):
+                raise UserError(f"data: {path}, {place}: has {len(cells)} cells under {len(header)} columns")
+            else:
+                rows.append(Row(place, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise UserError(f"data: {path}, line {began}: is no comma-separated row ({error})") from None
+    if repeated := [name for name in header or () if header.count(name) > 1]:
+        raise UserError(f"data: {path}: has two columns named {repeated[0]!r}")
+    return Rows("data", path, rows, header or ())
+
+
+def _parquet(path: str, columns: Iterable[str]) -> Rows:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        found = file.read(columns=_top_level(names, columns)).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise UserError(f"data: cannot read {path} as Parquet: {error}") from None
+    return Rows("data", path, [Row(f"row {i}", fields) for i, fields in enumerate(found, 1)], names)
+
+
+def _top_level(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
+    """Of a table's columns those that hold the wanted ones, which may be fields of a column."""
+    return [name for name in names if any(w == name or w.startswith(f"{name}.") for w in wanted)]
+
+
+def read_hub(place: HubSplit, key: str, columns: Iterable[str]) -> Rows:
+    """The rows of a hub split, of all its configurations in turn.
+
+    The files come into the cache as a snapshot, as a model's do.
+
+    Raises:
+        UserError: the data set cannot be had, or has no such configuration or split.
+    """
+    import datasets
+
+    try:
+        snapshot = fetch_repository(place.path, place.revision, "dataset", key=key)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    joined, names = [], []
+    for subset in place.subset if isinstance(place.subset, tuple) else (place.subset,):
+        try:
+            table = datasets.load_dataset(str(snapshot), subset, split=place.split)
+        except (datasets.exceptions.DatasetsError, ValueError, OSError) as error:
+            of = f" of configuration {subset!r}" if subset else ""
+            raise UserError(f"{key}: cannot read split {place.split!r}{of} of {place.path}: {error}") from None
+        names = [n for n in table.column_names if n in names] if joined else table.column_names
+        joined.extend(table.select_columns(_top_level(table.column_names, columns)))
+    return Rows(key, place.path, [Row(f"row {i}", fields) for i, fields in enumerate(joined)], names, first=0)
