@@ -16,7 +16,15 @@ from test_plan import SHORT, sign
 
 from rewards.grading import Grader, GradingConfig
 from sweep.data.golds import grade_any
-from sweep.data.problems import describe, file_hash, load_problems, load_split, read_source, rows_hash
+from sweep.data.problems import (
+    describe,
+    file_hash,
+    load_problems,
+    load_split,
+    read_source,
+    refuse_changed,
+    rows_hash,
+)
 from sweep.data.reading import Problem, read_problems
 from sweep.data.rows import Row, Rows
 from sweep.errors import UserError
@@ -339,6 +347,16 @@ def test_a_shared_problem_leaves_the_test_side_and_training_stays(file):
     }  # fmt: skip
     same = data_of(file(SUMS), test_path=str(file(SUMS)))
     assert "no problem is left for test: all 20 of" in refused(same, "test")
+
+
+def test_a_file_that_was_changed_after_the_launch_is_refused_by_the_job(file):
+    data = data_of(file(SUMS), test_path=str(file(SUMS[:3], "test.jsonl")))
+    recorded = {field: file_hash(data, field) for field in ("path", "test_path")}
+    refuse_changed(data, recorded)
+    refuse_changed(data, {"path": recorded["path"]})  # a training knows nothing of the test side
+    for field in recorded:
+        with pytest.raises(UserError, match=f"data.{field}=.*not those that this run was launched with"):
+            refuse_changed(data, recorded | {field: "sha256:other"})
 
 
 def test_the_one_problem_that_is_trained_on_is_no_test_problem(file):

@@ -147,6 +147,24 @@ def file_hash(config: JsonLinesData, field: str) -> str:
     return _file_hash(path, _stamp(path, field), config)
 
 
+def refuse_changed(config: DataConfig, recorded: dict) -> None:
+    """Refuse files that no longer hold the problems that the run was launched with.
+
+    Args:
+        recorded: the section `data` of the run's identity.
+    Raises:
+        UserError: one does not; the message names it.
+    """
+    if not isinstance(config, JsonLinesData):
+        return
+    for field in ("path", "test_path"):
+        if recorded.get(field) and file_hash(config, field) != recorded[field]:
+            raise UserError(
+                f"data.{field}={getattr(config, field)}: its problems are not those that this run was launched with; "
+                "restore the file, or launch again, which makes a run of its own"
+            )
+
+
 def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
     """All different problems of the training or the test source, and what became of its rows."""
     if isinstance(config, HubData):

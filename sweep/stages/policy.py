@@ -18,7 +18,7 @@ from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
 from models.prompts import prompt_ids, stop_rules
 from rewards.grading import Grader
-from sweep.data.problems import Problem, load_split
+from sweep.data.problems import Problem, load_split, refuse_changed
 from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
 from sweep.grpo.learner import deepspeed_settings
@@ -59,8 +59,9 @@ class Initial:
         """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
 
         Raises:
-            UserError: none is left.
+            UserError: none is left, or a file was changed since the launch.
         """
+        refuse_changed(self.config.data, (self.run.evaluation or self.run.identity or {}).get("data", {}))
         limit = self.config.rollout.max_prompt_tokens
         loaded = load_split(self.config.data, split)
         problems = loaded.problems
