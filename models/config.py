@@ -17,7 +17,9 @@ StopString = Annotated[str, Field(min_length=1)]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """A section of the configuration. A field of text takes a number for its digits: names may be made of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 def is_local(path: str) -> bool:
@@ -119,5 +121,10 @@ class ModelConfig(Strict):
     def model_post_init(self, _context) -> None:
         if self.family not in families():
             raise ValueError(f"family {self.family!r} is unknown; choose one of {', '.join(families())}")
-        if (self.path is None) == (self.mini is None):
-            raise ValueError("set exactly one of path and mini")
+        if self.path is None and self.mini is None:
+            raise ValueError("path=null: there are no weights; set model.path to a hub id, a directory or a .gguf file")
+        if self.path is not None and self.mini is not None:
+            raise ValueError(
+                f"path={self.path}: the chosen model {self.name} is a mini, which is made here and loads no weights; "
+                "choose a model whose weights are loaded, such as model=smollm2_135m, or leave model.path out"
+            )

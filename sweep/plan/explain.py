@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, TARGET, options_of
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
+from sweep.plan.overrides import for_the_shell
 from sweep.run.config import CellConfig, known_keys
 
 UNIONS = {name for name, field in CellConfig.model_fields.items() if field.discriminator}  # schemas by a choice
@@ -22,12 +23,16 @@ PATTERNS = {
 }
 
 
-def explain_validation(error: ValidationError) -> list[str]:
-    """A line for each fault, beginning with its key."""
-    return [_explain_fault(fault) for fault in error.errors()]
+def explain_validation(error: ValidationError, typed: Mapping[str, str] | None = None) -> list[str]:
+    """A line for each fault, beginning with its key.
+
+    Args:
+        typed: the values as they stand on the command line, by key.
+    """
+    return [_explain_fault(fault, typed or {}) for fault in error.errors()]
 
 
-def _explain_fault(fault: dict) -> str:
+def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
     where, tag = _without_tags(fault["loc"])
     key, kind, said = ".".join(where), fault["type"], fault["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
@@ -50,6 +55,9 @@ def _explain_fault(fault: dict) -> str:
     if kind == "model_type":
         parts = [k for k in known_keys() if k.startswith(f"{key}.") and k.count(".") == len(where)]
         said = f"is a section; set {' and '.join(f'{part}=…' for part in parts)}"
+    if kind == "string_type" and fault["input"] is not None:
+        form = for_the_shell(key, typed[key]) if key in typed else f'{where[-1]}: "…"'
+        said = f"should be text; quote the value: {form}"
     return f"{key}{given}: {said}"
 
 
