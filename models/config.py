@@ -93,7 +93,7 @@ TuningConfig = Annotated[FullTuning | LoraTuning, Field(discriminator="method")]
 class ModelConfig(Strict):
     """One model: where its weights come from, its family, and what it can hold."""
 
-    name: str = Field(pattern=LABEL, description="the label in tables and run names")
+    name: str = Field(pattern=LABEL, max_length=100, description="the label in tables and run names")
     family: str = Field(description="the module of models/ that owns what differs between families")
     path: str | None = Field(
         None, json_schema_extra={"weights": True}, description="hub id, local directory or .gguf file; null for a mini"

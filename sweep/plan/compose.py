@@ -28,9 +28,9 @@ from pydantic import ValidationError
 from sweep.errors import UserError
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
-from sweep.plan.files import CONF, configuration_files
+from sweep.plan.files import configuration_files
 from sweep.plan.missing import file_of_choice, missing_values
-from sweep.plan.overrides import parse
+from sweep.plan.overrides import in_hydras_grammar, parse
 from sweep.run.config import CellConfig
 
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
@@ -72,9 +72,20 @@ def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> Di
     """
     with configuration_files(config_dir) as loader, explained():
         choices, groups = _read(overrides, loader)
-        return _base(tuple(lines[0] for key, lines in choices.items() if key in groups), ()).override(
-            lines[0] for key, lines in choices.items() if key not in groups
-        )
+        first = {key: lines[0] for key, lines in choices.items()}
+        base = _base(tuple(line for key, line in first.items() if key in groups), ())
+        return base.override(line for key, line in first.items() if key not in groups)
+
+
+def first_point(overrides: Sequence[str], config_dir: str | None = None) -> list[str]:
+    """The override lines of the first cell, as Hydra's own grammar takes them.
+
+    Raises:
+        UserError: one cannot be read.
+    """
+    with configuration_files(config_dir) as loader, explained():
+        choices, _ = _read(overrides, loader)
+        return [in_hydras_grammar(lines[0]) for lines in choices.values()]
 
 
 @contextmanager

@@ -55,6 +55,14 @@ for _tag, _construct in (("int", _number), ("float", _number), ("bool", _truth))
     AsWritten.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
+def _part_of(whole: int | str, share: float, most: int) -> int:
+    """`${part_of:WHOLE,SHARE,MOST}` in a file of `conf/`: a share of a number of tokens, but not more than `most`."""
+    return min(most, int(int(whole) * share))
+
+
+OmegaConf.register_new_resolver("part_of", _part_of)
+
+
 class FilesAsWritten(FileConfigSource):
     """Hydra's files, read by `AsWritten`."""
 

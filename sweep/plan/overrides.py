@@ -42,15 +42,25 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     Raises:
         UserError: it cannot be read; with the quoted form, ready for a shell, where quoting is the remedy.
     """
+    found = _read(in_hydras_grammar(line))
+    found.input_line, found.config_loader = line, loader
+    return found
+
+
+def in_hydras_grammar(line: str) -> str:
+    """`line`, with its value quoted where the grammar does not take it and it is one text beyond doubt.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        found = _read(line)
+        _read(line)
     except HydraException as error:
         text = _as_one_text(line)
         if text is None:
             raise UserError(_unreadable(line, error)) from None
-        found = _read(text)
-    found.input_line, found.config_loader = line, loader
-    return found
+        return text
+    return line
 
 
 def quoted(text: str) -> str:
@@ -71,6 +81,19 @@ def override(key: str, value: str) -> str:
 def for_the_shell(key: str, value: str) -> str:
     """What to paste into a shell so that `key` becomes the text `value`."""
     return shlex.quote(f"{key}={quoted(value)}")
+
+
+def with_output_dir(overrides: Sequence[str], typed: str | None) -> list[str]:
+    """`overrides` with the output directory that `--output-dir` named, if it did.
+
+    Raises:
+        UserError: an override names one, too.
+    """
+    if typed is None:
+        return list(overrides)
+    if twice := [line for line in overrides if line.startswith("output_dir=")]:
+        raise UserError(f"--output-dir {typed} and {twice[-1]}: both name the output directory; leave one out")
+    return [*overrides, override("output_dir", typed)]
 
 
 def fields_at(path: Sequence[str]) -> list[Any]:

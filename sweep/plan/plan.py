@@ -14,6 +14,7 @@ from sweep.plan.signature import baseline_identity, cell_identity, labels_identi
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import DONE, RunDirectory
+from sweep.run.names import LONGEST, short_name
 from sweep.run.status import Status, read_status
 
 # By name: dispatch never imports what a job runs.
@@ -90,7 +91,8 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
 
 def _cell(composition: Composition, fields: dict, root: Path, after: tuple[Path, ...]) -> Task:
     config, sign = composition.config, signature(fields)
-    directory = root / "cells" / f"{config.model.name}-{config.reward.title}-s{config.seed}-{sign}"
+    title = short_name(f"{config.model.name}-{config.reward.title}", LONGEST)
+    directory = root / "cells" / f"{title}-s{config.seed}-{sign}"
     if config.reward.needs_labels:
         labels = tuple(str(d.relative_to(root)) for d in after[1:])  # behind the baseline
         config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": labels})})

@@ -238,7 +238,9 @@ class LabelsConfig(Strict):
 class CellConfig(Strict):
     """One cell, resolved."""
 
-    name: str | None = Field(None, pattern=LABEL, json_schema_extra=RECORDED, description="the sweep's name")
+    name: str | None = Field(
+        None, pattern=LABEL, max_length=200, json_schema_extra=RECORDED, description="the sweep's name"
+    )
     output_dir: str = Field(json_schema_extra=RECORDED)
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)
