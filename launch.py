@@ -58,12 +58,13 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _show_hydras_own(parsed: argparse.Namespace, overrides: list[str]) -> int:
     """`--info`, and `--cfg` with Hydra's own keys, of the first cell: Hydra shows one job."""
-    from sweep.plan.compose import first_point
+    from sweep.plan.compose import compose_first
 
+    lines, _ = compose_first(overrides, parsed.config_dir)
     asked = ["--cfg", parsed.cfg] if parsed.cfg else ["--info", parsed.info]
     more = {"--package": parsed.package, "--config-dir": parsed.config_dir}
     words = [word for option, value in more.items() if value for word in (option, value)]
-    sys.argv[1:] = [*asked, *words, *["--resolve"] * parsed.resolve, *first_point(overrides, parsed.config_dir)]
+    sys.argv[1:] = [*asked, *words, *["--resolve"] * parsed.resolve, *lines]
     hydra_only()
     return 0
 

@@ -64,8 +64,10 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
         return _validate(_cross(choices, groups), axes, groups)
 
 
-def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
-    """The first cell's configuration as its files and `overrides` write it: not resolved and not validated.
+def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tuple[list[str], DictConfig]:
+    """The first cell: its override lines in Hydra's own grammar, and its configuration as its files and they write it.
+
+    The configuration is neither resolved nor validated.
 
     Raises:
         UserError: it does not compose.
@@ -74,18 +76,8 @@ def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> Di
         choices, groups = _read(overrides, loader)
         first = {key: lines[0] for key, lines in choices.items()}
         base = _base(tuple(line for key, line in first.items() if key in groups), ())
-        return base.override(line for key, line in first.items() if key not in groups)
-
-
-def first_point(overrides: Sequence[str], config_dir: str | None = None) -> list[str]:
-    """The override lines of the first cell, as Hydra's own grammar takes them.
-
-    Raises:
-        UserError: one cannot be read.
-    """
-    with configuration_files(config_dir) as loader, explained():
-        choices, _ = _read(overrides, loader)
-        return [in_hydras_grammar(lines[0]) for lines in choices.values()]
+        config = base.override(line for key, line in first.items() if key not in groups)
+        return [in_hydras_grammar(line) for line in first.values()], config
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def first_configuration(
     Raises:
         UserError: it does not compose, does not resolve, or has no such section.
     """
-    found = compose_first(overrides, config_dir)
+    _, found = compose_first(overrides, config_dir)
     if package not in (None, "_global_"):
         found = OmegaConf.select(found, package)
         if found is None:
