@@ -126,6 +126,10 @@ def test_quoted_values_come_back_from_hydra_as_they_were(text):
         ("seed=rnge(0,3)", ["Unknown function 'rnge'", "range(0,3)"]),
         ("stepz", ["'stepz', which should be key=value"]),
         ("--jsn", ["'--jsn', which should be key=value"]),
+        ("--seed=3", ["leave the dashes out: seed=3"]),
+        ("seed", ["should be key=value without spaces around the ="]),
+        ("reward=random reward.probability=0.3", ["several overrides in one word"]),
+        ("seed=0,", ["ends with a comma", "without spaces", "seed=0,…"]),
     ],
 )
 def test_what_cannot_be_read_says_how_it_is_written(line, words):
@@ -155,6 +159,10 @@ def test_a_mapping_in_json_is_shown_so_that_it_can_be_pasted():
         (["model.path=/x/y"], ["model.path=/x/y: the chosen model qwen2_mini is a mini", "model=smollm2_135m"]),
         (["model.mini=null"], ["model.path=null: there are no weights"]),
         ([f"name={'x' * 201}"], ["at most 200 characters"]),
+        (["model=Qwen/Qwen2.5-Math-7B"], ["hub id goes into model.path", "Did you mean qwen2_5_math_7b"]),
+        (["+model=olmo2_mini"], ["leave the + out: model=olmo2_mini"]),
+        (["data.path=x"], ["data.path: the chosen data has no such option; there is one with data.source=jsonl"]),
+        (["cluster.account=x"], ["no such option; there is one with cluster.kind=slurm"]),
     ],
 )
 def test_mistyped_overrides_get_plain_messages(overrides, words):

@@ -202,8 +202,14 @@ def _unreadable(line: str, error: HydraException) -> str:
     said = f"cannot read the override {line!r}"
     match = _LINE.fullmatch(line)
     if match is None:
-        return f"{said}, which should be key=value"
+        dashes = re.fullmatch(r"-+([\w.]+=.*)", line)
+        more = f"; leave the dashes out: {dashes[1]}" if dashes else " without spaces around the ="
+        return f"{said}, which should be key=value{more}"
     key, value = match["key"], match["value"].strip()
+    if re.search(r"\s[\w.]+=", value):
+        return f"{said}: there seem to be several overrides in one word; give each its own pair of quotes, or none"
+    if value.endswith(","):
+        return f"{said}: it ends with a comma; a sweep is written without spaces, as in {key}={value}…"
     if (written := _from_json(value)) is not None:
         return f"{said}: the keys of a mapping stand without quotes: {shlex.quote(f'{key}={written}')}"
     if re.fullmatch(r"\w+\(.*\)", value):
