@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from models.family import families
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names become file names
+MINI_POSITIONS = 128  # that the minis are made with
 RECORDED = {"identity": False}  # recorded per attempt; not part of a run's signature
 
 

@@ -17,6 +17,7 @@ import launch
 from rewards.custom import FunctionSource, call, locate
 from sweep.__main__ import main
 from sweep.dispatch.export import find_cell
+from sweep.dispatch.manage import _change
 from sweep.dispatch.view import suggested
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -157,6 +158,7 @@ def test_a_mapping_in_json_is_shown_so_that_it_can_be_pasted():
         (["cluster=slurm", "cluster.partition=a,b"], ["the same run", "quote it: 'cluster.partition=\"a,b\"'"]),
         (["seed=0,0"], ["seed=0,0: seed=0 stands there more than once"]),
         (["model.path=/x/y"], ["model.path=/x/y: the chosen model qwen2_mini is a mini", "model=smollm2_135m"]),
+        (["model.context=256"], ["model.context=256: the positions of qwen2_mini end at 128; set model.context=128"]),
         (["model.mini=null"], ["model.path=null: there are no weights"]),
         ([f"name={'x' * 201}"], ["at most 200 characters"]),
         (["model=Qwen/Qwen2.5-Math-7B"], ["hub id goes into model.path", "Did you mean qwen2_5_math_7b"]),
@@ -279,6 +281,14 @@ def test_problems_of_ones_own_fit_the_model_unless_lengths_are_typed(problems, t
         lengths("rollout.max_response_tokens=100")
 
 
+def test_a_retry_takes_text_as_it_is_typed():
+    (cell,) = compose_cells(["cluster=slurm"])
+    changed = _change(["cluster.account=007", "cluster.constraint=a100&ib"])(cell.config).cluster
+    assert (changed.account, changed.constraint) == ("007", "a100&ib")
+    with pytest.raises(UserError, match="a retry takes one value"):
+        _change(["resources.hours=1,2"])(cell.config)
+
+
 def test_plan_says_the_lengths(problems, capsys):
     assert main(["plan", "data=jsonl", f"data.path={problems}"]) == 0
     assert re.search(r"prompt \+ response +│ +32 \+ 96 tokens", capsys.readouterr().out)
@@ -296,7 +306,7 @@ def test_a_context_beyond_the_models_positions_is_refused(tmp_path, written, pos
     place = ["model.mini=null", f"model.path={tmp_path}"]
     with pytest.raises(UserError) as caught:
         plan_sweep([*place, "model.context=4096"])
-    assert f"model.context=4096: the positions of {tmp_path} end at {positions}" in str(caught.value)
+    assert f"model.context=4096: the positions of {tmp_path} (config.json) end at {positions}" in str(caught.value)
     assert f"set model.context={positions}" in str(caught.value)
     assert plan_sweep([*place, f"model.context={positions}"]).cells
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from models.architecture import hub_config, positions_of, unsupported
+from models.config import MINI_POSITIONS
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
@@ -83,12 +84,13 @@ def _model_faults(config: CellConfig) -> list[str]:
     values = hub_config(config.model) or {}
     fault = unsupported(values, config.rollout.max_tokens)
     faults = [f"model.path={config.model.path}: has {fault}"] if fault else []
-    positions = positions_of(values)
+    positions = MINI_POSITIONS if config.model.mini else positions_of(values)
     if positions is not None and config.model.context > positions:
+        of = config.model.name if config.model.mini else f"{config.model.path} (config.json)"
         faults.append(
-            f"model.context={config.model.context}: the positions of {config.model.path} end at {positions} "
-            f"(its config.json); set model.context={positions}, and rollout.max_prompt_tokens + "
-            f"rollout.max_response_tokens, now {config.rollout.max_tokens}, to at most {positions}"
+            f"model.context={config.model.context}: the positions of {of} end at {positions}; set "
+            f"model.context={positions}, and rollout.max_prompt_tokens + rollout.max_response_tokens, now "
+            f"{config.rollout.max_tokens}, to at most {positions}"
         )
     return faults
 
