@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import expanduser  # leaves ~NAME alone where there is no such user, which then is no such file
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +26,7 @@ class Strict(BaseModel):
 
 def is_local(path: str) -> bool:
     """Whether `path` is meant as a path: it exists here, or could not be a hub id."""
-    return Path(path).expanduser().exists() or path.startswith(("/", ".", "~")) or path.count("/") != 1
+    return Path(expanduser(path)).exists() or path.startswith(("/", ".", "~")) or path.count("/") != 1
 
 
 class MiniRecipe(Strict):
@@ -117,7 +118,7 @@ class ModelConfig(Strict):
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
         """Jobs run in another directory than the shell the path was typed in."""
-        return str(Path(path).expanduser().absolute()) if path is not None and is_local(path) else path
+        return str(Path(expanduser(path)).absolute()) if path is not None and is_local(path) else path
 
     def model_post_init(self, _context) -> None:
         if self.family not in families():

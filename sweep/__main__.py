@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,9 @@ COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
 
 def _place(typed: str | Path) -> Path:
     """An output directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
-    return Path(typed).expanduser().absolute()
+    if not str(typed).strip():
+        raise typer.BadParameter("is empty; name a directory")
+    return Path(os.path.expanduser(typed)).absolute()
 
 
 app = typer.Typer(
@@ -169,6 +172,8 @@ def gc(
     from sweep.dispatch.disk import garbage, remove
     from sweep.plan.fit import human_bytes
 
+    if not output_dir.is_dir():
+        raise UserError(f"{output_dir}: no such directory; --output-dir names another output directory")
     found = garbage(output_dir)
     for item in found:
         print(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
@@ -214,9 +219,9 @@ def _arguments(typed: list[str]) -> list[str]:
     words: list[str] = []
     for word in typed:
         if word.startswith("output_dir=") and typed[0] not in COMPOSING and words[-1:] != ["--set"]:
-            from sweep.plan.overrides import parse
+            from sweep.plan.overrides import one_value
 
-            words += ["--output-dir", str(parse(word).value())]
+            words += ["--output-dir", one_value(word)]
         else:
             words.append(word)
     return words

@@ -157,6 +157,7 @@ def test_a_mapping_in_json_is_shown_so_that_it_can_be_pasted():
         (["deepspeed=zero2,zero3"], ["deepspeed=zero2,zero3: no part of what makes a run", "give one value"]),
         (["cluster=slurm", "cluster.partition=a,b"], ["the same run", "quote it: 'cluster.partition=\"a,b\"'"]),
         (["seed=0,0"], ["seed=0,0: seed=0 stands there more than once"]),
+        (["model.mini=null", "model.path=~nobody_by_that_name/x"], ["~nobody_by_that_name/x: no such file"]),
         (["model.path=/x/y"], ["model.path=/x/y: the chosen model qwen2_mini is a mini", "model=smollm2_135m"]),
         (["model.context=256"], ["model.context=256: the positions of qwen2_mini end at 128; set model.context=128"]),
         (["model.mini=null"], ["model.path=null: there are no weights"]),
@@ -330,9 +331,23 @@ def test_every_command_takes_the_output_directory_both_ways(tmp_path, capsys, mo
     assert {cell.config.output_dir for (cells,) in [given] for cell in cells} == {str(root)}
 
 
-def test_two_output_directories_are_refused(capsys):
-    assert main(["plan", "--output-dir", "a", "output_dir=b"]) == 2
-    assert "both name the output directory" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["plan", "--output-dir", "a", "output_dir=b"], "both name the output directory"),
+        (["plan", "output_dir="], "output_dir='': is empty; name a directory"),
+        (["plan", "output_dir=~nobody_by_that_name/x"], "there is no user of that name here"),
+        (["status", "g", "output_dir="], "is empty; name a directory"),
+        (
+            ["status", "g", "output_dir=a,b"],
+            "one value is wanted; quote it if the comma belongs to it: 'output_dir=\"a,b\"'",
+        ),
+        (["gc", "output_dir=/nowhere"], "/nowhere: no such directory; --output-dir names another"),
+    ],
+)
+def test_output_directories_that_cannot_be_meant_are_refused(typed, words, capsys):
+    assert main(typed) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_suggestions_name_the_output_directory_that_was_typed(tmp_path, capsys, monkeypatch):

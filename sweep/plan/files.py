@@ -112,7 +112,7 @@ def configuration_files(config_dir: str | None) -> Iterator[ConfigLoader]:
     SourcesRegistry.instance().register(FilesAsWritten)
     search = create_config_search_path(f"{FilesAsWritten.scheme()}://{CONF}")
     if config_dir is not None:
-        own = Path(os.path.abspath(Path(config_dir).expanduser()))
+        own = Path(os.path.abspath(os.path.expanduser(config_dir)))
         if not own.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such directory")
         _refuse_hidden(own)

@@ -63,6 +63,21 @@ def in_hydras_grammar(line: str) -> str:
     return line
 
 
+def one_value(line: str) -> str:
+    """The text that a single override gives its key.
+
+    Raises:
+        UserError: it cannot be read, or gives several values.
+    """
+    found = parse(line)
+    if found.is_sweep_override():
+        key, _, value = line.partition("=")
+        raise UserError(
+            f"{line}: one value is wanted; quote it if the comma belongs to it: {for_the_shell(key, value)}"
+        )
+    return str(found.value())
+
+
 def quoted(text: str) -> str:
     """`text` as a quoted value of Hydra's grammar, whatever characters it holds."""
     escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), text)

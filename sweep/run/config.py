@@ -263,6 +263,18 @@ class CellConfig(Strict):
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
     resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")
 
+    @field_validator("output_dir", "cache_dir")
+    @classmethod
+    def _is_a_place(cls, path: str) -> str:
+        """An empty path is the current directory to Python, and mostly a variable of the shell that is not set."""
+        if not path.strip():
+            raise ValueError("is empty; name a directory")
+        try:
+            Path(path).expanduser()
+        except RuntimeError:
+            raise ValueError("there is no user of that name here; write the whole path") from None
+        return path
+
     @property
     def needs_reference(self) -> bool:
         """Whether the initial policy stays at hand beside the trained one."""
