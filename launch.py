@@ -1,12 +1,13 @@
 """Launch a sweep: `python launch.py -m model=… reward=… seed=…`.
 
-Hydra owns the command line: `--help`, `--cfg job`, `--info`, shell completion and overrides are its own. What it
-would run as one job, or hand to a sweeper, is composed by `sweep.plan` instead, so that one cell and a thousand take
-the same way and bad input is refused before anything is written.
+Hydra owns the command line: `--help`, `--info`, shell completion and overrides are its own. What it would run as one
+job, hand to a sweeper or show with `--cfg job` is composed by `sweep.plan` instead, so that one cell and a thousand
+take the same way and bad input is refused before anything is written.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import hydra
@@ -22,19 +23,50 @@ def hydra_only(_config) -> None:
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code."""
-    parsed = get_args_parser().parse_intermixed_args(arguments)
-    if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
+    parser = get_args_parser()
+    parser.add_argument("--output-dir", help="output_dir, as `python -m sweep` takes it")
+    parsed = parser.parse_intermixed_args(arguments)
+    if parsed.help or parsed.hydra_help or parsed.shell_completion:
         hydra_only()
         return 0
-    from sweep.dispatch.launch import launch
-
     try:
-        if parsed.config_name or parsed.config_path:
-            raise UserError("--config-name and --config-path: there is one configuration; add groups with --config-dir")
-        return launch(parsed.overrides, parsed.config_dir)
+        return _run(parsed)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """What one asks for beside help; Hydra shows only what composes."""
+    if parsed.config_name or parsed.config_path:
+        raise UserError("--config-name and --config-path: there is one configuration; add groups with --config-dir")
+    from sweep.plan.overrides import with_output_dir
+
+    overrides = with_output_dir(parsed.overrides, parsed.output_dir)
+    if parsed.cfg == "job":
+        from sweep.plan.show import check, first_configuration
+
+        print(first_configuration(overrides, parsed.config_dir, parsed.package, parsed.resolve))
+        check(overrides, parsed.config_dir)
+        return 0
+    if parsed.cfg or parsed.info:
+        return _show_hydras_own(parsed, overrides)
+    from sweep.dispatch.launch import launch
+
+    return launch(overrides, parsed.config_dir)
+
+
+def _show_hydras_own(parsed: argparse.Namespace, overrides: list[str]) -> int:
+    """`--info`, and `--cfg` with Hydra's own keys, of the first cell: Hydra shows one job."""
+    from sweep.plan.compose import compose_first
+
+    lines, _ = compose_first(overrides, parsed.config_dir)
+    asked = ["--cfg", parsed.cfg] if parsed.cfg else ["--info", parsed.info]
+    more = {"--package": parsed.package, "--config-dir": parsed.config_dir}
+    words = [word for option, value in more.items() if value for word in (option, value)]
+    sys.argv[1:] = [*asked, *words, *["--resolve"] * parsed.resolve, *lines]
+    hydra_only()
+    return 0
 
 
 if __name__ == "__main__":

@@ -59,6 +59,16 @@ def unsupported(values: dict, tokens: int) -> str | None:
     return None
 
 
+def positions_of(values: dict) -> int | None:
+    """How many positions a hub config.json gives its model, a stretched rotary embedding included; None: not said."""
+    positions = values.get("max_position_embeddings")
+    if not isinstance(positions, int):
+        return None
+    scaling = values.get("rope_scaling") or values.get("rope_parameters") or {}
+    original = scaling.get("original_max_position_embeddings") or positions
+    return max(positions, int(original * (scaling.get("factor") or 1)))
+
+
 def _of_mini(family: str, recipe: MiniRecipe) -> Architecture:
     return architecture_from(
         {

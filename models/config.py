@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import expanduser  # leaves ~NAME alone where there is no such user, which then is no such file
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from models.family import families
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names become file names
+MINI_POSITIONS = 128  # that the minis are made with
 RECORDED = {"identity": False}  # recorded per attempt; not part of a run's signature
 
 
@@ -17,12 +19,14 @@ StopString = Annotated[str, Field(min_length=1)]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """A section of the configuration. A field of text takes a number for its digits: names may be made of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 def is_local(path: str) -> bool:
     """Whether `path` is meant as a path: it exists here, or could not be a hub id."""
-    return Path(path).expanduser().exists() or path.startswith(("/", ".", "~")) or path.count("/") != 1
+    return Path(expanduser(path)).exists() or path.startswith(("/", ".", "~")) or path.count("/") != 1
 
 
 class MiniRecipe(Strict):
@@ -91,7 +95,9 @@ TuningConfig = Annotated[FullTuning | LoraTuning, Field(discriminator="method")]
 class ModelConfig(Strict):
     """One model: where its weights come from, its family, and what it can hold."""
 
-    name: str = Field(pattern=LABEL, json_schema_extra=RECORDED, description="the label in tables and run names")
+    name: str = Field(
+        pattern=LABEL, max_length=100, json_schema_extra=RECORDED, description="the label in tables and run names"
+    )
     family: str = Field(description="the module of models/ that owns what differs between families")
     path: str | None = Field(None, description="hub id, local directory or .gguf file; null for a mini")
     revision: str | None = Field(None, description="hub commit, tag or branch; null: not from the hub")
@@ -116,10 +122,15 @@ class ModelConfig(Strict):
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
         """Jobs run in another directory than the shell the path was typed in."""
-        return str(Path(path).expanduser().absolute()) if path is not None and is_local(path) else path
+        return str(Path(expanduser(path)).absolute()) if path is not None and is_local(path) else path
 
     def model_post_init(self, _context) -> None:
         if self.family not in families():
             raise ValueError(f"family {self.family!r} is unknown; choose one of {', '.join(families())}")
-        if (self.path is None) == (self.mini is None):
-            raise ValueError("set exactly one of path and mini")
+        if self.path is None and self.mini is None:
+            raise ValueError("path=null: there are no weights; set model.path to a hub id, a directory or a .gguf file")
+        if self.path is not None and self.mini is not None:
+            raise ValueError(
+                f"path={self.path}: the chosen model {self.name} is a mini, which is made here and loads no weights; "
+                "choose a model whose weights are loaded, such as model=smollm2_135m, or leave model.path out"
+            )

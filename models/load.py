@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from models.architecture import architecture_from, read_architecture, unsupported
+from models.architecture import architecture_from, positions_of, read_architecture, unsupported
 from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
 from models.export import ADAPTER
 from models.hub import fetch, is_gguf
@@ -37,12 +37,20 @@ def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrained
     Under DeepSpeed's ZeRO-3 each process keeps its share of every weight and never holds all of them.
 
     Raises:
-        ValueError: its architecture is one that cannot be trained here on sequences of `tokens`.
+        ValueError: its architecture is one that cannot be trained here on sequences of `tokens`, or its positions end
+            before that.
     """
     place, options = _place(source)
     settings = AutoConfig.from_pretrained(place, **options)
     if fault := unsupported(settings.to_dict(), tokens):
         raise ValueError(f"{source} has {fault}")
+    positions = positions_of(settings.to_dict())
+    if positions is not None and tokens > positions:
+        raise ValueError(
+            f"model.context={config.context}: the positions of {source} end at {positions}, and sequences may have "
+            f"{tokens} tokens (rollout.max_prompt_tokens + rollout.max_response_tokens); set model.context={positions} "
+            "and lower them"
+        )
     for name, value in vars(settings).items():
         if ("dropout" in name or "pdrop" in name) and isinstance(value, float):
             setattr(settings, name, 0.0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import math
 import sys
+import textwrap
+import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -74,15 +76,58 @@ def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[fl
     """The function's rewards of a group.
 
     Raises:
-        ValueError: it does not return one finite number for each response.
+        ValueError: it raises an exception, or does not return one finite number for each response; with the function's
+            file and line.
     """
-    found = list(_load(target, function)(group))
+    try:
+        own = _load(target, function)
+        returned = own(group)
+        found = list(returned) if isinstance(returned, Iterable) and not isinstance(returned, str | Mapping) else None
+    except Exception as error:  # whatever it is, it is the function's; where it arose is what its author needs
+        place = _where_raised(target, function, error)
+        raise ValueError(f"reward.target={target} raised {type(error).__name__}: {error} ({place})") from error
+    defined = _place(target, function, getattr(getattr(own, "__code__", None), "co_firstlineno", None))
+    wanted = f"it must return one finite number for each of the {len(group)} responses ({defined})"
+    if found is None:
+        raise ValueError(f"reward.target={target} returned {textwrap.shorten(repr(returned), 80)}; {wanted}")
     if len(found) != len(group):
-        raise ValueError(f"reward.target={target} returned {len(found)} rewards for {len(group)} responses")
-    rewards = [float(value) for value in found]
-    if not all(map(math.isfinite, rewards)):
-        raise ValueError(f"reward.target={target} returned {rewards}; every reward must be a finite number")
-    return rewards
+        raise ValueError(f"reward.target={target} returned {len(found)} rewards; {wanted}")
+    wrong = [value for value in found if not _is_finite_number(value)]
+    if wrong:
+        raise ValueError(f"reward.target={target} returned {textwrap.shorten(repr(wrong[0]), 80)} in it; {wanted}")
+    return [float(value) for value in found]
+
+
+def _is_finite_number(value: Any) -> bool:
+    """Numbers of numpy and torch count; text that reads as a number does not."""
+    try:
+        return not isinstance(value, str | bytes) and math.isfinite(value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _where_raised(target: str, function: FunctionSource, error: Exception) -> str:
+    """The deepest line of the function's own file that the exception went through, else the deepest of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == _named(target)]
+    if own:
+        return _place(target, function, own[-1].lineno)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}"
+
+
+def _place(target: str, function: FunctionSource, line: int | None) -> str:
+    """The function's file and, of the text that was frozen, the line."""
+    module = Path(function.directory, *target.partition(":")[0].split("."))
+    file = module / "__init__.py" if (module / "__init__.py").is_file() else module.with_name(f"{module.name}.py")
+    lines = function.source.splitlines()
+    if line is None or line > len(lines):
+        return str(file)
+    return f"{file}, line {line}: {lines[line - 1].strip()}"
+
+
+def _named(target: str) -> str:
+    """What tracebacks call the frozen text."""
+    return f"<reward.target={target}>"
 
 
 @lru_cache
@@ -94,5 +139,5 @@ def _load(target: str, function: FunctionSource):
     module = types.ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
     sys.modules.setdefault(name, module)  # where dataclasses look their own module up
-    exec(compile(function.source, f"<reward.target={target}>", "exec"), module.__dict__)
+    exec(compile(function.source, _named(target), "exec"), module.__dict__)
     return getattr(module, wanted)

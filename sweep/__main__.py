@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,22 @@ import typer
 
 from sweep.compare.cells import collect
 from sweep.compare.table import comparison_json, print_comparison
-from sweep.dispatch.view import console, plain_line, status_table
+from sweep.dispatch.view import console, plain_line, status_table, suggested
 from sweep.errors import UserError
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.directory import FAILED
 from sweep.run.ledger import read_sweep
 from sweep.run.status import OUT_OF_MEMORY, TIMED_OUT
+
+COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
+
+
+def _place(typed: str | Path) -> Path:
+    """An output directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
+    if not str(typed).strip():
+        raise typer.BadParameter("is empty; name a directory")
+    return Path(os.path.expanduser(typed)).absolute()
+
 
 app = typer.Typer(
     help="Plan, watch and compare sweeps. Launch one with `python launch.py -m …`.",
@@ -26,7 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Name = Annotated[str, typer.Argument(metavar="SWEEP", help="a sweep's name, as the launch printed it")]
-Output = Annotated[Path, typer.Option(help="the output_dir of the launch")]
+Output = Annotated[Path, typer.Option(parser=_place, help="the output_dir of the launch; output_dir=DIR does as well")]
+Typed = Annotated[str | None, typer.Option("--output-dir", help="output_dir, as the other commands take it")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="the same overrides as for launch.py")]
 ConfigDir = Annotated[str | None, typer.Option(help="a directory with groups of your own")]
 Patterns = Annotated[
@@ -36,24 +48,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a ta
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def plan(overrides: Overrides = None, config_dir: ConfigDir = None, as_json: AsJson = False) -> None:
-    """What a launch would run: stages, cells, which are done, predicted memory and disk. Writes nothing."""
+def plan(
+    overrides: Overrides = None, config_dir: ConfigDir = None, output_dir: Typed = None, as_json: AsJson = False
+) -> None:
+    """What a launch would run: stages, cells, which are done, predicted memory and disk. Writes nothing.
+
+    Ends with 2 where a launch here would be refused.
+    """
     from sweep.plan.plan import plan_sweep
     from sweep.plan.view import plan_json, print_plan
 
-    planned = plan_sweep(_without_m(overrides), config_dir)
+    planned = plan_sweep(_as_launched(overrides, output_dir), config_dir)
     if as_json:
         _print_json(plan_json(planned))
     else:
         print_plan(planned, console())
+    raise typer.Exit(2 if planned.obstacles else 0)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def prefetch(overrides: Overrides = None, config_dir: ConfigDir = None) -> None:
+def prefetch(overrides: Overrides = None, config_dir: ConfigDir = None, output_dir: Typed = None) -> None:
     """Fetch every model and data set of a sweep into the caches, where there is a network; jobs then need none."""
     from sweep.dispatch.prefetch import prefetch as fetch_all
 
-    for line in fetch_all(_without_m(overrides), config_dir):
+    for line in fetch_all(_as_launched(overrides, output_dir), config_dir):
         print(line, flush=True)
 
 
@@ -67,8 +85,8 @@ def export(
     """Write a finished cell's model and tokenizer as a Hugging Face directory."""
     from sweep.dispatch.export import export_cell
 
-    export_cell(output_dir.absolute(), cell, directory.absolute(), merge)
-    print(f"wrote {directory}")
+    source, step = export_cell(output_dir, cell, directory.absolute(), merge)
+    print(f"wrote {directory}: the weights of step {step} of {source}")
 
 
 @app.command()
@@ -83,7 +101,7 @@ def status(
     from sweep.dispatch.manage import runs, select
     from sweep.dispatch.remote import watch as keep_watching
 
-    ledger = read_sweep(output_dir.absolute(), sweep)
+    ledger = read_sweep(output_dir, sweep)
     if watch:
         raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
     statuses = [run.status for run in select(runs(ledger), patterns or [])]
@@ -106,7 +124,7 @@ def logs(
     from sweep.dispatch.manage import log_lines
 
     try:
-        for line in log_lines(read_sweep(output_dir.absolute(), sweep), patterns or [], follow):
+        for line in log_lines(read_sweep(output_dir, sweep), patterns or [], follow):
             print(line, flush=True)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -117,7 +135,7 @@ def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("ru
     """Stop runs, queued or running; those that train write a checkpoint first."""
     from sweep.dispatch.manage import cancel as stop
 
-    for run in stop(read_sweep(output_dir.absolute(), sweep), patterns or []):
+    for run in stop(read_sweep(output_dir, sweep), patterns or []):
         print(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
 
 
@@ -138,7 +156,7 @@ def retry(
     from sweep.dispatch.manage import retry as submit_again
     from sweep.dispatch.remote import say_what_was_submitted
 
-    ledger = read_sweep(output_dir.absolute(), sweep)
+    ledger = read_sweep(output_dir, sweep)
     chosen = [s for s, asked in ((FAILED, failed), (TIMED_OUT, timeout), (OUT_OF_MEMORY, oom)) if asked]
     submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
     say_what_was_submitted(submitted, ledger, console())
@@ -154,19 +172,23 @@ def gc(
     from sweep.dispatch.disk import garbage, remove
     from sweep.plan.fit import human_bytes
 
-    found = garbage(output_dir.absolute())
+    if not output_dir.is_dir():
+        raise UserError(f"{output_dir}: no such directory; --output-dir names another output directory")
+    found = garbage(output_dir)
     for item in found:
         print(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
     total = f"{len(found)} directories, {human_bytes(sum(item.size for item in found))}"
     if yes:
         remove(found)
-    print(f"deleted {total}" if yes else f"{total}; `python -m sweep gc --yes` deletes them")
+        print(f"deleted {total}")
+    else:
+        print(f"{total}; {suggested('gc --yes', output_dir)} deletes them" if found else total)
 
 
 @app.command()
 def compare(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
     """Accuracy and code reasoning before and after, model × reward."""
-    comparison = collect(output_dir.absolute(), sweep)
+    comparison = collect(output_dir, sweep)
     if as_json:
         _print_json(comparison_json(comparison))
     else:
@@ -178,25 +200,41 @@ def labels(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = Fal
     """How right the majority labels are and how large the majorities, model by model."""
     from sweep.compare.labels import label_summaries, print_labels
 
-    summaries = label_summaries(output_dir.absolute(), sweep)
+    summaries = label_summaries(output_dir, sweep)
     if as_json:
         _print_json({"sweep": sweep, "labels": [asdict(s) for s in summaries]})
     else:
         print_labels(sweep, summaries, console())
 
 
-def _without_m(overrides: list[str] | None) -> list[str]:
-    return [o for o in overrides or [] if o not in ("-m", "--multirun")]
+def _as_launched(overrides: list[str] | None, output_dir: str | None) -> list[str]:
+    """The overrides of a launch that is typed with -m or without."""
+    from sweep.plan.overrides import with_output_dir
+
+    return with_output_dir([o for o in overrides or [] if o not in ("-m", "--multirun")], output_dir)
+
+
+def _arguments(typed: list[str]) -> list[str]:
+    """`typed` with `output_dir=DIR`, as a launch takes it, turned into the option that means the same here."""
+    words: list[str] = []
+    for word in typed:
+        if word.startswith("output_dir=") and typed[0] not in COMPOSING and words[-1:] != ["--set"]:
+            from sweep.plan.overrides import one_value
+
+            words += ["--output-dir", one_value(word)]
+        else:
+            words.append(word)
+    return words
 
 
 def _print_json(value: dict) -> None:
     print(json.dumps(value, indent=1))
 
 
-def main() -> int:
+def main(typed: list[str]) -> int:
     """Returns the exit code: 2 for bad input."""
     try:
-        return app(standalone_mode=False) or 0
+        return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -209,4 +247,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

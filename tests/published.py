@@ -8,7 +8,8 @@ from family_tokenizers import tokenizer_of
 from omegaconf import OmegaConf
 
 from models.prompts import PromptConfig, prompt_ids
-from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.compose import compose_cells
+from sweep.plan.files import CONF
 
 
 @cache

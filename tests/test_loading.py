@@ -121,6 +121,13 @@ def test_lora_resumes_bit_for_bit(shell, tmp_path, tiny_model):
     assert resumed.keys() == once.keys() and all(torch.equal(resumed[k], once[k]) for k in once)
 
 
+def test_sequences_beyond_the_models_positions_are_refused(tiny_model):
+    config = tiny_config(*local(tiny_model)).model
+    positions = json.loads((tiny_model / "config.json").read_text())["max_position_embeddings"]
+    with pytest.raises(ValueError, match=f"the positions of .* end at {positions}, and sequences may have"):
+        load_model(config, tiny_model, positions + 1)
+
+
 def test_adapters_begin_as_no_change(tiny_model):
     config = tiny_config(*local(tiny_model)).model
     plain = load_model(config, tiny_model)

@@ -9,7 +9,8 @@ import pytest
 from conftest import python_processes
 
 from models.architecture import architecture_from, count_parameters
-from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.compose import compose_cells
+from sweep.plan.files import CONF
 from sweep.plan.fit import machine_faults, shape_faults
 from sweep.plan.resources import predict_disk, predict_memory, trained_parameters
 from sweep.run.directory import RunDirectory

@@ -15,8 +15,9 @@ from models.architecture import architecture_from, read_architecture
 from models.mini.arithmetic import problems
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
-from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.compose import compose_cells
 from sweep.plan.faults import say_once
+from sweep.plan.files import CONF
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import training_identity
 from sweep.run.identity import signature
@@ -178,7 +179,10 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         (["algorithm.ratio=probability"], ["algorithm.clip_low=null algorithm.clip_high=null"]),
         (["algorithm.aggregation=mean"], ["algorithm.aggregation='mean'", "'token_mean'"]),
         (["rollout.top_p=0.9"], ["rollout.top_p", "samples the policy as it is", "leave it out"]),
-        (["algorithm.on_policy=true", "algorithm.clip_low=0.1,0.2"], ["the same run as"]),
+        (
+            ["algorithm.on_policy=true", "algorithm.clip_low=0.1,0.2"],
+            ["algorithm.clip_low=0.1,0.2", "clip_low is not read beside the other choices", "give one value"],
+        ),
         (["reward=random", "reward.probability=1.5"], ["reward.probability=1.5", "less than or equal to 1"]),
         (["reward.probability=0.5"], ["reward.probability", "the chosen reward has no such option"]),
         (["deepspeed.zero_stage=0"], ["zero_stage=0", "greater than or equal to 1"]),
@@ -197,12 +201,15 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
         (["prompt=file", "prompt.path=/nowhere.txt"], ["prompt.path", "/nowhere.txt"]),
         (["prompt=file", "prompt.path=LICENSE"], ["prompt.text", "must contain {question} once"]),
         (["prompt=none", "prompt.system=hi"], ["a system turn needs format=chat"]),
-        (["~model.prompt"], ["prompt.format", "'model.prompt' not found"]),
-        (["seed=0,1", "steps=5", "seed=1,1"], ["the same run as"]),
+        (
+            ["~model.prompt"],
+            ["model.prompt: is not set", "prompt.format takes", "conf/model/qwen2_mini.yaml"],
+        ),
+        (["seed=0,1", "steps=5", "seed=1,1"], ["seed=1,1: seed=1 stands there more than once; leave one out"]),
         (["model=[qwen2_mini,olmo2_mini]"], ["takes one choice", "model=qwen2_mini,olmo2_mini"]),
         (["name=../../elsewhere"], ["name='../../elsewhere': letters, digits"]),
         (["experiment=demo,null"], ["launch one at a time"]),
-        (["output_dir=a,b"], ["output_dir", "one sweep has one"]),
+        (["output_dir=a,b"], ["output_dir=a,b", "the same run", "'output_dir=\"a,b\"'"]),
         (["seed=[1"], ["seed=[1"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else None,

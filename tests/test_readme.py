@@ -1,30 +1,24 @@
-"""Every command in the documentation exists and takes what it is given."""
+"""Every command in the documentation exists and takes what it is given, in the words that bash makes of it."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, TINY, smollm2
+from documented import PAGES, PROGRAMS, bash, bash_words, commands, inline, lines_of_blocks
 
-from sweep.plan.plan import plan_sweep
+import launch
+from sweep.__main__ import main
 
-# docs/slurm.md is tested on a Slurm, by tests/slurm/test_docs.py.
-DOCS = sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md") if page.name != "slurm.md")
-PAGES = ["README.md", "benchmarks/README.md", *DOCS]
-
-
-def commands(prefix: str) -> list[str]:
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"```\n(.*?)```", (ROOT / page).read_text(), flags=re.S):
-            found += [re.split(r"\s#", line)[0].partition(">")[0].strip() for line in block.splitlines()]
-    return sorted({line for line in found if line.startswith(prefix)})
+SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
+ELSEWHERE = [page for page in PAGES if page != SLURM]
+OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
 
 def problem(question: str, answer: int) -> dict:
@@ -34,54 +28,96 @@ def problem(question: str, answer: int) -> dict:
     return {"prompt": question, "problem": question, "answer": str(answer), **worked, **kind}
 
 
-@pytest.mark.parametrize("command", commands("python launch.py"))
-def test_launch_commands_plan(command, tmp_path):
+@pytest.fixture
+def as_on_the_page(tmp_path, monkeypatch):
+    """A directory with the files that the pages name."""
     for name, sign in (("PROBLEMS.jsonl", "+"), ("TEST.jsonl", "*")):
         (tmp_path / name).write_text("".join(f"{json.dumps(problem(f'{i} {sign} 1', i))}\n" for i in range(20)))
-        command = command.replace(name, str(tmp_path / name))
+    own = re.search(r"# (conf/model/my_qwen.yaml\n.*?)```", (ROOT / "docs/add-a-model.md").read_text(), flags=re.S)
+    (tmp_path / "DIR" / "model").mkdir(parents=True)
+    (tmp_path / "DIR" / "model" / "my_qwen.yaml").write_text(f"# {own.group(1)}")
+    made = [line for line in lines_of_blocks(SLURM) if line.startswith(("mkdir", "printf"))]
+    assert bash("\n".join(made), tmp_path).returncode == 0 and (tmp_path / "my_groups/cluster/mine.yaml").is_file()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_bash_splits_nothing_that_was_meant_as_one_word(page, tmp_path):
+    shown = [*commands(*PROGRAMS, pages=[page]), *(f"words {o}" for o in inline(page) if OVERRIDES.fullmatch(o))]
+    for command in shown:
+        meant = shlex.split(command, comments=True)
+        assert bash_words(command, tmp_path) == meant[1:], command
+    for line in lines_of_blocks(page):
+        assert subprocess.run(["bash", "-n", "-c", line]).returncode == 0, line
+
+
+@pytest.mark.parametrize("command", [c for c in commands("python launch.py") if "--help" not in c and "--cfg" not in c])
+def test_launch_commands_plan(command, as_on_the_page, capsys):
     if ".venv/smollm2.gguf" in command:
         command = command.replace(".venv/smollm2.gguf", str(smollm2()))
-    overrides = [word for word in shlex.split(command)[2:] if word != "-m"]
-    assert plan_sweep([*overrides, f"output_dir={tmp_path}"]).cells
+    words = bash_words(command, as_on_the_page)[1:]
+    code = main(["plan", *words, f"output_dir={as_on_the_page / 'runs'}"])
+    shown = capsys.readouterr().out
+    assert "activations" in shown
+    assert code == (2 if "a launch here would be refused" in shown else 0)
 
 
-@pytest.mark.parametrize("command", commands("make"))
-def test_make_targets_exist(command):
-    assert (
-        subprocess.run(["make", "-n", "-C", str(ROOT), *shlex.split(command)[1:]], capture_output=True).returncode == 0
-    )
+def test_what_shows_a_configuration_shows_one(capsys):
+    assert launch.main(shlex.split("--cfg job")) == 0
+    assert "learning_rate: ${model.learning_rate}" in capsys.readouterr().out
 
 
-def test_sweep_commands_run(shell, tmp_path, cache_dir):
-    for name in ("demo", "grid", "learning"):
-        shell.launch(*TINY, "steps=1", "reward=random", f"name={name}")
+@pytest.mark.parametrize("command", commands("make "))
+def test_make_targets_exist(command, tmp_path):
+    done = subprocess.run(["make", "-n", "-C", str(ROOT), *bash_words(command, tmp_path)], capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_other_scripts_exist(page):
+    scripts = [
+        word for line in lines_of_blocks(page) for word in line.split() if word.startswith(("benchmarks/", "tests/"))
+    ]
+    assert all((ROOT / script).exists() for script in scripts if not script.startswith("benchmarks/results/"))
+
+
+def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
+    shell.launch(*TINY, "steps=1", "reward=random", "name=demo")
+    for name in ("grid", "learning"):
+        shutil.copytree(tmp_path / "runs" / "sweeps" / "demo", tmp_path / "runs" / "sweeps" / name)
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
     runs = ["--output-dir", str(tmp_path / "runs")]
     small = [f"cache_dir={cache_dir}", *(o for o in TINY if o.startswith("model.mini."))]
-    places = {
-        "plan": [],
-        "prefetch": small,
-        "status": runs,
-        "labels": runs,
-        "compare": runs,
-        "export": runs,
-        "gc": runs,
-    }
     said = {
         "plan": "activations",
         "prefetch": "1916 train",
         "status": "done",
         "labels": "demo",
         "compare": "reward",
-        "export": "wrote",
+        "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
     }
-    for command in commands("python -m sweep"):
+    for command in commands("python -m sweep", pages=ELSEWHERE):
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
-        words = shlex.split(line)[1:]
-        done = subprocess.run([sys.executable, *words, *places[words[2]]], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert said[words[2]] in done.stdout
+        words = bash_words(line, tmp_path)[2:]
+        code = main([*words, *(small if words[0] == "prefetch" else runs)])
+        shown = capsys.readouterr()
+        assert code == 0 or (words[0] == "plan" and "a launch here would be refused" in shown.out), shown.err
+        assert said[words[0]] in shown.out
+
+
+@pytest.mark.parametrize("command", [c for c in commands("python -m sweep", pages=[SLURM]) if "prefetch" not in c])
+def test_commands_for_slurm_are_understood_without_one(command, tmp_path, capsys):
+    words = bash_words(command, tmp_path)[2:]
+    code = main([*words, "--output-dir", str(tmp_path)])
+    shown = capsys.readouterr()
+    if words[0] == "plan":
+        assert "activations" in shown.out
+    elif words[0] == "gc":
+        assert code == 0 and "0 directories" in shown.out
+    else:
+        assert code == 2 and shown.err.startswith("first: no such sweep; no sweep was launched into")
 
 
 def test_the_first_commands_are_demo_and_test():

@@ -13,7 +13,8 @@ from rewards.grading import grade_exactly
 from rewards.signals import REWARD_NAMES, Response, RewardConfig
 from rewards.vote import count_votes
 from sweep.errors import UserError
-from sweep.plan.compose import CONF, compose_cells
+from sweep.plan.compose import compose_cells
+from sweep.plan.files import CONF
 from sweep.plan.signature import training_identity
 from sweep.run.keyed import generator
 
@@ -222,6 +223,6 @@ def test_a_function_of_the_users_is_found_here_and_frozen(own_module, tmp_path, 
 
 def test_a_function_that_returns_nonsense_is_an_error(own_module):
     (cell,) = compose_cells(["reward=custom", "reward.target=mine.own:broken"])
-    with pytest.raises(ValueError, match="returned 1 rewards for 2 responses"):
+    with pytest.raises(ValueError, match="returned 1 rewards; it must return one finite number for each of the 2"):
         cell.config.reward.score([group("a", "b")], judge)
     assert os.getcwd() == str(own_module.parents[1])

@@ -12,7 +12,7 @@ from published import model_of, prompt_of, spell
 
 from models.family import load_family
 from models.prompts import PromptConfig, Stop, stop_rules
-from sweep.plan.compose import CONF
+from sweep.plan.files import CONF
 from sweep.rollout.stop import StopRules
 
 # Stop tokens

@@ -42,5 +42,7 @@ def test_a_key_without_a_network_falls_back_to_offline_and_says_so(shell, monkey
 
 
 def test_without_a_key_the_launch_says_once_that_runs_are_offline(shell):
-    done = shell.launch(*TINY, "steps=1", "name=keyless", "seed=0,1", "tracking.mode=auto")
+    parts = ",".join(["ground_truth", "no_python", "no_repetition", "format", "random"] * 3)
+    reward = ["reward=all_of", f"reward.rewards=[{parts}]"]  # a title longer than a tag, a run's name or a file's name
+    done = shell.launch(*TINY, "steps=1", "name=keyless", "seed=0,1", "tracking.mode=auto", *reward)
     assert done.stdout.count("no API key") == 1

@@ -15,14 +15,13 @@ from filelock import FileLock
 from safetensors.torch import save_model
 from torch.nn import functional as F
 
-from models.config import MiniRecipe
+from models.config import MINI_POSITIONS, MiniRecipe
 from models.family import load_family
 from models.mini.arithmetic import problems
 from models.mini.corpus import sample_solution
 from models.mini.shipped import RECIPE, recipe_text, shipped_mini
 from models.mini.tokenizer import build_tokenizer
 
-CONTEXT = 128
 Progress = Callable[[int, int], None]
 
 
@@ -104,7 +103,7 @@ def _new_model(family: str, recipe: MiniRecipe, tokenizer):
             num_hidden_layers=recipe.layers,
             num_attention_heads=recipe.heads,
             num_key_value_heads=recipe.key_value_heads,
-            max_position_embeddings=CONTEXT,
+            max_position_embeddings=MINI_POSITIONS,
             tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,

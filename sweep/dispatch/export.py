@@ -9,14 +9,17 @@ from sweep.errors import UserError
 from sweep.run.directory import DONE, RunDirectory
 
 
-def export_cell(root: Path, cell: str, target: Path, merge: bool) -> None:
+def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path, int]:
     """Write the trained model of `cell` to `target`.
 
+    Returns:
+        the run directory it came from, and the step that its weights had reached.
     Raises:
         UserError: there is no such cell, it is not done, or `target` exists.
     """
     run = RunDirectory(find_cell(root, cell))
-    state = run.read_state().get("state")
+    recorded = run.read_state()
+    state = recorded.get("state")
     if state != DONE or not run.final.is_dir():
         raise UserError(f"{run.path.name}: {state or 'queued'}, not done; only a finished cell has a model to export")
     config = run.read_config()
@@ -25,16 +28,27 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> None:
         export_model(model, Path(config.cache_dir).expanduser(), run.final, target, merge)
     except (FileExistsError, ValueError) as error:
         raise UserError(f"export: {error}") from None
+    return run.path, recorded["steps"]
 
 
 def find_cell(root: Path, cell: str) -> Path:
-    """The run directory that `cell` names: a path, a directory's name, or the beginning of its signature."""
-    if (Path(cell) / "config.yaml").exists():
-        return Path(cell).absolute()
+    """The run directory that `cell` names: a path, a directory's name, or the beginning of its signature.
+
+    Raises:
+        UserError: no cell of the output directory `root` goes by that name, or several do.
+    """
     known = sorted(p for p in (root / "cells").glob("*") if p.is_dir())
     found = [p for p in known if p.name == cell or p.name.rpartition("-")[2].startswith(cell)]
+    if (Path(cell) / "config.yaml").exists():
+        here = Path(cell).absolute()
+        if found and found != [here]:
+            raise UserError(
+                f"{cell}: a run directory here, and a cell in {root}; give the whole path, {here} or {found[0]}"
+            )
+        return here
     if len(found) == 1:
         return found[0]
     names = "\n  ".join(p.name for p in found or known)
     wanted = "several cells match" if found else "no cell matches"
-    raise UserError(f"{cell}: {wanted}; in {root / 'cells'} there are:\n  {names or 'none'}")
+    there = f"in {root / 'cells'} there are:\n  {names}" if names else f"there is none in {root / 'cells'}"
+    raise UserError(f"{cell}: {wanted}; {there}\n  --output-dir names another output directory")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
@@ -22,6 +20,7 @@ from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
 from sweep.plan.explain import explain_validation
+from sweep.plan.overrides import parse
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.plan.task import Task
 from sweep.run.claims import latest_claim, read_submission
@@ -169,15 +168,15 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
     def changed(config: CellConfig) -> CellConfig:
         raw = OmegaConf.create(config.model_dump(mode="json"))
         for line in overrides:
-            try:
-                override = OverridesParser.create().parse_override(line)
-            except OverrideParseException as error:
-                raise UserError(f"{line}: {error}") from None
+            override = parse(line)
+            if override.is_sweep_override():
+                raise UserError(f"--set {line}: a retry takes one value")
             OmegaConf.update(raw, override.key_or_group, override.value(), force_add=True)
         try:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
         except ValidationError as error:
-            raise UserError("\n".join(explain_validation(error))) from None
+            typed = {key: value for key, _, value in (line.partition("=") for line in overrides)}
+            raise UserError("\n".join(explain_validation(error, typed))) from None
         if any(identity(made) != identity(config) for identity in (training_identity, evaluation_identity)):
             raise UserError(
                 f"{' '.join(overrides)}: that would be another run; retry changes what is not part of the signature: "

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, submit
-from sweep.dispatch.view import live_view
+from sweep.dispatch.view import live_view, suggested
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan
 from sweep.run.directory import DONE
@@ -42,12 +42,11 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     for directory, outcome in submitted.hopeless.items():
         say(
             f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "
-            f"`python -m sweep retry {sweep.name} {directory.name} --force` does all the same"
+            f"{suggested(f'retry {sweep.name} {directory.name} --force', sweep.root)} does all the same"
         )
     if submitted.blocked:
         say(f"{len(submitted.blocked)} runs wait for one of those")
-    place = "" if sweep.root == Path("runs").absolute() else f" --output-dir {sweep.root}"
-    say(f"`python -m sweep status {sweep.name}{place}` shows what becomes of them; this shell may be closed")
+    say(f"{suggested(f'status {sweep.name}', sweep.root)} shows what becomes of them; this shell may be closed")
 
 
 def watch(sweep: Sweep, screen: Console, only_until_ended: bool) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -20,6 +22,12 @@ COLOURS = {
     **dict.fromkeys(("failed", "blocked", "refused", "timed out", "out of memory", "node failure"), "red"),
     **dict.fromkeys(("interrupted", "requeued", "stalled", "cancelled"), "yellow"),
 }
+
+
+def suggested(command: str, root: Path) -> str:
+    """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
+    place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
+    return f"`python -m sweep {command}{place}`"
 
 
 def console() -> Console:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
@@ -28,9 +28,11 @@ from pydantic import ValidationError
 from sweep.errors import UserError
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
+from sweep.plan.files import configuration_files
+from sweep.plan.missing import file_of_choice, missing_values
+from sweep.plan.overrides import in_hydras_grammar, parse
 from sweep.run.config import CellConfig
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
 
@@ -52,44 +54,60 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
     Args:
         overrides: Hydra overrides; `key=a,b`, `range()`, `choice()` and `glob()` make axes. Axes that an experiment
             file sets in `hydra.sweeper.params` are added; the command line wins.
-        config_dir: a directory of the user's own groups, searched first (Hydra's `--config-dir`).
+        config_dir: a directory of the user's own groups, beside the project's (Hydra's `--config-dir`).
     Raises:
         UserError: anything that does not compose or validate; all faulty cells are named.
     """
-    if config_dir and not Path(config_dir).is_dir():
-        raise UserError(f"--config-dir {config_dir}: no such directory")
-    searched = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        try:
-            given = _parse(list(overrides), loader)
-            choices = _choices(_with_experiment_axes(given, searched, loader))
-            groups = {key for key in choices if loader.get_group_options(_group_name(key), config_name="config")}
-            _refuse_lists_of_choices(given, groups)
-            return _validate(_cross(choices, groups, searched), axes=[k for k, v in choices.items() if len(v) > 1])
-        except HydraException as error:
-            raise UserError(explain_hydra(error)) from error
+    with configuration_files(config_dir) as loader, explained():
+        choices, groups = _read(overrides, loader)
+        axes = [key for key, lines in choices.items() if len(lines) > 1]
+        return _validate(_cross(choices, groups), axes, groups)
 
 
-def _parse(overrides: list[str], loader) -> list[Override]:
+def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tuple[list[str], DictConfig]:
+    """The first cell: its override lines in Hydra's own grammar, and its configuration as its files and they write it.
+
+    The configuration is neither resolved nor validated.
+
+    Raises:
+        UserError: it does not compose.
+    """
+    with configuration_files(config_dir) as loader, explained():
+        choices, groups = _read(overrides, loader)
+        first = {key: lines[0] for key, lines in choices.items()}
+        base = _base(tuple(line for key, line in first.items() if key in groups), ())
+        config = base.override(line for key, line in first.items() if key not in groups)
+        return [in_hydras_grammar(line) for line in first.values()], config
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise what Hydra finds wrong as a UserError in words for people."""
     try:
-        return OverridesParser.create(config_loader=loader).parse_overrides(overrides)
-    except OverrideParseException as error:
-        raise UserError(
-            f"cannot read the override {error.override!r}, which should be key=value: {str(error).splitlines()[0]}"
-        ) from None
+        yield
+    except HydraException as error:
+        raise UserError(explain_hydra(error)) from error
 
 
-def _with_experiment_axes(given: list[Override], searched: list[str], loader) -> list[Override]:
+def _read(overrides: Sequence[str], loader: ConfigLoader) -> tuple[dict[str, list[str]], set[str]]:
+    """For each key the override lines it takes in turn; and which of the keys are groups."""
+    given = [parse(line, loader) for line in overrides]
+    choices = _choices(_with_experiment_axes(given, loader))
+    groups = {key for key in choices if loader.get_group_options(_group_name(key), config_name="config")}
+    _refuse_lists_of_choices(given, groups)
+    return choices, groups
+
+
+def _with_experiment_axes(given: list[Override], loader: ConfigLoader) -> list[Override]:
     """Put the axes of the chosen experiment before the overrides, unless those set the same key."""
     chosen = [o for o in given if o.key_or_group == "experiment"]
     if any(o.is_sweep_override() for o in chosen):
         raise UserError(f"{chosen[-1].input_line}: an experiment brings its own axes; launch one at a time")
     experiment = [o.input_line for o in chosen]
-    config = compose("config", overrides=searched + experiment, return_hydra_config=True)
+    config = compose("config", overrides=experiment, return_hydra_config=True)
     params = config.hydra.sweeper.params or {}
     typed = {o.key_or_group for o in given}
-    return _parse([f"{k}={v}" for k, v in params.items() if k not in typed], loader) + given
+    return [parse(f"{k}={v}", loader) for k, v in params.items() if k not in typed] + given
 
 
 def _choices(overrides: list[Override]) -> dict[str, list[str]]:
@@ -101,6 +119,8 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
             choices[key] = [override.input_line]
         elif override.is_discrete_sweep():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            if twice := [line for line, times in Counter(choices[key]).items() if times > 1]:
+                raise UserError(f"{override.input_line}: {', '.join(twice)} stands there more than once; leave one out")
         else:
             raise UserError(f"{override.input_line}: interval() has no end; give a list or range(start, stop, step)")
     return choices
@@ -123,15 +143,19 @@ def _group_name(key: str) -> str:
     return key.lstrip("+~").partition("@")[0]
 
 
-def _cross(choices: dict[str, list[str]], groups: set[str], searched: list[str]):
+def _cross(choices: dict[str, list[str]], groups: set[str]) -> Iterator[tuple[dict[str, str], DictConfig | dict]]:
     """Yield (override lines, config) for each point, composing once per distinct choice of groups."""
-    cache: dict[tuple[str, ...], _Base] = {}
+    composed: dict[tuple[str, ...], _Base] = {}
     for lines in itertools.product(*choices.values()):
         of_groups = tuple(line for key, line in zip(choices, lines, strict=True) if key in groups)
         of_values = [line for key, line in zip(choices, lines, strict=True) if key not in groups]
-        if of_groups not in cache:
-            cache[of_groups] = _Base(compose("config", overrides=[*searched, *of_groups]), choices.keys() - groups)
-        yield dict(zip(choices, lines, strict=True)), cache[of_groups].with_values(of_values)
+        if of_groups not in composed:
+            composed[of_groups] = _base(of_groups, choices.keys() - groups)
+        yield dict(zip(choices, lines, strict=True)), composed[of_groups].with_values(of_values)
+
+
+def _base(of_groups: tuple[str, ...], keys: Iterable[str]) -> _Base:
+    return _Base(compose("config", overrides=list(of_groups)), keys)
 
 
 class _Base:
@@ -164,21 +188,22 @@ class _Base:
             self._resolved[others] = self._resolve(others)
         resolved = self._resolved[others]
         if resolved is None or not all(_set(resolved := _copied(resolved, o.key_or_group), o) for o in plain):
-            return self._override(lines)
+            return self.override(lines)
         return resolved
 
     def _is_plain(self, override: Override) -> bool:
         simple = override.key_or_group in self._independent and override.type is OverrideType.CHANGE
         return simple and "${" not in str(override.value()) and not isinstance(override.value(), dict)
 
-    def _override(self, lines: Iterable[str]) -> DictConfig:
+    def override(self, lines: Iterable[str]) -> DictConfig:
+        """A copy with the overrides `lines`, not resolved."""
         config = copy.deepcopy(self._config)
         ConfigLoaderImpl._apply_overrides_to_config([_parsed(line) for line in lines], config)
         return config
 
     def _resolve(self, lines: tuple[str, ...]) -> dict | None:
         """Resolved, or None where something is missing or wrong, which is then found point by point."""
-        config = self._override(lines)
+        config = self.override(lines)
         try:
             return None if OmegaConf.missing_keys(config) else OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException:
@@ -196,7 +221,7 @@ def _leaves(value) -> Iterator[str]:
 
 @cache
 def _parsed(line: str) -> Override:
-    return OverridesParser.create().parse_override(line)
+    return parse(line)
 
 
 def _copied(config: dict, key: str) -> dict:
@@ -221,25 +246,28 @@ def _set(config: dict, override: Override) -> bool:
     return True
 
 
-def _validate(composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes: list[str]) -> list[Composition]:
+def _validate(
+    composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes: list[str], groups: set[str]
+) -> list[Composition]:
     cells, faults, typed = [], [], []
     for lines, raw in composed:
         varied = {k.lstrip("+~"): lines[k].partition("=")[2] for k in axes}
         shown = {key: str(_select(raw, path)) for key, path in SHOWN_AXES.items()}
         point = {**shown, **{k: v for k, v in varied.items() if k not in shown}}
         try:
-            resolved = raw
             if isinstance(raw, DictConfig):
-                missing = OmegaConf.missing_keys(raw)
+                of_groups = [line for key, line in lines.items() if key in groups]
+                missing = missing_values(raw, partial(file_of_choice, of_groups))
                 if missing:
-                    faults.extend((_label(point), f"{key}: has no default; add {key}=…") for key in sorted(missing))
+                    faults.extend((_label(point), fault) for fault in missing)
                     continue
-                resolved = OmegaConf.to_container(raw, resolve=True)
+            resolved = OmegaConf.to_container(raw, resolve=True) if isinstance(raw, DictConfig) else raw
             config = CellConfig.model_validate(resolved)
             cells.append(Composition(config, {**point, "reward": config.reward.title}))
             typed.append(varied)
         except ValidationError as error:
-            faults.extend((_label(point), fault) for fault in explain_validation(error))
+            values = {key.lstrip("+"): line.partition("=")[2] for key, line in lines.items()}
+            faults.extend((_label(point), fault) for fault in explain_validation(error, values))
         except OmegaConfBaseException as error:
             faults.append((_label(point), f"{error.full_key or ''}: {str(error).splitlines()[0]}"))
     if faults:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, TARGET, options_of
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
+from sweep.plan.overrides import fields_at, for_the_shell
 from sweep.run.config import CellConfig, known_keys
 
 UNIONS = {name for name, field in CellConfig.model_fields.items() if field.discriminator}  # schemas by a choice
@@ -22,12 +24,16 @@ PATTERNS = {
 }
 
 
-def explain_validation(error: ValidationError) -> list[str]:
-    """A line for each fault, beginning with its key."""
-    return [_explain_fault(fault) for fault in error.errors()]
+def explain_validation(error: ValidationError, typed: Mapping[str, str] | None = None) -> list[str]:
+    """A line for each fault, beginning with its key.
+
+    Args:
+        typed: the values as they stand on the command line, by key.
+    """
+    return [_explain_fault(fault, typed or {}) for fault in error.errors()]
 
 
-def _explain_fault(fault: dict) -> str:
+def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
     where, tag = _without_tags(fault["loc"])
     key, kind, said = ".".join(where), fault["type"], fault["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
@@ -50,6 +56,9 @@ def _explain_fault(fault: dict) -> str:
     if kind == "model_type":
         parts = [k for k in known_keys() if k.startswith(f"{key}.") and k.count(".") == len(where)]
         said = f"is a section; set {' and '.join(f'{part}=…' for part in parts)}"
+    if kind == "string_type" and fault["input"] is not None:
+        form = for_the_shell(key, typed[key]) if key in typed else f'{where[-1]}: "…"'
+        said = f"should be text; quote the value: {form}"
     return f"{key}{given}: {said}"
 
 
@@ -69,10 +78,13 @@ def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
 def explain_hydra(error: HydraException) -> str:
     """Hydra's own words only where they say what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
+        group, _, choice = error.missing_cfg_file.partition("/")
         options = list(error.options or [])
-        near = near_misses(choice, options)
-        return f"{group}={choice}: no such {group}{near}\n  there are: {', '.join(options)}"
+        near = near_misses(re.sub(r"[^a-z0-9]", "_", choice.rpartition("/")[2].lower()), options)
+        of_a_hub = "; a hub id goes into model.path, beside the model file of its family" if "/" in choice else ""
+        return f"{group}={choice}: no such {group}{of_a_hub}{near}\n  there are: {', '.join(options)}"
+    if match := re.match(r"Multiple values for (\S+)\. .*'override [^:]*: ([^']*)'", str(error)):
+        return f"+{match[1]}={match[2]}: there is a {match[1]} already; leave the + out: {match[1]}={match[2]}"
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match.group(1)
         reason = next((line for line in str(error.__cause__ or "").splitlines() if line), "")
@@ -87,10 +99,20 @@ def _unknown_key(key: str) -> str:
     if key in BIASED_SAMPLING:
         return f"{key}: {WHY_BIASED}"
     if key in known_keys():
-        return f"{key}: the chosen {key.partition('.')[0]} has no such option"
+        return f"{key}: the chosen {key.partition('.')[0]} has no such option{_choices_that_have(key)}"
     parent = key.rpartition(".")[0]
     siblings = [known for known in known_keys() if known.rpartition(".")[0] == parent]
     return f"{key}: no such key{near_misses(key, siblings) or near_misses(key, known_keys())}"
+
+
+def _choices_that_have(key: str) -> str:
+    """Which kinds of a section take a key that the chosen kind does not."""
+    section, _, option = key.partition(".")
+    tag = CellConfig.model_fields[section].discriminator
+    alternatives = fields_at([section]) if isinstance(tag, str) else []
+    kinds = [kind for kind in alternatives if option.partition(".")[0] in kind.model_fields]
+    tags = [f"{tag}={get_args(kind.model_fields[tag].annotation)[0]}" for kind in kinds]
+    return f"; there is one with {section}.{f' or {section}.'.join(tags)}" if tags else ""
 
 
 def near_misses(word: str, words: Sequence[str]) -> str:

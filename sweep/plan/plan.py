@@ -23,6 +23,7 @@ from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import DONE, RunDirectory
 from sweep.run.identity import signature
+from sweep.run.names import LONGEST, short_name
 from sweep.run.status import Status, read_status
 
 
@@ -77,10 +78,8 @@ class _Tasks:
         """Add a cell and the stages it needs.
 
         A training that is finished under another evaluation, or that this sweep holds under another one, is not
-        trained again: the cell is then the evaluation of its final weights.
-
-        Raises:
-            UserError: the sweep holds the very same cell already.
+        trained again: the cell is then the evaluation of its final weights. No two cells of a sweep are the same in
+        both: `validate` has seen to that.
         """
         config, evaluation = composition.config, evaluation_identity(composition.config)
         baseline, labels = self._baseline(config, evaluation), self._labels(config)
@@ -92,10 +91,6 @@ class _Tasks:
             self.stages.setdefault(trained.signature, trained)
         if trained is not None and trained.evaluation != evaluation:
             cell = self._rerun(composition, evaluation, baseline, trained)
-        if cell.signature in self.cells:
-            raise UserError(
-                f"{cell.label}: the same run as {self.cells[cell.signature].label}; nothing differs, leave one out"
-            )
         self.cells[cell.signature] = cell
 
     def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
@@ -143,7 +138,8 @@ class _Tasks:
 
 
 def _cell_name(config: CellConfig) -> str:
-    return f"{config.model.name}-{config.reward.title}-s{config.seed}"
+    title = short_name(f"{config.model.name}-{config.reward.title}", LONGEST)
+    return f"{title}-s{config.seed}"
 
 
 def _unextendable(cells: Iterable[Task]) -> list[str]:

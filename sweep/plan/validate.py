@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from models.architecture import hub_config, unsupported
+from models.architecture import hub_config, positions_of, unsupported
+from models.config import MINI_POSITIONS
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import Composition
 from sweep.plan.faults import say_once
 from sweep.plan.fit import shape_faults
+from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
+from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.run.config import CellConfig
 from sweep.run.data import DataConfig
+from sweep.run.identity import signature
 
 
-def validate(cells: Iterable[Composition]) -> None:
+def validate(cells: Sequence[Composition]) -> None:
     """Refuse the sweep if any cell breaks a rule.
 
     Raises:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
     faults = say_once((cell.label, fault) for cell in cells for fault in cell_faults(cell.config))
+    faults = faults or _same_runs(cells)
     if faults:
         raise UserError("\n".join(faults))
+
+
+def _same_runs(cells: Sequence[Composition]) -> list[str]:
+    """A line for each set of axes along which nothing differs that makes a run what it is."""
+    first: dict[tuple[str, str], Composition] = {}
+    values: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    configs: dict[tuple[str, ...], CellConfig] = {}
+    for cell in cells:
+        identity = signature(training_identity(cell.config)), signature(evaluation_identity(cell.config))
+        like = first.setdefault(identity, cell)
+        if like is not cell:
+            keys = tuple(key for key in cell.axes if cell.axes[key] != like.axes.get(key))
+            configs[keys] = cell.config
+            for key in keys:
+                values.setdefault(keys, {}).setdefault(key, [like.axes[key]]).append(cell.axes[key])
+    return [_same_run(keys, values[keys], configs[keys]) for keys in configs]
+
+
+def _same_run(keys: tuple[str, ...], values: dict[str, list[str]], config: CellConfig) -> str:
+    listed = {key: list(dict.fromkeys(found)) for key, found in values.items()}
+    typed = " ".join(f"{key}={','.join(found)}" for key, found in listed.items())
+    if keys == ("steps",):
+        return f"{typed}: steps is a target, so that these are the same run; give the largest alone"
+    if all(map(is_recorded, keys)):
+        quote = [
+            for_the_shell(key, ",".join(found)) for key, found in listed.items() if str in fields_at(key.split("."))
+        ]
+        comma = f"; if the comma belongs to the value, quote it: {' '.join(quote)}" if quote else ""
+        return f"{typed}: no part of what makes a run, so that these are the same run; give one value{comma}"
+    unread = [key for key in keys if key.partition(".")[2] in getattr(getattr(config, key.split(".")[0]), "unread", ())]
+    why = f"{', '.join(unread)} is not read beside the other choices" if unread else "nothing differs that a run reads"
+    return f"{typed}: the same run each time, because {why}; give one value"
 
 
 def cell_faults(config: CellConfig) -> list[str]:
@@ -47,8 +84,18 @@ def _length_faults(config: CellConfig) -> list[str]:
 
 def _model_faults(config: CellConfig) -> list[str]:
     """What its config.json says, where that is at hand before the model is fetched."""
-    fault = unsupported(hub_config(config.model) or {}, config.rollout.max_tokens)
-    return [f"model.path={config.model.path}: has {fault}"] if fault else []
+    values = hub_config(config.model) or {}
+    fault = unsupported(values, config.rollout.max_tokens)
+    faults = [f"model.path={config.model.path}: has {fault}"] if fault else []
+    positions = MINI_POSITIONS if config.model.mini else positions_of(values)
+    if positions is not None and config.model.context > positions:
+        of = config.model.name if config.model.mini else f"{config.model.path} (config.json)"
+        faults.append(
+            f"model.context={config.model.context}: the positions of {of} end at {positions}; set "
+            f"model.context={positions}, and rollout.max_prompt_tokens + rollout.max_response_tokens, now "
+            f"{config.rollout.max_tokens}, to at most {positions}"
+        )
+    return faults
 
 
 def _batch_faults(config: CellConfig) -> list[str]:

@@ -147,11 +147,13 @@ def _account(task: Task) -> tuple[tuple[str, str], ...]:
     memory, asked = _predicted(task), task.config.resources
     parts = memory.parts if memory else dict.fromkeys(PHASES)
     sizes = {PHASES[part]: size for part, size in parts.items()} | {"peak": memory and memory.peak}
+    lengths = task.config.rollout
     gpu = f"{asked.gpu_memory_gb:g} GiB a GPU" if asked.gpu_memory_gb else "any GPU"
     return (
         *((row, "unknown" if size is None else human_bytes(size)) for row, size in sizes.items()),
         ("asked", gpu if asked.gpus else "no GPU"),
         ("processes", str(task.config.processes)),
+        ("prompt + response", f"{lengths.max_prompt_tokens} + {lengths.max_response_tokens} tokens"),
     )
 
 

@@ -8,9 +8,10 @@ that name the key come with it, and validating a cell costs microseconds.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from models.architecture import cache_row_bytes
 from models.config import LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
@@ -170,7 +171,9 @@ class LabelsConfig(Strict):
 class CellConfig(Strict):
     """One cell, resolved."""
 
-    name: str | None = Field(None, pattern=LABEL, json_schema_extra=RECORDED, description="the sweep's name")
+    name: str | None = Field(
+        None, pattern=LABEL, max_length=200, json_schema_extra=RECORDED, description="the sweep's name"
+    )
     output_dir: str = Field(json_schema_extra=RECORDED)
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)
@@ -195,6 +198,18 @@ class CellConfig(Strict):
     tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
     resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")
+
+    @field_validator("output_dir", "cache_dir")
+    @classmethod
+    def _is_a_place(cls, path: str) -> str:
+        """An empty path is the current directory to Python, and mostly a variable of the shell that is not set."""
+        if not path.strip():
+            raise ValueError("is empty; name a directory")
+        try:
+            Path(path).expanduser()
+        except RuntimeError:
+            raise ValueError("there is no user of that name here; write the whole path") from None
+        return path
 
     @property
     def needs_reference(self) -> bool:

@@ -75,8 +75,8 @@ def read_sweep(root: Path, name: str) -> Sweep:
     home = root / "sweeps" / name
     if name != Path(name).name or not home.is_dir():
         names = sorted(p.name for p in (root / "sweeps").glob("*"))
-        there = f"there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
-        raise UserError(f"{name}: no such sweep; {there}")
+        there = f"in {root} there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
+        raise UserError(f"{name}: no such sweep; {there}\n  --output-dir names another output directory")
     merged = _merged(home)
     cells = [Entry(**entry) for entry in merged["cells"].values()]
     # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.

@@ -7,7 +7,9 @@ import math
 
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
+from sweep.run.names import short_name
 
+LONGEST_NAME, LONGEST_TAG = 128, 64  # characters that W&B takes
 log = logging.getLogger("sweep.track")
 
 
@@ -24,9 +26,14 @@ class WandbMirror:
             "project": config.tracking.project,
             "entity": config.tracking.entity,
             "id": signature,
-            "name": run.path.name.removesuffix(f"-{signature}"),
-            "group": config.name,
-            "tags": [config.model.name, config.reward.title, f"seed={config.seed}", *config.tracking.tags],
+            "name": short_name(run.path.name.removesuffix(f"-{signature}"), LONGEST_NAME),
+            "group": config.name and short_name(config.name, LONGEST_NAME),
+            "tags": [
+                short_name(config.model.name, LONGEST_TAG),
+                short_name(config.reward.title, LONGEST_TAG),
+                f"seed={config.seed}",
+                *config.tracking.tags,
+            ],
             "config": config.model_dump(mode="json"),
             "dir": str(run.path),
             "resume": "allow",

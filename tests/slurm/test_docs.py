@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import shlex
 import sys
 
 from conftest import ROOT, TINY
+from documented import bash, lines_of_blocks
 
 SMALL = {
     "model=qwen2_5_math_7b,olmo2_7b": "model=qwen2_mini,olmo2_mini",
@@ -28,22 +29,21 @@ SAYS = {
 
 
 def test_every_command_of_the_page_runs(slurm, tmp_path):
-    page = (ROOT / "docs" / "slurm.md").read_text()
-    blocks = re.findall(r"```\n(.*?)```", page, flags=re.S)
-    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.partition("  #")[0].strip() for line in lines_of_blocks("docs/slurm.md")]
     assert len(lines) > 12
+    place = shlex.quote(str(tmp_path / "runs"))
     for line in lines:
         command = line.replace("my_groups", str(tmp_path / "my_groups"))
         for large, small in SMALL.items():
             command = command.replace(large, small)
         if command.startswith("python launch.py"):
-            command += f" {' '.join(TINY)} cluster.sbatch={{hold:true}} output_dir={tmp_path}/runs"
+            command += f" {' '.join(TINY)} cluster.sbatch={{hold:true}} output_dir={place}"
         elif command.startswith("python -m sweep prefetch"):
             command += f" cache_dir={slurm.cache_dir} {' '.join(o for o in TINY if o.startswith('model.mini'))}"
         elif command.startswith("python -m sweep") and " plan " not in command:
-            command += f" --output-dir {tmp_path}/runs"
+            command += f" --output-dir {place}"
         command = re.sub(r"^python ", f"{sys.executable} ", command)
-        done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        done = bash(command, ROOT)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         expected = SAYS.get(line.split()[3], "") if line.startswith("python -m sweep") else ""
         assert expected in done.stdout, f"{command}\n{done.stdout}"

@@ -1,0 +1,67 @@
+"""Values that a composed configuration lacks: which key, and the file or the override that gives it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+_NOWHERE = "nowhere"
+
+
+def missing_values(config: DictConfig, file_of: Callable[[str], Path | None]) -> list[str]:
+    """A line for each key that has no value, or that another takes its value from and that is not there.
+
+    Args:
+        config: unresolved.
+        file_of: the file that was chosen for a group, if the key begins with one.
+    """
+    texts = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
+    faults = [f"{key}: has no default; add {key}=…" for key, text in sorted(texts.items()) if text == MISSING]
+    takers: dict[str, list[str]] = {}
+    for key, text in texts.items():
+        for reference in _REFERENCE.findall(text):
+            if _absent(config, reference):
+                takers.setdefault(reference, []).append(key)
+    for reference, keys in takers.items():
+        *sections, last = reference.split(".")[1:] or [reference]
+        file = file_of(reference.partition(".")[0])
+        under = f" under `{'.'.join(sections)}:`" if sections else ""
+        place = f"add `{last}: …`{under} to {file}, or " if file else "add "
+        faults.append(
+            f"{reference}: is not set, and {' and '.join(keys)} takes its value from it; {place}{reference}=… here"
+        )
+    return faults
+
+
+def _absent(config: DictConfig, reference: str) -> bool:
+    try:
+        return OmegaConf.select(config, reference, default=_NOWHERE) == _NOWHERE
+    except OmegaConfBaseException:  # it is there, and what it refers to is at fault
+        return False
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """The strings of a nested container with their dotted keys."""
+    if isinstance(value, dict | list):
+        for part, inside in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(inside, f"{key}.{part}" if key else str(part))
+    elif isinstance(value, str):
+        yield key, value
+
+
+def file_of_choice(group_lines: list[str], group: str) -> Path | None:
+    """The file that the overrides `group_lines` choose for `group`; None where that is no group."""
+    chosen = compose("config", overrides=group_lines, return_hydra_config=True).hydra.runtime.choices.get(group)
+    for source in GlobalHydra.instance().config_loader().get_sources():
+        file = Path(source.path) / group / f"{chosen}.yaml"
+        if chosen is not None and file.is_file():
+            return file
+    return None

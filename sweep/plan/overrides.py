@@ -1,0 +1,260 @@
+"""Overrides as people type them: `key=value` in Hydra's grammar, where a field of text keeps the text.
+
+Hydra reads `1e5` as a number wherever it stands. A name, an account or a revision is text, so that here the schema
+says which values keep the characters that were typed. A value that Hydra's grammar does not take is taken as text
+where that is all it can mean, and refused with the quoted form otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from antlr4 import CommonTokenStream, InputStream
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import create_functions
+from hydra.core.override_parser.overrides_visitor import HydraErrorListener, HydraOverrideVisitor
+from hydra.core.override_parser.types import Key, Override
+from hydra.errors import HydraException
+from hydra.grammar.gen.OverrideLexer import OverrideLexer
+from hydra.grammar.gen.OverrideParser import OverrideParser
+from pydantic import BaseModel
+
+from sweep.errors import UserError
+from sweep.run.config import CellConfig
+
+SWEEPS = "range(0,3), choice(a,b) and glob(a*)"
+_FUNCTIONS = tuple(create_functions().functions)
+_LINE = re.compile(r"(?P<key>[+~]*[\w$][\w$./@:-]*)=(?P<value>.*)", re.S)
+_UNCLEAR = re.compile(rf"[\[{{(]|(?:{'|'.join(_FUNCTIONS)})\(|.*[,'\"\\\n]", re.S)  # may be more than one text
+
+
+def parse(line: str, loader: ConfigLoader | None = None) -> Override:
+    """The override that `line` stands for; its `input_line` is what was typed.
+
+    Args:
+        loader: what `glob()` looks choices up in.
+    Raises:
+        UserError: it cannot be read; with the quoted form, ready for a shell, where quoting is the remedy.
+    """
+    found = _read(in_hydras_grammar(line))
+    found.input_line, found.config_loader = line, loader
+    return found
+
+
+def in_hydras_grammar(line: str) -> str:
+    """`line`, with its value quoted where the grammar does not take it and it is one text beyond doubt.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        _read(line)
+    except HydraException as error:
+        text = _as_one_text(line)
+        if text is None:
+            raise UserError(_unreadable(line, error)) from None
+        return text
+    return line
+
+
+def one_value(line: str) -> str:
+    """The text that a single override gives its key.
+
+    Raises:
+        UserError: it cannot be read, or gives several values.
+    """
+    found = parse(line)
+    if found.is_sweep_override():
+        key, _, value = line.partition("=")
+        raise UserError(
+            f"{line}: one value is wanted; quote it if the comma belongs to it: {for_the_shell(key, value)}"
+        )
+    return str(found.value())
+
+
+def quoted(text: str) -> str:
+    """`text` as a quoted value of Hydra's grammar, whatever characters it holds."""
+    escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), text)
+    return f'"{escaped}"'
+
+
+def override(key: str, value: str) -> str:
+    """`key=value` with the value quoted where Hydra's grammar would read something else in it."""
+    plain = f"{key}={value}"
+    try:
+        return plain if _read(plain).value() == value else f"{key}={quoted(value)}"
+    except HydraException:
+        return f"{key}={quoted(value)}"
+
+
+def for_the_shell(key: str, value: str) -> str:
+    """What to paste into a shell so that `key` becomes the text `value`."""
+    return shlex.quote(f"{key}={quoted(value)}")
+
+
+def with_output_dir(overrides: Sequence[str], typed: str | None) -> list[str]:
+    """`overrides` with the output directory that `--output-dir` named, if it did.
+
+    Raises:
+        UserError: an override names one, too.
+    """
+    if typed is None:
+        return list(overrides)
+    if twice := [line for line in overrides if line.startswith("output_dir=")]:
+        raise UserError(f"--output-dir {typed} and {twice[-1]}: both name the output directory; leave one out")
+    return [*overrides, override("output_dir", typed)]
+
+
+def fields_at(path: Sequence[str]) -> list[Any]:
+    """The types that the configuration allows at a dotted path, alternatives apart; empty where it has no such key."""
+    found = [CellConfig]
+    for part in path:
+        inside = []
+        for kind in found:
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+                inside += _alternatives(kind.model_fields[part].annotation)
+            elif get_origin(kind) is dict:
+                inside += _alternatives(get_args(kind)[1])
+        found = inside
+    return found
+
+
+def is_recorded(key: str) -> bool:
+    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+    path = key.split(".")
+    for depth, part in enumerate(path):
+        for kind in fields_at(path[:depth]):
+            field = kind.model_fields.get(part) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+            if field and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("identity") is False:
+                return True
+    return False
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for part in get_args(annotation) for kind in _alternatives(part)]
+    return [annotation]
+
+
+@cache
+def _scalars(path: tuple[str, ...]) -> frozenset[Any]:
+    """The types of a value at `path`, or of the elements where it is a list."""
+    found = set()
+    for kind in fields_at(path):
+        parts = get_args(kind) if get_origin(kind) in (tuple, list) else (kind,)
+        found |= {scalar for part in parts if part is not ... for scalar in _alternatives(part)}
+    return frozenset(kind for kind in found if isinstance(kind, type))
+
+
+class _Visitor(HydraOverrideVisitor):
+    """Hydra's, except that a number or a truth value in a field of text is the text that was typed."""
+
+    def __init__(self) -> None:
+        super().__init__(create_functions())
+        self._path: tuple[str, ...] = ()
+        self._counts = False  # inside range() and the like, whose arguments are numbers
+
+    def visitKey(self, ctx: OverrideParser.KeyContext) -> Key:
+        key = super().visitKey(ctx)
+        self._path = tuple(key.key_or_group.split("."))
+        return key
+
+    def visitDictKeyValuePair(self, ctx: OverrideParser.DictKeyValuePairContext):
+        outside = self._path
+        self._path = (*outside, ctx.getChild(0).getText().strip())
+        pair = super().visitDictKeyValuePair(ctx)
+        self._path = outside
+        return pair
+
+    def visitFunction(self, ctx: OverrideParser.FunctionContext):
+        outside = self._counts
+        self._counts = outside or ctx.getChild(0).getText() != "choice"
+        value = super().visitFunction(ctx)
+        self._counts = outside
+        return value
+
+    def visitPrimitive(self, ctx: OverrideParser.PrimitiveContext):
+        value = super().visitPrimitive(ctx)
+        allowed = _scalars(self._path)
+        keeps = str in allowed and not (isinstance(value, bool) and bool in allowed)
+        if isinstance(value, bool | int | float) and keeps and not self._counts:
+            return ctx.getText().strip()
+        return value
+
+
+def _read(line: str) -> Override:
+    """Raises HydraException where the grammar does not take `line`."""
+    lexer = OverrideLexer(InputStream(line))
+    parser = OverrideParser(CommonTokenStream(lexer))
+    for part in (lexer, parser):
+        part.removeErrorListeners()
+        part.addErrorListener(HydraErrorListener())
+    found = _Visitor().visit(parser.override())
+    found.input_line = line
+    found.validate()
+    return found
+
+
+def _as_one_text(line: str) -> str | None:
+    """The line with its value quoted, where the key takes one text and the value can mean nothing else."""
+    match = _LINE.fullmatch(line)
+    if match is None or _UNCLEAR.match(match["value"].strip()):
+        return None
+    if str not in fields_at(match["key"].lstrip("+").split(".")):
+        return None
+    return f"{match['key']}={quoted(match['value'].strip())}"
+
+
+def _unreadable(line: str, error: HydraException) -> str:
+    said = f"cannot read the override {line!r}"
+    match = _LINE.fullmatch(line)
+    if match is None:
+        dashes = re.fullmatch(r"-+([\w.]+=.*)", line)
+        more = f"; leave the dashes out: {dashes[1]}" if dashes else " without spaces around the ="
+        return f"{said}, which should be key=value{more}"
+    key, value = match["key"], match["value"].strip()
+    if re.search(r"\s[\w.]+=", value):
+        return f"{said}: there seem to be several overrides in one word; give each its own pair of quotes, or none"
+    if value.endswith(","):
+        return f"{said}: it ends with a comma; a sweep is written without spaces, as in {key}={value}…"
+    if (written := _from_json(value)) is not None:
+        return f"{said}: the keys of a mapping stand without quotes: {shlex.quote(f'{key}={written}')}"
+    if re.fullmatch(r"\w+\(.*\)", value):
+        return f"{said}: {str(error.__cause__ or error).splitlines()[0]}; the functions that sweep are {SWEEPS}"
+    if value.startswith(("[", "{")):
+        forms = f"a list is written {key}=[a,b] and a mapping {key}={{a:b}}"
+        return f"{said}: {forms}; if it is meant as text, quote the value: {for_the_shell(key, value)}"
+    remedy = f"{said}: quote the value: {for_the_shell(key, value)}"
+    if "," in value:
+        each = ",".join(quoted(part.strip()) for part in value.split(","))
+        remedy += f"; to sweep over its parts quote each of them: {shlex.quote(f'{key}={each}')}"
+    return remedy
+
+
+def _from_json(value: str) -> str | None:
+    """A JSON object or array in Hydra's grammar; None where `value` is neither."""
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError:
+        return None
+    return _written(found) if isinstance(found, dict | list) else None
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{_written(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    return quoted(value) if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w-]*", value) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,47 @@
+"""What a launch would read, shown instead of run: `--cfg` and `--info`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+from omegaconf import Container, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sweep.errors import UserError
+from sweep.plan.compose import compose_cells, compose_first
+from sweep.plan.validate import validate
+
+
+def first_configuration(
+    overrides: Sequence[str], config_dir: str | None, package: str | None = None, resolve: bool = False
+) -> str:
+    """The first cell's configuration as YAML, as its files write it.
+
+    Args:
+        package: only this section, by its dotted key.
+        resolve: whether values that others take are put in their places.
+    Raises:
+        UserError: it does not compose, does not resolve, or has no such section.
+    """
+    _, found = compose_first(overrides, config_dir)
+    if package not in (None, "_global_"):
+        found = OmegaConf.select(found, package)
+        if found is None:
+            raise UserError(f"--package {package}: the configuration has no such section")
+    if not isinstance(found, Container):
+        return str(found)
+    try:
+        values = OmegaConf.to_container(found, resolve=resolve)
+    except OmegaConfBaseException as error:
+        raise UserError(f"--resolve: {error.full_key}: {str(error).splitlines()[0]}") from None
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
+
+
+def check(overrides: Sequence[str], config_dir: str | None) -> None:
+    """Refuse what a launch would refuse before it looks at the machine.
+
+    Raises:
+        UserError: a line for each fault.
+    """
+    validate(compose_cells(overrides, config_dir))
