@@ -76,7 +76,7 @@ def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
         axes=entry.axes,
         signature=entry.signature,
         state=status.state,
-        step=status.step,
+        step=status.step or final.get("step", 0),
         base_accuracy=base.get("accuracy"),
         final_accuracy=final.get("accuracy"),
         base_code=base.get("code"),

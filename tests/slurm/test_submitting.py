@@ -206,3 +206,21 @@ def test_a_cluster_of_ones_own_outside_the_repository(slurm, tmp_path):
     assert "export GREETING=hello" in script and "export NCCL_DEBUG=WARN" in script
     assert "env FROM_WRAPPER=1" in script
     assert_each_run_is_queued_once(tmp_path, 2)
+
+
+def test_another_evaluation_waits_for_the_training_that_is_in_the_queue(slurm, tmp_path):
+    """It is neither trained twice nor evaluated too early: the evaluation is a job behind the one that trains."""
+    run = [*TINY, "steps=2", "name=once", "reward=random"]
+    slurm.launch(*run, "cluster.sbatch={hold:true}")
+    second = slurm.launch(*run, "evaluation.samples_per_problem=3")
+    assert "1 cell and 1 stage submitted" in second.stdout and "in the queue before: 1 run" in second.stdout
+    waiting = [line for line in ask_slurm("squeue", "--me", "-h", "-o", "%i|%E|%Z") if str(tmp_path) in line]
+    training = next(p for p in (tmp_path / "runs" / "cells").iterdir())
+    job = read_submission(tmp_path / "runs", latest_claim(training / "attempts").submission).job
+    assert any(f"afterok:{job}_0" in line for line in waiting)
+    subprocess.run(["scontrol", "release", *queued(tmp_path)], check=True)
+    ended = slurm.wait_for_the_end("once")
+    assert {state["state"] for state in ended.values()} == {"done"}
+    evaluations = {c["evaluation"]: c for c in slurm.sweep("compare", "once")["cells"]}
+    assert len(evaluations) == 2 and all(c["unlike"] == "" and c["step"] == 2 for c in evaluations.values())
+    assert len(list((tmp_path / "runs" / "cells").iterdir())) == 1
