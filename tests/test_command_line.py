@@ -383,6 +383,16 @@ def test_plan_ends_as_the_launch_would(monkeypatch, capsys):
     assert launch.main([]) == 2
 
 
+def test_plan_looks_at_the_output_directory(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    for wanted in (tmp_path / "file", tmp_path / "file" / "runs"):
+        assert main(["plan", f"output_dir={wanted}"]) == launch.main([f"output_dir={wanted}"]) == 2
+        assert capsys.readouterr().err.count(f"output_dir={wanted}: {tmp_path / 'file'} is a file") == 2
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["plan", f"output_dir={tmp_path}"]) == 2
+    assert f"output_dir={tmp_path}: {tmp_path} is not writable" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "out", "err"),
     [
