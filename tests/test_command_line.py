@@ -122,7 +122,7 @@ def test_quoted_values_come_back_from_hydra_as_they_were(text):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('cluster.env={"A":1,"B":"x y"}', ["keys of a mapping stand without quotes", "'cluster.env={A:1,B:\"x y\"}'"]),
+        ('cluster.env={"A":1,"B":"x y"}', ["keys stand without quotes", "'cluster.env={A:1,B:\"x y\"}'"]),
         ("seed=[1", ["a list is written seed=[a,b]"]),
         ("seed=rnge(0,3)", ["Unknown function 'rnge'", "range(0,3)"]),
         ("stepz", ["'stepz', which should be key=value"]),
@@ -139,11 +139,24 @@ def test_what_cannot_be_read_says_how_it_is_written(line, words):
     assert all(word in str(caught.value) for word in words)
 
 
-def test_a_mapping_in_json_is_shown_so_that_it_can_be_pasted():
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('cluster.env={"A":1,"B":"x, y","C":null}', {"A": "1", "B": "x, y", "C": None}),
+        ("cluster.env={'A':1}", {"A": "1"}),
+        ("cluster.env={A:~/bin,B:a=b&c}", {"A": "~/bin", "B": "a=b&c"}),
+        (
+            "cluster.setup=[module load cuda, source ~/env/bin/activate]",
+            ["module load cuda", "source ~/env/bin/activate"],
+        ),
+        ('reward.rewards=["format", {"name": "random"}]', ["format", {"name": "random"}]),
+    ],
+)
+def test_lists_and_mappings_in_other_words_are_shown_so_that_they_can_be_pasted(line, value):
     with pytest.raises(UserError) as caught:
-        parse('cluster.env={"A":1,"B":"x, y","C":null}')
-    form = str(caught.value).rpartition("without quotes: ")[2]
-    assert parse(bash_word(form)).value() == {"A": "1", "B": "x, y", "C": None}
+        parse(line)
+    form = str(caught.value).rpartition("with other characters in them: ")[2]
+    assert parse(bash_word(form)).value() == value
 
 
 @pytest.mark.parametrize(
@@ -397,7 +410,7 @@ def test_plan_looks_at_the_output_directory(tmp_path, monkeypatch, capsys):
     ("arguments", "code", "out", "err"),
     [
         (["--cfg", "job"], 0, "seed: 0", ""),
-        (["-m", "--cfg", "job", "seed=4,5", "name=1e5"], 0, "name: 1e5\nseed: 4\n", ""),
+        (["-m", "--cfg", "job", "seed=4,5", "name=1e5"], 0, "name: 1e5\nseed: 4\n", "the first of 2 cells"),
         (["--cfg", "job", "-p", "optimizer", "--resolve"], 0, "learning_rate: 5e-5", ""),
         (["--cfg", "job", "model=qwen2_min"], 2, "", "model=qwen2_min: no such model. Did you mean qwen2_mini"),
         (["--cfg", "job", "algorithm.clip_lw=1"], 2, "", "algorithm.clip_lw: no such key"),

@@ -7,6 +7,7 @@ where that is all it can mean, and refused with the quoted form otherwise.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -225,8 +226,9 @@ def _unreadable(line: str, error: HydraException) -> str:
         return f"{said}: there seem to be several overrides in one word; give each its own pair of quotes, or none"
     if value.endswith(","):
         return f"{said}: it ends with a comma; a sweep is written without spaces, as in {key}={value}…"
-    if (written := _from_json(value)) is not None:
-        return f"{said}: the keys of a mapping stand without quotes: {shlex.quote(f'{key}={written}')}"
+    if (written := _in_other_words(value)) is not None:
+        rule = "in lists and mappings keys stand without quotes, and texts with other characters in them"
+        return f"{said}: {rule}: {shlex.quote(f'{key}={written}')}"
     if re.fullmatch(r"\w+\(.*\)", value):
         return f"{said}: {str(error.__cause__ or error).splitlines()[0]}; the functions that sweep are {SWEEPS}"
     if value.startswith(("[", "{")):
@@ -239,13 +241,22 @@ def _unreadable(line: str, error: HydraException) -> str:
     return remedy
 
 
-def _from_json(value: str) -> str | None:
-    """A JSON object or array in Hydra's grammar; None where `value` is neither."""
-    try:
-        found = json.loads(value)
-    except json.JSONDecodeError:
+def _in_other_words(value: str) -> str | None:
+    """A list or mapping in Hydra's grammar that is written as JSON, as Python, or with unquoted characters in it."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value)
+        except (ValueError, SyntaxError):
+            continue
+        return _written(found) if isinstance(found, dict | list) else None
+    inside = re.fullmatch(r"([\[{])([^\[\]{}'\"]*)[\]}]", value)
+    if inside is None:
         return None
-    return _written(found) if isinstance(found, dict | list) else None
+    parts = [part.strip() for part in inside[2].split(",")]
+    if inside[1] == "[":
+        return _written(parts)
+    pairs = [part.partition(":") for part in parts]
+    return _written({name.strip(): text.strip() for name, _, text in pairs}) if all(p[1] for p in pairs) else None
 
 
 def _written(value: Any) -> str:
@@ -253,8 +264,6 @@ def _written(value: Any) -> str:
         return "{" + ",".join(f"{name}:{_written(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
-    return quoted(value) if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w-]*", value) else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[\w-]+", value, re.ASCII) else quoted(value)
+    return json.dumps(value)
