@@ -16,14 +16,16 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import omegaconf.grammar_parser
 from antlr4 import CommonTokenStream, InputStream
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import create_functions
 from hydra.core.override_parser.overrides_visitor import HydraErrorListener, HydraOverrideVisitor
-from hydra.core.override_parser.types import Key, Override
+from hydra.core.override_parser.types import ChoiceSweep, Key, Override, Sweep
 from hydra.errors import HydraException
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
+from omegaconf.errors import GrammarParseError
 from pydantic import BaseModel
 
 from sweep.errors import UserError
@@ -45,7 +47,25 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     """
     found = _read(in_hydras_grammar(line))
     found.input_line, found.config_loader = line, loader
+    if _sweeps_within(found.value()):
+        raise UserError(f"{line}: a sweep within a list or a sweep means nothing; write its values out")
+    if isinstance(found.value(), str) and "${" in found.value():
+        try:
+            omegaconf.grammar_parser.parse(found.value())
+        except GrammarParseError:
+            raise UserError(f"{line}: ${{ begins a reference to another key, and this one is not whole") from None
     return found
+
+
+def _sweeps_within(value: Any) -> bool:
+    """Whether a list, a mapping or a sweep's choices hold a sweep."""
+    if isinstance(value, ChoiceSweep):
+        parts = value.list
+    elif isinstance(value, dict | list):
+        parts = list(value.values() if isinstance(value, dict) else value)
+    else:
+        return False
+    return any(isinstance(part, Sweep) or _sweeps_within(part) for part in parts)
 
 
 def in_hydras_grammar(line: str) -> str:
@@ -186,6 +206,7 @@ class _Visitor(HydraOverrideVisitor):
         value = super().visitPrimitive(ctx)
         allowed = _scalars(self._path)
         keeps = str in allowed and not (isinstance(value, bool) and bool in allowed)
+        keeps = keeps or bool(allowed and all(issubclass(kind, BaseModel) for kind in allowed))  # the name of a choice
         if isinstance(value, bool | int | float) and keeps and not self._counts:
             return ctx.getText().strip()
         return value
