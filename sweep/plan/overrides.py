@@ -45,7 +45,10 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     Raises:
         UserError: it cannot be read; with the quoted form, ready for a shell, where quoting is the remedy.
     """
-    found = _read(in_hydras_grammar(line))
+    try:
+        found = _read(line)
+    except HydraException as error:
+        found = _read(_quoted_or_refused(line, error))
     found.input_line, found.config_loader = line, loader
     if _sweeps_within(found.value()):
         raise UserError(f"{line}: a sweep within a list or a sweep means nothing; write its values out")
@@ -77,11 +80,15 @@ def in_hydras_grammar(line: str) -> str:
     try:
         _read(line)
     except HydraException as error:
-        text = _as_one_text(line)
-        if text is None:
-            raise UserError(_unreadable(line, error)) from None
-        return text
+        return _quoted_or_refused(line, error)
     return line
+
+
+def _quoted_or_refused(line: str, error: HydraException) -> str:
+    text = _as_one_text(line)
+    if text is None:
+        raise UserError(_unreadable(line, error)) from None
+    return text
 
 
 def one_value(line: str) -> str:
