@@ -47,7 +47,9 @@ def _run(parsed: argparse.Namespace) -> int:
         from sweep.plan.show import check, first_configuration
 
         print(first_configuration(overrides, parsed.config_dir, parsed.package, parsed.resolve))
-        check(overrides, parsed.config_dir)
+        cells = check(overrides, parsed.config_dir)
+        if cells > 1:
+            print(f"this is the first of {cells} cells; `python -m sweep plan` shows all", file=sys.stderr)
         return 0
     if parsed.cfg or parsed.info:
         return _show_hydras_own(parsed, overrides)

@@ -30,7 +30,7 @@ from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
 from sweep.plan.files import configuration_files
 from sweep.plan.missing import file_of_choice, missing_values
-from sweep.plan.overrides import in_hydras_grammar, parse
+from sweep.plan.overrides import in_hydras_grammar, parse, quoted
 from sweep.run.config import CellConfig
 
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
@@ -77,7 +77,8 @@ def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tu
         first = {key: lines[0] for key, lines in choices.items()}
         base = _base(tuple(line for key, line in first.items() if key in groups), ())
         config = base.override(line for key, line in first.items() if key not in groups)
-        return [in_hydras_grammar(line) for line in first.values()], config
+        typed = [_choice(line) if key in groups else in_hydras_grammar(line) for key, line in first.items()]
+        return typed, config
 
 
 @contextmanager
@@ -91,10 +92,16 @@ def explained() -> Iterator[None]:
 
 def _read(overrides: Sequence[str], loader: ConfigLoader) -> tuple[dict[str, list[str]], set[str]]:
     """For each key the override lines it takes in turn; and which of the keys are groups."""
-    given = [parse(line, loader) for line in overrides]
+    parsed = [parse(line, loader) for line in overrides]
+    given = [o for o in parsed if o.key_or_group != "experiment" or o.value() is not None]  # null: none, as it is
     choices = _choices(_with_experiment_axes(given, loader))
     groups = {key for key in choices if loader.get_group_options(_group_name(key), config_name="config")}
     _refuse_lists_of_choices(given, groups)
+    for line in (line for key in groups for line in choices[key] if not line.startswith("~")):
+        if _parsed(line).value() is None:
+            group = _group_name(line.partition("=")[0])
+            there = ", ".join(loader.get_group_options(group, config_name="config"))
+            raise UserError(f"{line}: {group} takes the name of a choice; there are: {there}")
     return choices, groups
 
 
@@ -103,7 +110,7 @@ def _with_experiment_axes(given: list[Override], loader: ConfigLoader) -> list[O
     chosen = [o for o in given if o.key_or_group == "experiment"]
     if any(o.is_sweep_override() for o in chosen):
         raise UserError(f"{chosen[-1].input_line}: an experiment brings its own axes; launch one at a time")
-    experiment = [o.input_line for o in chosen]
+    experiment = [_choice(o.input_line) for o in chosen]
     config = compose("config", overrides=experiment, return_hydra_config=True)
     params = config.hydra.sweeper.params or {}
     typed = {o.key_or_group for o in given}
@@ -119,6 +126,8 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
             choices[key] = [override.input_line]
         elif override.is_discrete_sweep():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            if not choices[key]:
+                raise UserError(f"{override.input_line}: stands for no value at all")
             if twice := [line for line, times in Counter(choices[key]).items() if times > 1]:
                 raise UserError(f"{override.input_line}: {', '.join(twice)} stands there more than once; leave one out")
         else:
@@ -133,6 +142,15 @@ def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
             choices = ",".join(map(str, override.value()))
             key = override.key_or_group
             raise UserError(f"{override.input_line}: {key} takes one choice; to sweep write {key}={choices}")
+
+
+def _choice(line: str) -> str:
+    """The line of a group's choice as Hydra takes it: a file that is named by a number needs quotes."""
+    key, _, typed = line.partition("=")
+    value = _parsed(line).value()
+    if line.startswith("~") or isinstance(value, dict | list):
+        return line
+    return f"{key}={quoted(value if isinstance(value, str) else typed.strip())}"
 
 
 def _label(axes: dict[str, str]) -> str:
@@ -155,7 +173,7 @@ def _cross(choices: dict[str, list[str]], groups: set[str]) -> Iterator[tuple[di
 
 
 def _base(of_groups: tuple[str, ...], keys: Iterable[str]) -> _Base:
-    return _Base(compose("config", overrides=list(of_groups)), keys)
+    return _Base(compose("config", overrides=list(map(_choice, of_groups))), keys)
 
 
 class _Base:
@@ -256,7 +274,7 @@ def _validate(
         point = {**shown, **{k: v for k, v in varied.items() if k not in shown}}
         try:
             if isinstance(raw, DictConfig):
-                of_groups = [line for key, line in lines.items() if key in groups]
+                of_groups = [_choice(line) for key, line in lines.items() if key in groups]
                 missing = missing_values(raw, partial(file_of_choice, of_groups))
                 if missing:
                     faults.extend((_label(point), fault) for fault in missing)

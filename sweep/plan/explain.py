@@ -39,7 +39,7 @@ def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
     if kind == "extra_forbidden" and len(where) > 2 and where[0] == "reward":
         return f"{key}: {tag} has no such option{near_misses(where[-1], options_of(tag))}"
     if kind == "extra_forbidden":
-        return _unknown_key(key)
+        return unknown_key(key)
     if kind == "union_tag_invalid" and where[0] == "reward":
         named = fault["ctx"]["tag"]
         near = near_misses(named, REWARD_NAMES)
@@ -56,7 +56,9 @@ def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
     if kind == "model_type":
         parts = [k for k in known_keys() if k.startswith(f"{key}.") and k.count(".") == len(where)]
         said = f"is a section; set {' and '.join(f'{part}=…' for part in parts)}"
-    if kind == "string_type" and fault["input"] is not None:
+    if kind == "string_type" and isinstance(fault["input"], dict) and key not in typed:
+        said = f"takes one text, and has no {' or '.join(map(str, fault['input']))} within it"
+    elif kind == "string_type" and fault["input"] is not None:
         form = for_the_shell(key, typed[key]) if key in typed else f'{where[-1]}: "…"'
         said = f"should be text; quote the value: {form}"
     return f"{key}{given}: {said}"
@@ -79,9 +81,15 @@ def explain_hydra(error: HydraException) -> str:
     """Hydra's own words only where they say what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, choice = error.missing_cfg_file.partition("/")
+        if group not in CellConfig.model_fields:
+            group, _, choice = error.missing_cfg_file.rpartition("/")
         options = list(error.options or [])
         near = near_misses(re.sub(r"[^a-z0-9]", "_", choice.rpartition("/")[2].lower()), options)
-        of_a_hub = "; a hub id goes into model.path, beside the model file of its family" if "/" in choice else ""
+        of_a_hub = (
+            "; a hub id goes into model.path, beside the model file of its family"
+            if group == "model" and "/" in choice
+            else ""
+        )
         return f"{group}={choice}: no such {group}{of_a_hub}{near}\n  there are: {', '.join(options)}"
     if match := re.match(r"Multiple values for (\S+)\. .*'override [^:]*: ([^']*)'", str(error)):
         return f"+{match[1]}={match[2]}: there is a {match[1]} already; leave the + out: {match[1]}={match[2]}"
@@ -89,13 +97,14 @@ def explain_hydra(error: HydraException) -> str:
         key = match.group(1)
         reason = next((line for line in str(error.__cause__ or "").splitlines() if line), "")
         wrong_key = "not in struct" in reason or not reason
-        return _unknown_key(key) if wrong_key else f"{key}: {reason}"
+        return unknown_key(key) if wrong_key else f"{key}: {reason}"
     if isinstance(error, ConfigCompositionException) and error.__cause__ is not None:
         return str(error.__cause__).splitlines()[0]
-    return str(error)
+    return str(error).splitlines()[0] if str(error).startswith("Could not delete") else str(error)
 
 
-def _unknown_key(key: str) -> str:
+def unknown_key(key: str) -> str:
+    """What to say of a key that the configuration does not have."""
     if key in BIASED_SAMPLING:
         return f"{key}: {WHY_BIASED}"
     if key in known_keys():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -186,6 +187,21 @@ def gpu_memories() -> tuple[int, ...]:
     return sizes if visible is None else sizes[: len([v for v in visible.split(",") if v.strip()])]
 
 
+def place_faults(cells: Iterable[Composition]) -> list[str]:
+    """Why an output directory cannot be made or written to; empty where all can."""
+    faults = []
+    for wanted in dict.fromkeys(Path(cell.config.output_dir).expanduser().absolute() for cell in cells):
+        place = _existing_parent(wanted)
+        if not place.is_dir():
+            faults.append(f"output_dir={wanted}: {place} is a file; set output_dir to a directory")
+        elif not os.access(place, os.W_OK | os.X_OK):
+            why = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
+            faults.append(
+                f"output_dir={wanted}: {place} is not writable ({why}); set output_dir to a directory you may write"
+            )
+    return faults
+
+
 def _disk_faults(cells: list[Composition]) -> list[str]:
     """Whether the checkpoints of all cells fit beside what is on the disk now."""
     needed: dict[Path, int] = {}
@@ -203,7 +219,7 @@ def _disk_faults(cells: list[Composition]) -> list[str]:
 
 
 def _existing_parent(path: Path) -> Path:
-    return path if path.exists() else _existing_parent(path.parent)
+    return path if os.path.exists(path) else _existing_parent(path.parent)  # Path.exists raises where it may not look
 
 
 def human_bytes(size: float) -> str:

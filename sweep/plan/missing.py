@@ -12,6 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sweep.plan.explain import unknown_key
+from sweep.run.config import known_keys
+
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 _NOWHERE = "nowhere"
 
@@ -31,6 +34,9 @@ def missing_values(config: DictConfig, file_of: Callable[[str], Path | None]) ->
             if _absent(config, reference):
                 takers.setdefault(reference, []).append(key)
     for reference, keys in takers.items():
+        if reference not in known_keys():
+            faults.append(f"{' and '.join(keys)}: takes its value from another key; {unknown_key(reference)}")
+            continue
         *sections, last = reference.split(".")[1:] or [reference]
         file = file_of(reference.partition(".")[0])
         under = f" under `{'.'.join(sections)}:`" if sections else ""

@@ -7,6 +7,7 @@ where that is all it can mean, and refused with the quoted form otherwise.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -15,14 +16,16 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import omegaconf.grammar_parser
 from antlr4 import CommonTokenStream, InputStream
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import create_functions
 from hydra.core.override_parser.overrides_visitor import HydraErrorListener, HydraOverrideVisitor
-from hydra.core.override_parser.types import Key, Override
+from hydra.core.override_parser.types import ChoiceSweep, Key, Override, Sweep
 from hydra.errors import HydraException
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
+from omegaconf.errors import GrammarParseError
 from pydantic import BaseModel
 
 from sweep.errors import UserError
@@ -42,9 +45,30 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     Raises:
         UserError: it cannot be read; with the quoted form, ready for a shell, where quoting is the remedy.
     """
-    found = _read(in_hydras_grammar(line))
+    try:
+        found = _read(line)
+    except HydraException as error:
+        found = _read(_quoted_or_refused(line, error))
     found.input_line, found.config_loader = line, loader
+    if _sweeps_within(found.value()):
+        raise UserError(f"{line}: a sweep within a list or a sweep means nothing; write its values out")
+    if isinstance(found.value(), str) and "${" in found.value():
+        try:
+            omegaconf.grammar_parser.parse(found.value())
+        except GrammarParseError:
+            raise UserError(f"{line}: ${{ begins a reference to another key, and this one is not whole") from None
     return found
+
+
+def _sweeps_within(value: Any) -> bool:
+    """Whether a list, a mapping or a sweep's choices hold a sweep."""
+    if isinstance(value, ChoiceSweep):
+        parts = value.list
+    elif isinstance(value, dict | list):
+        parts = list(value.values() if isinstance(value, dict) else value)
+    else:
+        return False
+    return any(isinstance(part, Sweep) or _sweeps_within(part) for part in parts)
 
 
 def in_hydras_grammar(line: str) -> str:
@@ -56,11 +80,15 @@ def in_hydras_grammar(line: str) -> str:
     try:
         _read(line)
     except HydraException as error:
-        text = _as_one_text(line)
-        if text is None:
-            raise UserError(_unreadable(line, error)) from None
-        return text
+        return _quoted_or_refused(line, error)
     return line
+
+
+def _quoted_or_refused(line: str, error: HydraException) -> str:
+    text = _as_one_text(line)
+    if text is None:
+        raise UserError(_unreadable(line, error)) from None
+    return text
 
 
 def one_value(line: str) -> str:
@@ -185,6 +213,7 @@ class _Visitor(HydraOverrideVisitor):
         value = super().visitPrimitive(ctx)
         allowed = _scalars(self._path)
         keeps = str in allowed and not (isinstance(value, bool) and bool in allowed)
+        keeps = keeps or bool(allowed and all(issubclass(kind, BaseModel) for kind in allowed))  # the name of a choice
         if isinstance(value, bool | int | float) and keeps and not self._counts:
             return ctx.getText().strip()
         return value
@@ -225,8 +254,9 @@ def _unreadable(line: str, error: HydraException) -> str:
         return f"{said}: there seem to be several overrides in one word; give each its own pair of quotes, or none"
     if value.endswith(","):
         return f"{said}: it ends with a comma; a sweep is written without spaces, as in {key}={value}…"
-    if (written := _from_json(value)) is not None:
-        return f"{said}: the keys of a mapping stand without quotes: {shlex.quote(f'{key}={written}')}"
+    if (written := _in_other_words(value)) is not None:
+        rule = "in lists and mappings keys stand without quotes, and texts with other characters in them"
+        return f"{said}: {rule}: {shlex.quote(f'{key}={written}')}"
     if re.fullmatch(r"\w+\(.*\)", value):
         return f"{said}: {str(error.__cause__ or error).splitlines()[0]}; the functions that sweep are {SWEEPS}"
     if value.startswith(("[", "{")):
@@ -239,13 +269,22 @@ def _unreadable(line: str, error: HydraException) -> str:
     return remedy
 
 
-def _from_json(value: str) -> str | None:
-    """A JSON object or array in Hydra's grammar; None where `value` is neither."""
-    try:
-        found = json.loads(value)
-    except json.JSONDecodeError:
+def _in_other_words(value: str) -> str | None:
+    """A list or mapping in Hydra's grammar that is written as JSON, as Python, or with unquoted characters in it."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value)
+        except (ValueError, SyntaxError):
+            continue
+        return _written(found) if isinstance(found, dict | list) else None
+    inside = re.fullmatch(r"([\[{])([^\[\]{}'\"]*)[\]}]", value)
+    if inside is None:
         return None
-    return _written(found) if isinstance(found, dict | list) else None
+    parts = [part.strip() for part in inside[2].split(",")]
+    if inside[1] == "[":
+        return _written(parts)
+    pairs = [part.partition(":") for part in parts]
+    return _written({name.strip(): text.strip() for name, _, text in pairs}) if all(p[1] for p in pairs) else None
 
 
 def _written(value: Any) -> str:
@@ -253,8 +292,6 @@ def _written(value: Any) -> str:
         return "{" + ",".join(f"{name}:{_written(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
-    return quoted(value) if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w-]*", value) else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[\w-]+", value, re.ASCII) else quoted(value)
+    return json.dumps(value)

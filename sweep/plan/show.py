@@ -38,10 +38,12 @@ def first_configuration(
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
 
 
-def check(overrides: Sequence[str], config_dir: str | None) -> None:
-    """Refuse what a launch would refuse before it looks at the machine.
+def check(overrides: Sequence[str], config_dir: str | None) -> int:
+    """Refuse what a launch would refuse before it looks at the machine; returns how many cells there are.
 
     Raises:
         UserError: a line for each fault.
     """
-    validate(compose_cells(overrides, config_dir))
+    cells = compose_cells(overrides, config_dir)
+    validate(cells)
+    return len(cells)

@@ -11,7 +11,7 @@ from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import Composition
 from sweep.plan.faults import say_once
-from sweep.plan.fit import shape_faults
+from sweep.plan.fit import place_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.run.config import CellConfig
@@ -26,7 +26,7 @@ def validate(cells: Sequence[Composition]) -> None:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
     faults = say_once((cell.label, fault) for cell in cells for fault in cell_faults(cell.config))
-    faults = faults or _same_runs(cells)
+    faults = faults or _same_runs(cells) or place_faults(cells)
     if faults:
         raise UserError("\n".join(faults))
 
