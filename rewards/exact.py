@@ -29,7 +29,7 @@ class Number:
         """Whether it has enough digits to stand for a number it only approximates."""
         if not self.decimals:
             return False
-        return len(str(abs(self._scaled))) >= ENOUGH_DIGITS
+        return abs(self._scaled) >= 10 ** (ENOUGH_DIGITS - 1)
 
     @property
     def slack(self) -> Fraction:
@@ -54,6 +54,14 @@ class Number:
             if near.long_decimal and not exact.long_decimal and exact.decimals is None:
                 return abs(near.value - exact.value) < near.slack
         return False
+
+
+def integer(digits: str) -> int:
+    """The number that decimal digits write, however many: Python's own conversion ends at 4,300."""
+    if len(digits) <= 4000:
+        return int(digits)
+    half = len(digits) // 2
+    return integer(digits[:half]) * 10 ** (len(digits) - half) + integer(digits[half:])
 
 
 def read_number(text: str) -> Number | None:

@@ -1,138 +1,129 @@
-"""Symbolic equality, by math-verify's parser and comparison. Loaded in grading workers alone: see `guard.py`."""
+"""Equality of expressions, by their values: a constant has one, functions are compared at fixed points."""
 
 from __future__ import annotations
 
-import logging
-import re
+import hashlib
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from functools import lru_cache
 
-from latex2sympy2_extended import latex2sympy
-from latex2sympy2_extended.latex2sympy2 import ConversionConfig
-from math_verify import verify
-from sympy import Basic, I, MatrixBase, Number, Rational, Symbol, nan, oo, zoo
+from rewards.arithmetic import FEW_BITS, Arithmetic, Inexact, TooLarge, Undefined
+from rewards.expression import Call, Num, Sym, Tree, operations, symbols
 
-from rewards import exact
-
-logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody watches the clock; the guard does
-_CONVERSION = ConversionConfig(lowercase_symbols=False)
-_IMAGINARY = re.compile(r"(?<![a-zA-Z\\])i(?![a-zA-Z])|(?<=\d)i(?![a-zA-Z])")
-_DECIMAL = re.compile(r"(\d*)\.(\d+)")
-_DIGITS = 40  # of a numerical comparison
-_CLOSE = Rational(1, 10**25)
-# Where functions are compared: (denominator, whether signs alternate). Primes above them keep values from cancelling.
-_GRID = ((17, False), (-11, True), (3, False))
-_PRIMES = (13, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
+# Denominators of the points where functions are compared: odd, so that odd roots and powers of -1 have real values.
+_DENOMINATORS = (17, 19, 23)
+_MORE_DENOMINATORS = (1, 7, 29, 3, 31)
+_PIECEWISE = {"floor", "ceil", "abs", "max", "min", "gcd", "lcm"}
+_FEWEST = 2  # points at which both functions must have values
+_ZERO = Num(Fraction(0))
 
 
-class Unparsed(Exception):
-    """The text has no symbolic form."""
+class Values:
+    """Compares trees by exact arithmetic alone, within a size that costs nothing; None where that cannot tell."""
 
+    def same(self, a: Tree, b: Tree) -> bool | None:
+        """Whether two trees without variables have the same value.
 
-class SymbolicGrader:
-    """Equality of LaTeX expressions. `unparsed` collects which of "answer" and "gold" was not understood."""
+        Raises:
+            Undefined: one has no finite value.
+            TooLarge: one cannot be held, in a subclass that has nobody left to ask.
+        """
+        found = [self._exactly(tree) for tree in (a, b)]
+        return None if None in found else found[0] == found[1]
 
-    def __init__(self) -> None:
-        self.unparsed: set[str] = set()
+    def within(self, tree: Tree, value: Fraction, slack: Fraction) -> bool | None:
+        """Whether a tree without variables is less than `slack` away from a number."""
+        found = self._exactly(tree)
+        return found and abs(found - value) < slack
 
-    def equal(self, answer: str, gold: str) -> bool | None:
-        left, right = self._parse(answer, "answer"), self._parse(gold, "gold")
-        if left is None or right is None:
-            return _squeezed(answer) == _squeezed(gold)
-        for text, other in ((answer, right), (gold, left)):
-            number = exact.read_number(text)
-            if number is not None and number.long_decimal:
-                return _approximates(number, other)
-        return expressions_equal(left, right)
-
-    def same_equation(self, answer: tuple[str, str], gold: tuple[str, str]) -> bool | None:
-        sides = [self._parse(t, "answer") for t in answer] + [self._parse(t, "gold") for t in gold]
-        if None in sides or any(isinstance(side, MatrixBase) or side.is_Relational for side in sides):
-            return [_squeezed(t) for t in answer] == [_squeezed(t) for t in gold]
-        a, b = sides[0] - sides[1], sides[2] - sides[3]
-        values = [(_value(a, p), _value(b, p)) for p in _points(a.free_symbols | b.free_symbols)]
-        if any(x is None or y is None or y == 0 for x, y in values):
-            return False
-        ratios = [x / y for x, y in values]
-        return ratios[0] != 0 and all(_close(r, ratios[0]) for r in ratios)
-
-    def _parse(self, latex: str, whose: str) -> Basic | MatrixBase | None:
+    def _exactly(self, tree: Tree) -> Fraction | None:
         try:
-            return parse(latex)
-        except Unparsed:
-            self.unparsed.add(whose)
+            return Arithmetic(FEW_BITS).value(tree)
+        except (Inexact, TooLarge):
             return None
 
+    def equal(self, a: Tree, b: Tree) -> bool | None:
+        """Whether two expressions are equal, as numbers or as functions of their variables."""
+        names = symbols(a) | symbols(b)
+        if not names:
+            return self._same_constant(a, b)
+        verdicts = []
+        for point in _points(names, bool(_PIECEWISE & (operations(a) | operations(b)))):
+            try:
+                verdicts.append(self.same(substituted(a, point), substituted(b, point)))
+            except Undefined:
+                continue
+            if verdicts[-1] is False:
+                return False
+        return False if len(verdicts) < _FEWEST else None if None in verdicts else True
 
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\s{}]", "", text)
+    def _same_constant(self, a: Tree, b: Tree) -> bool | None:
+        try:
+            return self.same(a, b)
+        except Undefined:
+            return False
+        except TooLarge:
+            if a == b:
+                return True
+            raise
+
+    def proportional(self, a: Tree, b: Tree, positive: bool = False) -> bool | None:
+        """Whether one function is the other times a constant other than 0 (over 0 if `positive`)."""
+        names = symbols(a) | symbols(b)
+        if not names:
+            return False
+        verdicts, first = [], None
+        for point in _points(names, bool(_PIECEWISE & (operations(a) | operations(b)))):
+            x, y = substituted(a, point), substituted(b, point)
+            try:
+                checks = [_negated(self.same(x, _ZERO)), _negated(self.same(y, _ZERO))]
+                if positive:
+                    product = Call("mul", (x, y))
+                    checks.append(self.same(product, Call("abs", (product,))))
+                if first is not None:
+                    checks.append(self.same(Call("mul", (x, first[1])), Call("mul", (y, first[0]))))
+            except Undefined:
+                continue
+            first = first or (x, y)
+            verdicts += checks
+            if False in checks:
+                return False
+        return False if len(verdicts) < 2 * _FEWEST else None if None in verdicts else True
 
 
-@lru_cache(maxsize=512)
-def parse(latex: str) -> Basic | MatrixBase:
-    """The expression that `latex` writes, decimals as exact fractions.
+def _negated(verdict: bool | None) -> bool | None:
+    return None if verdict is None else not verdict
 
-    Raises:
-        Unparsed: it writes none.
+
+def _points(names: frozenset[str], piecewise: bool) -> Iterator[dict[str, Fraction]]:
+    """Where functions are compared: the same places for the same names, in no simple relation to one another.
+
+    All coordinates are positive at the first; each is negative at one of the next two. Pieces need more places.
     """
-    fractions = _DECIMAL.sub(lambda m: f"\\frac{{{int(m.group(1) + m.group(2))}}}{{{10 ** len(m.group(2))}}}", latex)
-    imaginary = _IMAGINARY.search(latex)
-    try:
-        found = latex2sympy(
-            fractions, is_real=None if imaginary else True, normalization_config=None, conversion_config=_CONVERSION
-        )
-    except (MemoryError, RecursionError):
-        raise
-    except Exception as error:  # the parser raises bare Exception, and what its own defects raise
-        raise Unparsed(latex[:80]) from error
-    if not isinstance(found, (Basic, MatrixBase)):
-        raise Unparsed(latex[:80])
-    return found.subs({Symbol("i"): I, Symbol("i", real=True): I}) if imaginary else found
+    for number, denominator in enumerate(_DENOMINATORS + (_MORE_DENOMINATORS if piecewise else ())):
+        yield {name: _coordinate(name, number, denominator) for name in names}
 
 
-def expressions_equal(left: Basic | MatrixBase, right: Basic | MatrixBase) -> bool:
-    """Equality as functions: by value at fixed points to 25 digits; math-verify decides where there are no values."""
-    if left == right:
-        return True
-    if not isinstance(left, MatrixBase) and not isinstance(right, MatrixBase):
-        values = [(_value(left, p), _value(right, p)) for p in _points(left.free_symbols | right.free_symbols)]
-        if all(x is not None and y is not None for x, y in values):
-            return all(_close(x, y) for x, y in values)
-    return bool(verify(right, left, timeout_seconds=None))
+def _coordinate(name: str, number: int, denominator: int) -> Fraction:
+    drawn = hashlib.blake2b(f"{name} {number}".encode(), digest_size=4).digest()
+    top = 2 + int.from_bytes(drawn, "big") % (211 if number < len(_DENOMINATORS) else 40_009)
+    parity = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 2
+    return Fraction(-top if number > 0 and (number + parity) % 2 else top, denominator)
 
 
-def _points(symbols: set[Symbol]) -> list[dict[Symbol, Rational]]:
-    """Three points, the same for the same symbols; a constant needs one."""
-    if not symbols:
-        return [{}]
-    names = sorted(symbols, key=str)
-    tops = [_PRIMES[k % len(_PRIMES)] for k in range(len(names))]
-    return [
-        {
-            n: Rational(-top if alternating and k % 2 else top, bottom)
-            for k, (n, top) in enumerate(zip(names, tops, strict=True))
-        }
-        for bottom, alternating in _GRID
-    ]
+@lru_cache(maxsize=4096)
+def _substituted(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> Tree:
+    if isinstance(tree, Sym):
+        return next((Num(value) for name, value in point if name == tree.name), tree)
+    if isinstance(tree, Num) or not tree.args:
+        return tree
+    if tree.name in ("sum", "prod"):
+        bound, start, end, terms = tree.args
+        inner = tuple(pair for pair in point if pair[0] != bound.name)
+        return Call(tree.name, (bound, _substituted(start, point), _substituted(end, point), _substituted(terms, inner)))
+    return Call(tree.name, tuple(_substituted(arg, point) for arg in tree.args))
 
 
-def _value(expression: Basic, point: dict[Symbol, Rational]):
-    """The expression's finite value at a point, to 40 digits; None where it has none."""
-    try:
-        value = expression.subs(point).doit().evalf(_DIGITS)
-    except (MemoryError, RecursionError):
-        raise
-    except Exception:  # sympy raises anything on expressions that have no value
-        return None
-    if not isinstance(value, Basic) or not value.is_number or value.has(nan, zoo, oo):
-        return None
-    return value if all(isinstance(part, Number) for part in value.as_real_imag()) else None
-
-
-def _close(x, y) -> bool:
-    return bool(abs(x - y) <= _CLOSE * max(abs(x), abs(y)))
-
-
-def _approximates(decimal: exact.Number, expression: Basic) -> bool:
-    """Whether a long decimal rounds or cuts the expression's value."""
-    value = None if expression.free_symbols else _value(expression, {})
-    return value is not None and bool(abs(value - Rational(decimal.value)) < Rational(decimal.slack))
+def substituted(tree: Tree, point: Mapping[str, Fraction]) -> Tree:
+    """The tree with numbers for its variables."""
+    return _substituted(tree, tuple(sorted(point.items())))
