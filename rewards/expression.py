@@ -12,7 +12,8 @@ from rewards.exact import integer
 DEEPEST = 40  # levels of brackets, exponents and function arguments
 MOST_TOKENS = 3000
 
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|(\\[a-zA-Z]+|\\.|.))", re.DOTALL)
+_TOKEN = re.compile(r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(\\[a-zA-Z]+|\\.|.))", re.DOTALL)
+_DIGITS = "0123456789"
 _TEXT = re.compile(r"\\text ?\{ ?([a-zA-Z]+) ?\}")
 _GROUPS = {"(": ")", "[": "]", "{": "}"}
 _ROUNDED = {r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
@@ -154,9 +155,9 @@ class _Parser:
         while self._starts_factor():
             before = self.at
             factor = self.power()
-            if isinstance(factor, Num) and self.tokens[before][0] in "0123456789.":
+            if isinstance(factor, Num) and self.tokens[before][0] in _DIGITS + ".":
                 last = self.tokens[before - 1]
-                if last[0] in "0123456789." or (last[0].isalpha() and len(last) == 1):
+                if last[0] in _DIGITS + "." or (last[0].isalpha() and len(last) == 1):
                     raise Unparsed("a number right behind a number or a letter")
             factors.append(factor)
         return factors[0] if len(factors) == 1 else Call("mul", tuple(factors))
@@ -219,7 +220,7 @@ class _Parser:
         token = self.next
         if not token:
             raise Unparsed("ends early")
-        if token[0].isdigit() or token[0] == ".":
+        if token[0] in _DIGITS or (token[0] == "." and len(token) > 1):
             return self._number()
         if token in _GROUPS:
             return self.group()

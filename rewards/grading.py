@@ -10,18 +10,19 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.equality import Undecided, answers_equal
+from rewards.equality import Comparison, answers_equal
 from rewards.exact import read_number
 from rewards.extraction import Extracted, Strategy, extract_answer
 from rewards.guard import Guard
 from rewards.latex import canonical
 from rewards.nodes import Words
 from rewards.structure import read
+from rewards.symbolic import Values
 from rewards.worker import EXCEEDED, RIGHT, UNPARSED, WRONG
 
 MOST_CHARACTERS = 1000  # of an answer; a longer one is compared as it stands
 _REMEMBERED = 100_000
-_BLIND = Undecided()
+_AT_ONCE = Values()  # what needs no worker
 
 
 class Outcome(str, Enum):
@@ -117,10 +118,14 @@ def grade_exactly(answer: str | None, gold: str) -> Grade | None:
         return Grade(Outcome.NONE)
     if len(answer) > MOST_CHARACTERS:
         return Grade(Outcome.RIGHT if answer.strip() == gold.strip() else Outcome.UNPARSED)
-    equal = answers_equal(answer, gold, _BLIND)
+    comparison = Comparison(_AT_ONCE)
+    equal = comparison.answers(answer, gold)
     if equal is None:
         return None
-    return Grade(Outcome.RIGHT if equal else Outcome.WRONG, _is_text(gold))
+    text_gold = _is_text(gold) or "gold" in comparison.unparsed
+    if equal:
+        return Grade(Outcome.RIGHT, text_gold)
+    return Grade(Outcome.UNPARSED if "answer" in comparison.unparsed else Outcome.WRONG, text_gold)
 
 
 def _is_text(gold: str) -> bool:
@@ -130,4 +135,4 @@ def _is_text(gold: str) -> bool:
 
 def bad_gold(gold: str) -> bool:
     """Whether no answer could ever equal `gold`: it is empty, or not equal to itself."""
-    return answers_equal(gold, gold, _BLIND) is not True
+    return answers_equal(gold, gold, _AT_ONCE) is not True

@@ -17,15 +17,28 @@ _UNICODE = {
     "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
     "⅕": r"\frac{1}{5}", "⅛": r"\frac{1}{8}", "⁰": "^{0}", "¹": "^{1}", "²": "^{2}", "³": "^{3}", "⁴": "^{4}",
     "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "…": r"\ldots ", "’": "'", "′": "'",
+    "≦": r"\le ", "≧": r"\ge ", "∖": r"\setminus ", "Ω": r"\Omega ", "∧": r"\land ", "∨": r"\lor ", "∠": r"\angle ",
     "\u2009": " ", "\u202f": " ", "\xa0": " ",
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_UNICODE)
 _SUBSCRIPTS = str.maketrans({chr(0x2080 + d): f"_{{{d}}}" for d in range(10)})
 
+_VECTOR = r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)"
+# Sets of numbers and unit vectors keep what sets them apart from letters.
+_SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
+    (r"\\math(?:bf|bb|rm|cal)\s*\{\s*([RQZNC])\s*\}|\\(?:Bbb|bf)\s*\{?\s*([RQZNC])\s*\}?", r"\\mathbb{\1\2}"),
+    (rf"{_VECTOR}\s*\{{\s*{_VECTOR}\s*\{{\s*\\?([ijk])(?:math)?\s*\}}\s*\}}", r"\\hat{\1}"),
+    (rf"{_VECTOR}(?:\s*\{{\s*\\?([ijk])(?:math)?\s*\}}|\s+\\?([ijk])(?:math)?(?![a-zA-Z]))", r"\\hat{\1\2}"),
+)]  # fmt: skip
 # Rewritten in this order; each pattern is linear in the length of the text.
 _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:begin|end)\s*\{(?:equation|align|aligned|gather|gathered)\*?\}", " "),
-    (r"\{\s*,\s*\}|\\mathpunct\{,\}", ","),
+    (r"\{\s*,\s*\}|\\mathpunct\{,\}|\\text\{,\}", ","),
+    (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", ""),
+    (r"\\(?:mathrm|mathup|operatorname)\s*\{\s*(e|i|\\pi)\s*\}", r"{\1}"),
+    (r"(?<=\.)(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\1\\overline{\2\3\4}"),
+    (r"(?<=\.)(\d*)\\(?:dot|bar)\s*(?:\{(\d+)\}|(\d))", r"\1\\overline{\2\3}"),
+    (r"(?<=\d\.)(\d*)\((\d+)\)", r"\1\\overline{\2}"),
     (r"(?<!\\)\\!\s*", ""),
     (r"(?<=\d)\s*(?:\\[,;:> ]|~)\s*(?=\d{3}(?!\d))", ","),
     (r"\\(?:left|right|[bB]igg?[lr]?|middle)(?![a-zA-Z])\s*\.?(?=[\\()\[\]{}|.<>])\.?", ""),
@@ -35,13 +48,13 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
     (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
     (r"\\(?:[mh]box|text(?:rm|bf|it|tt|sf|sc|normal)|math(?:rm|it|sf)|operatorname\*?|rm|bf|it)\s*\{", r"\\text{"),
-    (r"\\(?:mathbf|boldsymbol|bm|vec|mathcal|ensuremath|mathop|mathord)\s*\{([A-Za-z0-9])\}", r"\1"),
     (r"\\(?:cdotp|cdot|times|ast)(?![a-zA-Z])|(?<!\*)\*(?!\*)", r"\\cdot "),
     (r"\*\*", "^"),
     (r"\\div(?![a-zA-Z])", "/"),
-    (r"\\leqslant(?![a-zA-Z])|\\leq(?![a-zA-Z])|<=", r"\\le "),
-    (r"\\geqslant(?![a-zA-Z])|\\geq(?![a-zA-Z])|>=", r"\\ge "),
-    (r"\\neq(?![a-zA-Z])|!=", r"\\ne "),
+    (r"\\leq(?:slant|q)?(?![a-zA-Z])|<=", r"\\le "),
+    (r"\\geq(?:slant|q)?(?![a-zA-Z])|>=", r"\\ge "),
+    (r"\\neq(?![a-zA-Z])|\\not\s*=|!=(?!=)", r"\\ne "),
+    (r"\\(?:smallsetminus|backslash)(?![a-zA-Z])", r"\\setminus "),
     (r"\\lt(?![a-zA-Z])", "<"),
     (r"\\gt(?![a-zA-Z])", ">"),
     (r"\\lbrace(?![a-zA-Z])", r"\\{"),
@@ -56,7 +69,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:infin|infinity)(?![a-zA-Z])|\binfinity\b|\binf\b|\boo\b", r"\\infty "),
     (r"(?<![a-zA-Z\\])sqrt\s*(?=[({\d])", r"\\sqrt"),
     (r"(?<![a-zA-Z\\])pi(?![a-zA-Z])", r"\\pi "),
-    (r"(?<![a-zA-Z\\{])(sin|cos|tan|cot|sec|csc|ln|log)(?=[ ({\d\\^_])", r"\\\1"),
+    (r"(?<![a-zA-Z\\{])((?:arc)?(?:sin|cos|tan|cot|sec|csc)|(?:sin|cos|tan)h|ln|lg|log|exp)(?=[ ({\d\\^_])", r"\\\1"),
     (r"\\text\{([a-zA-Z. ]+)\^ ?\{? ?(\d) ?\}? ?\}", r"\\text{\1}^{\2}"),
     (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
     (r"\\sqrt\s*(\d|[a-zA-Z])", r"\\sqrt{\1}"),
@@ -65,6 +78,13 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\}\{\s*\\,?\s*\}", "}"),
 )]  # fmt: skip
 _ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))")
+_LOOKS = re.compile(
+    r"\\(?:mathbf|boldsymbol|bm|pmb|vec|mathcal|mathnormal|ensuremath|mathop|mathord|underline|boxed|fbox"
+    r"|(?:text)?color\s*\{[a-zA-Z]*\})\s*\{"
+)
+_SIMPLE = re.compile(r"[A-Za-z0-9]")
+_INFIX = re.compile(r"\\(choose|over)(?![a-zA-Z])")
+_EMPHASIS = re.compile(r"(\*\*\*?|__|\*)(?=[^\s*])(.*[^\s*])\1[.,;:]?", re.DOTALL)
 _SPACES = re.compile(r"\s+")
 _FRAC = re.compile(r"\\frac\s*")
 _DISPLAY = re.compile(r"^\s*(?:\$\$?|\\\(|\\\[)(.*?)(?:\$\$?|\\\)|\\\])\s*[.,;]?\s*$", re.DOTALL)
@@ -81,18 +101,53 @@ def canonical(text: str) -> str:
     if re.fullmatch(r"-?\$[\d,. ]*\d", text):
         text = "\\" + text if text[0] == "$" else "-\\$" + text[2:]
     text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()]", " ", text)
+    for pattern, replacement in _SPECIAL:
+        text = pattern.sub(replacement, text)
+    text = _unwrapped(text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = _with_braced_fractions(text)
+    text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
     return text
 
 
+def _unwrapped(text: str) -> str:
+    r"""`text` without commands that only say how their argument looks: `\mathbf{73}`, `\color{red}{5}`."""
+    parts, at = [], 0
+    for match in _LOOKS.finditer(text):
+        end = None if match.start() < at else group_end(text, match.end())
+        if end is None:
+            continue
+        inner = _unwrapped(text[match.end() : end])
+        parts += [text[at : match.start()], inner if _SIMPLE.fullmatch(inner) or match.start() == 0 else f"{{{inner}}}"]
+        at = end + 1
+    return "".join(parts) + text[at:]
+
+
+def _without_infix(text: str) -> str:
+    r"""`{n \choose k}` as `\binom{n}{k}`, `{a \over b}` as `\frac{a}{b}`."""
+    for match in list(_INFIX.finditer(text))[::-1][:20]:
+        start, depth = match.start() - 1, 0
+        while start >= 0 and depth >= 0:
+            depth += {"}": 1, "{": -1}.get(text[start], 0)
+            start -= 1
+        begin = start + 1 if depth < 0 else -1
+        end = group_end(text, match.end()) if depth < 0 else len(text)
+        if end is None:
+            continue
+        command = "\\binom" if match.group(1) == "choose" else "\\frac"
+        top, bottom = text[begin + 1 : match.start()].strip(), text[match.end() : end].strip()
+        text = f"{text[: max(begin, 0)]}{command}{{{top}}}{{{bottom}}}{text[end + 1 :]}"
+    return text
+
+
 def _without_delimiters(text: str) -> str:
     for _ in range(4):
         before = text
+        if (match := _EMPHASIS.fullmatch(text)) and match.group(1) not in match.group(2):
+            text = match.group(2).strip()
         if match := _DISPLAY.match(text):
             text = match.group(1).strip()
         if (match := _BOX.match(text)) and (end := group_end(text, match.end())) is not None:
