@@ -11,7 +11,7 @@ from rewards.exact import Number
 from rewards.expression import Call, Num, Tree, Unparsed, operations, parse, symbols
 from rewards.intervals import INFINITY, MINUS_INFINITY, is_interval
 from rewards.latex import canonical
-from rewards.relations import with_parameter_of
+from rewards.relations import parameter_of, with_parameter_of
 from rewards.structure import read
 from rewards.symbolic import Values
 
@@ -181,6 +181,9 @@ class Comparison:
         return self.values.proportional(*differences)
 
     def _bounds(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        if isinstance(a, nodes.Relations) or isinstance(b, nodes.Relations):
+            sides = [nodes.Relations(n.relation) if isinstance(n, nodes.Bounds) and n.relation else n for n in (a, b)]
+            return self._relations(*sides)
         if isinstance(a, nodes.Bounds) and isinstance(b, nodes.Bounds) and a.variable != b.variable:
             return False
         sides = [n.solutions if isinstance(n, nodes.Bounds) else n for n in (a, b)]
@@ -232,7 +235,7 @@ class Comparison:
         if "%" in (x_unit, y_unit):
             scaled = [_times(t, Fraction(1, 100)) if u == "%" else t for t, u in zip(trees, (x_unit, y_unit))]
             return either([plain, self.values.equal(*scaled)])
-        if "degree" in (x_unit, y_unit) and any("pi" in operations(t) for t in trees):
+        if "degree" in (x_unit, y_unit) and any(map(_in_radians, trees)):
             scaled = [Call("degrees", (t,)) if u == "degree" else t for t, u in zip(trees, (x_unit, y_unit))]
             return either([plain, self.values.equal(*scaled)])
         return plain
@@ -248,6 +251,8 @@ class Comparison:
     def _bags(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         if isinstance(a, nodes.Bracketed) or isinstance(b, nodes.Bracketed):
             return False
+        if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag) and 0 != _parameters(a) != _parameters(b) != 0:
+            return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))
 
     def _matching(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
@@ -310,6 +315,15 @@ class Comparison:
             return False
         trees = [self._tree(n, whose) for n, whose in zip((a, b, c, d), ("answer", "gold", "gold", "answer"))]
         return None not in trees and self.values.equal(Call("mul", tuple(trees[:2])), Call("mul", tuple(trees[2:])))
+
+
+def _in_radians(tree: Tree) -> bool:
+    return any(name == "pi" or name.startswith("arc") for name in operations(tree))
+
+
+def _parameters(bag: nodes.Bag) -> int:
+    """How many different variables the functions that a list defines are functions of."""
+    return len({parameter for i in bag.items if isinstance(i, nodes.Equation) and (parameter := parameter_of(i))})
 
 
 def _difference(left: Tree, right: Tree) -> Tree:

@@ -209,7 +209,10 @@ class _Parser:
         return found
 
     def group(self) -> Tree:
-        closing = _GROUPS[self.take()]
+        opening = self.take()
+        if opening not in _GROUPS:
+            raise Unparsed(opening)
+        closing = _GROUPS[opening]
         bars, self.bars = self.bars, 0
         inner = self.sum()
         self.take(closing)
@@ -252,10 +255,10 @@ class _Parser:
         if "." not in whole and self.tokens[self.at : self.at + 2] == [r"\frac", "{"]:
             top, closed, opened, bottom, end = (self.tokens + [""] * 7)[self.at + 2 : self.at + 7]
             if (closed, opened, end) == ("}", "{", "}") and top.isdecimal() and bottom.isdecimal():
-                fraction = (integer(top), integer(bottom))
-                if fraction[0] < fraction[1]:
-                    self.at += 7
-                    return Num(value.value + Fraction(*fraction))
+                if integer(top) >= integer(bottom):
+                    raise Unparsed("neither a mixed number nor a product")
+                self.at += 7
+                return Num(value.value + Fraction(integer(top), integer(bottom)))
         return value
 
     def _letter(self, letter: str) -> Tree:
@@ -324,7 +327,8 @@ class _Parser:
             self.take()
             closing = r"\}"
         else:
-            closing = _GROUPS[self.take("(")]
+            self.take("(")
+            closing = ")"
         found = [self.sum()]
         while self.next == ",":
             self.take()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from enum import Enum
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from rewards.equality import Comparison, answers_equal
-from rewards.exact import read_number
+from rewards.exact import MOST_DIGITS, read_number
 from rewards.extraction import Extracted, Strategy, extract_answer
 from rewards.guard import Guard
 from rewards.latex import canonical
@@ -20,7 +21,8 @@ from rewards.structure import read
 from rewards.symbolic import Values
 from rewards.worker import EXCEEDED, RIGHT, UNPARSED, WRONG
 
-MOST_CHARACTERS = 1000  # of an answer; a longer one is compared as it stands
+MOST_CHARACTERS = 1000  # of an answer that is no whole number, or twice its gold answer's; a longer one is not read
+_WHOLE_NUMBER = re.compile(rf"\s*[-+]?[0-9]{{1,{MOST_DIGITS}}}\s*")
 _REMEMBERED = 100_000
 _AT_ONCE = Values()  # what needs no worker
 
@@ -116,8 +118,11 @@ def grade_exactly(answer: str | None, gold: str) -> Grade | None:
     """The grade where text and exact numbers decide it; None where only the symbolic grader can."""
     if answer is None or not answer.strip():
         return Grade(Outcome.NONE)
-    if len(answer) > MOST_CHARACTERS:
-        return Grade(Outcome.RIGHT if answer.strip() == gold.strip() else Outcome.UNPARSED)
+    if len(answer) > max(MOST_CHARACTERS, 2 * len(gold)):
+        if answer.strip() == gold.strip():
+            return Grade(Outcome.RIGHT)
+        # Reading very many digits takes its time, which a worker has.
+        return None if _WHOLE_NUMBER.fullmatch(answer) else Grade(Outcome.UNPARSED)
     comparison = Comparison(_AT_ONCE)
     equal = comparison.answers(answer, gold)
     if equal is None:

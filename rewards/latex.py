@@ -17,7 +17,7 @@ _UNICODE = {
     "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
     "⅕": r"\frac{1}{5}", "⅛": r"\frac{1}{8}", "⁰": "^{0}", "¹": "^{1}", "²": "^{2}", "³": "^{3}", "⁴": "^{4}",
     "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "…": r"\ldots ", "’": "'", "′": "'",
-    "≦": r"\le ", "≧": r"\ge ", "∖": r"\setminus ", "Ω": r"\Omega ", "∧": r"\land ", "∨": r"\lor ", "∠": r"\angle ",
+    "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "≦": r"\le ", "≧": r"\ge ", "∖": r"\setminus ", "Ω": r"\Omega ", "∧": r"\land ", "∨": r"\lor ", "∠": r"\angle ",
     "\u2009": " ", "\u202f": " ", "\xa0": " ",
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_UNICODE)
@@ -26,7 +26,7 @@ _SUBSCRIPTS = str.maketrans({chr(0x2080 + d): f"_{{{d}}}" for d in range(10)})
 _VECTOR = r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)"
 # Sets of numbers and unit vectors keep what sets them apart from letters.
 _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
-    (r"\\math(?:bf|bb|rm|cal)\s*\{\s*([RQZNC])\s*\}|\\(?:Bbb|bf)\s*\{?\s*([RQZNC])\s*\}?", r"\\mathbb{\1\2}"),
+    (r"\\math(?:bf|bb)\s*\{\s*([RQZNC])\s*\}|\\(?:Bbb|bf)\s*\{?\s*([RQZNC])\s*\}?", r"\\mathbb{\1\2}"),
     (rf"{_VECTOR}\s*\{{\s*{_VECTOR}\s*\{{\s*\\?([ijk])(?:math)?\s*\}}\s*\}}", r"\\hat{\1}"),
     (rf"{_VECTOR}(?:\s*\{{\s*\\?([ijk])(?:math)?\s*\}}|\s+\\?([ijk])(?:math)?(?![a-zA-Z]))", r"\\hat{\1\2}"),
 )]  # fmt: skip
@@ -34,10 +34,14 @@ _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
 _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:begin|end)\s*\{(?:equation|align|aligned|gather|gathered)\*?\}", " "),
     (r"\{\s*,\s*\}|\\mathpunct\{,\}|\\text\{,\}", ","),
+    (r"\\(?:bf|it|rm|sf|tt|em|boldmath)(?![a-zA-Z])\s*(?!\{)", ""),
     (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", ""),
     (r"\\(?:mathrm|mathup|operatorname)\s*\{\s*(e|i|\\pi)\s*\}", r"{\1}"),
     (r"(?<=\.)(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\1\\overline{\2\3\4}"),
-    (r"(?<=\.)(\d*)\\(?:dot|bar)\s*(?:\{(\d+)\}|(\d))", r"\1\\overline{\2\3}"),
+    (r"(?<=\.)(\d*)\\(?:dot|bar|overline)\s*(?:\{(\d+)\}|(\d))", r"\1\\overline{\2\3}"),
+    (r"\.\.\.|\\(?:cdots|dots[a-z]?)(?![a-zA-Z])", r"\\ldots "),
+    (r"(?<=\d\.)(\d*?)(\d{1,2}?)\2{2,}\s*\\ldots", r"\1\\overline{\2}"),
+    (r"(?<=\d\.)(\d*?)(\d{3,9}?)\2+\s*\\ldots", r"\1\\overline{\2}"),
     (r"(?<=\d\.)(\d*)\((\d+)\)", r"\1\\overline{\2}"),
     (r"(?<!\\)\\!\s*", ""),
     (r"(?<=\d)\s*(?:\\[,;:> ]|~)\s*(?=\d{3}(?!\d))", ","),
@@ -47,7 +51,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"(?<!\\)\\(?:quad|qquad|hspace\{[^{}]*\}|,|;|:|>| |\n)|~", " "),
     (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
     (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
-    (r"\\(?:[mh]box|text(?:rm|bf|it|tt|sf|sc|normal)|math(?:rm|it|sf)|operatorname\*?|rm|bf|it)\s*\{", r"\\text{"),
+    (r"\\(?:[mh]box|text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)|operatorname\*?|rm|bf|it)\s*\{", r"\\text{"),
     (r"\\(?:cdotp|cdot|times|ast)(?![a-zA-Z])|(?<!\*)\*(?!\*)", r"\\cdot "),
     (r"\*\*", "^"),
     (r"\\div(?![a-zA-Z])", "/"),
@@ -82,18 +86,27 @@ _LOOKS = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|pmb|vec|mathcal|mathnormal|ensuremath|mathop|mathord|underline|boxed|fbox"
     r"|(?:text)?color\s*\{[a-zA-Z]*\})\s*\{"
 )
+_LONG_CUT = re.compile(r"(-?\d*\.\d{9,}) ?\\ldots")  # so many digits stand for the number that they cut
+_LONGEST_KEPT = 2000  # characters of what is kept in memory
+_DIGITS = re.compile(r"\s*[-+]?[0-9]+\s*")
 _SIMPLE = re.compile(r"[A-Za-z0-9]")
 _INFIX = re.compile(r"\\(choose|over)(?![a-zA-Z])")
-_EMPHASIS = re.compile(r"(\*\*\*?|__|\*)(?=[^\s*])(.*[^\s*])\1[.,;:]?", re.DOTALL)
+_EMPHASIS = re.compile(r"\s*(\*\*\*?|__|\*)(?!\*)(.*[^*])\1[.,;:]?\s*", re.DOTALL)
 _SPACES = re.compile(r"\s+")
-_FRAC = re.compile(r"\\frac\s*")
+_FRAC = re.compile(r"\\(frac|binom)\s*")
 _DISPLAY = re.compile(r"^\s*(?:\$\$?|\\\(|\\\[)(.*?)(?:\$\$?|\\\)|\\\])\s*[.,;]?\s*$", re.DOTALL)
 _BOX = re.compile(r"^\s*\\(?:boxed|fbox)\s*\{")
 
 
-@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """`text` in one spelling. Two answers with equal canonical texts are the same answer."""
+    if len(text) > _LONGEST_KEPT and _DIGITS.fullmatch(text):
+        return text.strip()
+    return _canonical(text) if len(text) <= _LONGEST_KEPT else _canonical.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str:
     text = _ROOT.sub(lambda m: f"\\sqrt{{{m.group(1).strip('()')}}}", text)
     text = unicodedata.normalize("NFC", text.translate(_TRANSLATION).translate(_SUBSCRIPTS)).strip()
     text = _without_delimiters(text)
@@ -108,6 +121,8 @@ def canonical(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
+    if match := _LONG_CUT.fullmatch(text):
+        text = match.group(1)
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
     return text
@@ -159,7 +174,7 @@ def _without_delimiters(text: str) -> str:
 
 
 def _with_braced_fractions(text: str) -> str:
-    r"""`\frac12` and `\frac1{2}` as `\frac{1}{2}`."""
+    r"""`\frac12` and `\frac1{2}` as `\frac{1}{2}`, `\binom n2` as `\binom{n}{2}`."""
     parts, at = [], 0
     for match in _FRAC.finditer(text):
         if match.start() < at:
@@ -189,6 +204,6 @@ def _with_braced_fractions(text: str) -> str:
         if len(arguments) < 2 or None in arguments:
             continue
         inner = [_with_braced_fractions(a) for a in arguments]
-        parts.append(text[at : match.start()] + f"\\frac{{{inner[0].strip()}}}{{{inner[1].strip()}}}")
+        parts.append(text[at : match.start()] + f"\\{match.group(1)}{{{inner[0].strip()}}}{{{inner[1].strip()}}}")
         at = place
     return "".join(parts) + text[at:]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from rewards.brackets import split
-from rewards.intervals import both_hold, joined, listed
-from rewards.nodes import Assignment, Bag, Bounds, Equation, Node
+from rewards.exact import Number
+from rewards.intervals import REALS, both_hold, joined, listed
+from rewards.nodes import Assignment, Bag, Bounds, Equation, Leaf, Node, Without
 from rewards.relations import Read, is_function
 
-BY_OR = re.compile(r"\\text ?\{ ?,? ?or ?,? ?\}|(?<![a-zA-Z\\])or(?![a-zA-Z])|\\(?:lor|vee)(?![a-zA-Z])")
+BY_OR = re.compile(r"\\text ?\{ ?,? ?(?:or|OR) ?,? ?\}|(?<![a-zA-Z\\])(?:or|OR)(?![a-zA-Z])|\\(?:lor|vee)(?![a-zA-Z])")
 BY_AND = re.compile(
-    r"\\text ?\{ ?,? ?and ?,? ?\}|(?<![a-zA-Z\\])and(?![a-zA-Z])|\\(?:land|wedge)(?![a-zA-Z])|\\&|(?<!\\)&"
+    r"\\text ?\{ ?,? ?(?:and|AND) ?,? ?\}|(?<![a-zA-Z\\])and(?![a-zA-Z])|\\(?:land|wedge)(?![a-zA-Z])|\\&|(?<!\\)&"
 )
 
 
@@ -40,8 +41,9 @@ def conjunction(text: str, read: Read) -> Node | None:
     if len(parts) < 2 and not text.rstrip().endswith(","):
         return None
     items = [read(p) for p in parts]
-    conditions = [i for i in items if isinstance(i, Bounds)]
-    if len(conditions) == len(items) > 1 and len({i.variable for i in items}) == 1:
+    if len(items) > 1 and isinstance(items[0], Bounds) and items[0].solutions == _but_one(items[0].solutions):
+        items = _more_holes(items)
+    if all(isinstance(i, Bounds) for i in items) and len({i.variable for i in items}) == 1 < len(items):
         if len(by_and) == len(parts):
             together = both_hold([i.solutions for i in items])
             if together is not None:
@@ -50,23 +52,33 @@ def conjunction(text: str, read: Read) -> Node | None:
     return _values(items)
 
 
+def _but_one(solutions: Node) -> Node | None:
+    """The set itself where it is all real numbers but some."""
+    return solutions if isinstance(solutions, Without) and solutions.interval == REALS else None
+
+
+def _more_holes(items: list[Node]) -> list[Node]:
+    r"""`x \ne 1, 2` as `x \ne 1, x \ne 2`."""
+    variable = items[0].variable
+    plain = (Leaf, Number)
+    return [Bounds(variable, Without(REALS, (i,))) if isinstance(i, plain) else i for i in items]
+
+
 def _values(items: list[Node]) -> Node:
-    """A bag of values; names that differ are kept with theirs."""
-    flat: list[Node] = []
+    """A bag of values; one name of all of them, or several names, are kept with them."""
+    pairs: list[tuple[str | None, Node]] = []
     for item in items:
-        flat.extend(item.items if isinstance(item, Bag) else [item])
-    named = [i for i in flat if isinstance(i, Equation) and i.named and not is_function(i.left)]
-    names = [i.name for i in named]
-    if len(set(names)) == 1 and names[0] == _first_name(flat):  # x = 1, x = 2  or  x = 1, 2
-        flat = [i.value if i in named else i for i in flat]
-    elif len(set(names)) == len(flat) > 1 and not _numbered(names):
-        return Assignment(tuple(names), tuple(i.value for i in named), ordered=False)
-    return Bag(tuple(flat))
-
-
-def _first_name(items: list[Node]) -> str | None:
-    first = items[0]
-    return first.name if isinstance(first, Equation) else None
+        name = item.left if isinstance(item, Equation) and item.named and not is_function(item.left) else None
+        value = item if name is None else item.value
+        pairs += [(name, v) for v in (value.items if isinstance(value, Bag) else [value])]
+    names = [re.sub(r"[ {}]", "", name) for name, _ in pairs if name is not None]
+    values = tuple(value for _, value in pairs)
+    if len(set(names)) == 1 and pairs[0][0] is not None:  # x = 1, x = 2  or  x = 1, 2
+        return Equation(pairs[0][0], "", Bag(values), named=True)
+    if len(set(names)) == len(pairs) > 1 and not _numbered(names):
+        return Assignment(tuple(names), values, ordered=False)
+    flat = [[item] if not isinstance(item, Bag) else item.items for item in items]
+    return Bag(tuple(node for part in flat for node in part))
 
 
 def _numbered(names: list[str]) -> bool:

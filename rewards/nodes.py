@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rewards.exact import Number
 
@@ -131,11 +131,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Inequalities in one variable, as the set of its solutions; `joined` where "and" joins two of them."""
+    """Inequalities in one variable, as the set of its solutions; `joined` where "and" joins two of them.
+
+    `relation`: the inequality as it is written, as in Relations, where it is a single one.
+    """
 
     variable: str
     solutions: Node
     joined: bool = False
+    relation: tuple[tuple[str, bool, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

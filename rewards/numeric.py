@@ -48,13 +48,18 @@ def _evaluated(trees: tuple[Tree, ...]) -> tuple[list[Value], Numeric]:
         TooLarge: one cannot be held.
         Inexact: one has an operation that has no value here.
     """
-    digits = DIGITS + _SPARE
+    digits, found = DIGITS + _SPARE, None
     for _ in range(3):
         with mp.workdps(digits):
             numbers = Numeric(digits)
-            found = [numbers.value(tree) for tree in trees]
+            try:
+                found = [numbers.value(tree) for tree in trees]
+            except Undefined:  # or a small number that so few digits do not show
+                found = None
         needed = DIGITS + _SPARE + numbers.most - numbers.least
-        if all(isinstance(value, Fraction) for value in found) or needed <= digits:
+        if needed <= digits or (found and all(isinstance(value, Fraction) for value in found)):
+            if found is None:
+                raise Undefined("no finite value")
             return found, numbers
         digits = needed
         if digits > _MOST_DIGITS:
@@ -90,17 +95,18 @@ class Numeric(Arithmetic):
             found = found.real
         if not mpmath.isfinite(found):
             raise Undefined(name)
-        if name not in ("add", "neg"):  # a sum's rounding error is no small number
+        if name in _EXACT_AS_THEIR_ARGUMENTS:
             self._note(found)
-        return found
+            return found
+        return mpf(0) if abs(found) < self.zero else found
 
     @property
     def zero(self) -> mpf:
-        """What is smaller than this is zero with rounding errors."""
+        """A sum or a sine that is smaller than this is zero with rounding errors."""
         return mpf(10) ** (self.least - DIGITS)
 
     def _note(self, value: Value) -> None:
-        if not value or (not isinstance(value, Fraction) and abs(value) < self.zero):
+        if not value:
             return
         exponent = _exponent(value)
         self.most, self.least = max(self.most, exponent), min(self.least, exponent)
@@ -132,7 +138,7 @@ def _power(on: Numeric, base: Value, exponent: Value) -> mpf | mpc:
         return -size if exponent.numerator % 2 else size
     if isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent > 0:
         return number ** int(exponent)
-    if abs(number) < on.zero:
+    if not number:
         if isinstance(exponent, Fraction) and exponent > 0:
             return mpf(0)
         raise Undefined("a power of zero")
@@ -206,6 +212,8 @@ def _gamma(on: Numeric, number: mpf | mpc) -> mpf | mpc:
 
 
 _OF_FRACTIONS = {"pow", "root"}
+# These make small numbers of no large ones: a result that is small is no rounding error.
+_EXACT_AS_THEIR_ARGUMENTS = {"pi", "e", "i", "mul", "div", "neg", "pow", "root", "abs", "factorial", "binomial", "degrees"}
 _FUNCTIONS = {
     "pi": lambda on: +mpmath.pi,
     "e": lambda on: +mpmath.e,

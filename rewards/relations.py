@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rewards.brackets import split
 from rewards.exact import Number
-from rewards.expression import Sym, Unparsed, parse, symbols
+from rewards.expression import Sym, Unparsed, operations, parse, symbols
 from rewards.intervals import bounded
 from rewards.nodes import Assignment, Bounds, Bracketed, Claim, Equation, Leaf, Node, Relations
 
@@ -17,11 +17,13 @@ _EQUALS = r"(?<![<>!\\:])="
 _APPROXIMATELY = r"\\(?:approx|simeq|doteq)(?![a-zA-Z])"
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![a-zA-Z])|[<>]")
 _ARGUMENT = r"\((?:[^()]|\([^()]*\))*\)"
-_DECORATION = r"(?: ?_ ?\{[^{}]*\}| ?'+| ?\^ ?\{ ?(?:-1|-|\\prime|'|\(\w\)|\*) ?\}){0,3}"
+_DECORATION = r"(?: ?_ ?\{[^{}]*\}| ?'+| ?\^ ?\{ ?(?:\\prime|'|\(\w\)|\\cdot) ?\}){0,3}"
+_INVERSE = r"(?: ?\^ ?\{ ?-1 ?\})?"
 _SPECIFIC = r"(?:\([a-zA-Z]\)|\(-?\d+\)|\(\\[a-z]+ ?\)|\(\d*[a-z]\))"  # f(x), a(3), θ(t): not a(b + c)
 _NAMES = tuple(map(re.compile, (
     rf"\\?[a-zA-Z]{_DECORATION} ?{_SPECIFIC}?",
-    rf"[fghA-Z]{_DECORATION} ?{_ARGUMENT}",
+    rf"[fghA-Z]{_DECORATION}{_INVERSE} ?{_ARGUMENT}",
+    r"[A-Z] ?\^ ?\{ ?-1 ?\}",
     rf"\( ?[fgh] ?(?:\\circ|\\cdot|[+-]) ?[fgh] ?\) ?{_ARGUMENT}",
     rf"\\(?!(?:sin|cos|tan|cot|sec|csc|ln|log|lg|exp|min|max|gcd|arc\w+|infty|pi)(?![a-z]))[a-zA-Z]+{_DECORATION} ?{_SPECIFIC}?",
     r"\\(?:overline|bar|hat|vec|overrightarrow|widehat|tilde|angle|triangle|Delta) ?(?:\{ ?\\?[a-zA-Z]+ ?\}|[a-zA-Z]+)",
@@ -51,6 +53,12 @@ def is_function(name: str) -> bool:
     return _FUNCTION.fullmatch(name.replace(" ", "")) is not None
 
 
+def parameter_of(equation: Equation) -> str | None:
+    """The variable of the function that an equation defines."""
+    match = _FUNCTION.fullmatch(equation.left.replace(" ", ""))
+    return match and match.group(2)
+
+
 def with_parameter_of(equation: Equation, other: Equation) -> tuple[str, str] | None:
     """(name, right side) of a function's equation, its parameter renamed to that of the other; None if it cannot be."""
     mine, theirs = (_FUNCTION.fullmatch(e.left.replace(" ", "")) for e in (equation, other))
@@ -72,6 +80,8 @@ def equation(text: str, read: Read) -> Node | None:
     sides = split(text, _EQUALS)
     if len(sides) < 2 or not all(sides):
         return None
+    if len(set(sides)) == 1:
+        return Leaf(text)  # 0 = 0 says nothing
     if len(sides) == 2 and not is_name(sides[0]) and is_name(sides[1]) and _constant(sides[0]):
         sides.reverse()  # 5 = x
     left, right = sides[0], sides[-1]
@@ -86,6 +96,8 @@ def equation(text: str, read: Read) -> Node | None:
     named = bool(names) or is_name(left)
     if named and len(constants) > 1 and constants[-1] == right:
         return Equation(left, right, _claim(constants, read), named=True)
+    if named and len(sides) > 2 and right not in constants:  # f(x) = (x + 1)^2 = x^2 + 2x + 1
+        return Equation(left, right, _claim(sides[1:], read), named=True)
     if len(sides) > 2 and not named:
         return Leaf(text)
     return Equation(left, right, read(right), named)
@@ -99,19 +111,22 @@ def _claim(sides: list[str], read: Read) -> Node:
 def _approximated(exact: str, approximations: list[str], read: Read) -> Node:
     value = read(exact)
     near = [read(a) for a in approximations]
-    if isinstance(value, Equation):
-        return Equation(value.left, value.right, _near(value.value, near), value.named) if value.named else value
+    if not all(isinstance(n, Number) for n in near):
+        return Leaf(exact + r"\approx" + r"\approx".join(approximations))
+    if isinstance(value, Equation) and value.named:
+        return Equation(value.left, value.right, _near(value.value, near), named=True)
     return _near(value, near) if _constant(exact) or not isinstance(value, Leaf) else Leaf(exact + r"\approx")
 
 
-def _near(value: Node, near: list[Node]) -> Node:
-    return Claim(value, near=tuple((value, n) for n in near if isinstance(n, Number)))
+def _near(value: Node, near: list[Number]) -> Node:
+    return Claim(value, near=tuple((value, n) for n in near))
 
 
 def _constant(text: str) -> bool:
     """Whether `text` is an expression without variables."""
     try:
-        return not symbols(parse(text))
+        tree = parse(text)
+        return not symbols(tree) and not any(name.startswith("value:") for name in operations(tree))
     except Unparsed:
         return bool(re.search(r"\d", text)) and not _LETTER.search(re.sub(r"\\(?:text|mbox) ?\{[^{}]*\}", "", text))
 
@@ -125,17 +140,16 @@ def bounds(text: str, read: Read) -> Node | None:
     if len(relations) == 2 and _VARIABLE.fullmatch(sides[1]) and r"\ne" not in relations:
         if (relations[0] in ("<", "\\le")) == (relations[1] in ("<", "\\le")):
             return _between(sides, relations, read)
+    pairs = zip(sides, relations, sides[1:], strict=False)
+    parts = tuple((a, r == "<", b) if r in ("<", "\\le") else (b, r == ">", a) for a, r, b in pairs)
     if len(relations) == 1:
         (left, right), (relation,) = sides, relations
         if not _VARIABLE.fullmatch(left):
             left, right, relation = right, left, _flipped(relation)
         if _VARIABLE.fullmatch(left) and not _mentions(right, left):
-            return Bounds(re.sub(r"[ {}]", "", left), bounded(relation, read(right)))
-    if r"\ne" in relations:
-        return None
-    pairs = zip(sides, relations, sides[1:], strict=False)
-    parts = [(a, r == "<", b) if r in ("<", "\\le") else (b, r == ">", a) for a, r, b in pairs]
-    return Relations(tuple(parts))
+            written = () if relation == r"\ne" else parts
+            return Bounds(re.sub(r"[ {}]", "", left), bounded(relation, read(right)), relation=written)
+    return None if r"\ne" in relations else Relations(parts)
 
 
 def _between(sides: list[str], relations: list[str], read: Read) -> Node:

@@ -43,7 +43,7 @@ _FUNCTIONS = {
     *TRIGONOMETRIC, "log", "ln", "lg", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
 }  # fmt: skip
 _CHOICE = re.compile(
-    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?: (.+))?|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
+    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?:(?:(?<=\})| )(.+))?|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
 )
 _BASES = {
     "two": 2,
@@ -74,6 +74,7 @@ _EVERY_REAL = re.compile(
 )
 _EXCEPT = re.compile(r"(.*?) ?(?:\\text ?\{ ?)?(?<![a-z])(?:except|other than|excluding|but not)(?: for)? ?\}? ?(.+)")
 _RELATION_SIGN = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[<>]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?![\d]))")
 _INFINITE = re.compile(r"([+-]?) ?\\infty")
 _VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 
@@ -211,9 +212,11 @@ def _membership(text: str, inner: Read) -> Node | None:
         return None
     found = inner(parts[1])
     variable = re.sub(r"[ {}]", "", parts[0])
-    if re.fullmatch(r"\\?[a-zA-Z]+(?:_\w+)?", variable) and (isinstance(found, (Union, Without)) or is_interval(found)):
+    if not re.fullmatch(r"\\?[a-zA-Z]+(?:_\w+)?", variable) or isinstance(found, (Equation, Bounds)):
+        return found
+    if isinstance(found, (Union, Without)) or is_interval(found):
         return Bounds(variable, found)
-    return found
+    return Equation(parts[0], "", found, named=True) if isinstance(found, Bag) else found
 
 
 def _union(text: str, inner: Read) -> Node | None:
@@ -231,6 +234,9 @@ def _difference(text: str, inner: Read) -> Node | None:
 
 
 def _list(text: str, inner: Read) -> Node | None:
+    whole = _THOUSANDS.sub("", text) if text[:1].isdecimal() else text
+    if whole != text and not re.search("[,;]", whole):
+        return inner(whole)  # the commas of 100,000\pi separate no answers
     return listing(text, inner) if BY_OR.search(text) or BY_AND.search(text) or re.search("[,;]", text) else None
 
 
@@ -240,8 +246,11 @@ def _set(text: str, inner: Read) -> Node | None:
     content = text[2:-2].strip()
     bar = split(content, r"\||:|\\text ?\{ ?such that ?\}")
     if len(bar) == 2 and _RELATION_SIGN.search(bar[1]):  # { x | 1 < x < 2 }
-        domain = split(bar[0], r"\\in(?![a-zA-Z])")
-        return inner(bar[1]) if len(domain) == 1 or inner(domain[1]) == REALS else None
+        variable, *domain = split(bar[0], r"\\in(?![a-zA-Z])")
+        found = inner(bar[1]) if not domain or inner(domain[0]) == REALS else None
+        if isinstance(found, Bounds):  # the letter is bound, so that another would do
+            return found.solutions if found.variable == re.sub(r"[ {}]", "", variable) else Leaf(text)
+        return found
     if len(bar) == 1 and re.search(r"[<>]|\\(?:le|ge|ne)(?![a-z])", content):
         return inner(content)  # a box of `\left\{ x > 1 \right\}`
     items = listing(content + ",", inner) if content else Bag(())
@@ -312,5 +321,5 @@ def _expression(text: str) -> Node:
 
 _READERS = (
     _number, _infinite, _measured, _time, _based, _choice, _every_real, _except, _words, _matrix, _system, _set,
-    _bracketed, _point, _list, _union, _difference, _membership, equation, bounds, _plus_minus, _quantity, _ratio,
+    _bracketed, _point, _list, _membership, _union, _difference, equation, bounds, _plus_minus, _quantity, _ratio,
 )  # fmt: skip

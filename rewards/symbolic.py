@@ -12,8 +12,8 @@ from rewards.expression import Call, Num, Sym, Tree, operations, symbols
 
 # Denominators of the points where functions are compared: odd, so that odd roots and powers of -1 have real values.
 _DENOMINATORS = (17, 19, 23)
-_MORE_DENOMINATORS = (1, 7, 29, 3, 31)
-_PIECEWISE = {"floor", "ceil", "abs", "max", "min", "gcd", "lcm"}
+_MORE_DENOMINATORS = (1, 7, 29, 3, 31, 11, 37, 41, 43, 47, 53, 59)
+_PIECEWISE = {"floor", "ceil", "abs", "max", "min", "gcd", "lcm"}  # and powers of -1
 _FEWEST = 2  # points at which both functions must have values
 _ZERO = Num(Fraction(0))
 
@@ -48,7 +48,7 @@ class Values:
         if not names:
             return self._same_constant(a, b)
         verdicts = []
-        for point in _points(names, bool(_PIECEWISE & (operations(a) | operations(b)))):
+        for point in _points(names, _in_pieces(a) or _in_pieces(b)):
             try:
                 verdicts.append(self.same(substituted(a, point), substituted(b, point)))
             except Undefined:
@@ -73,7 +73,7 @@ class Values:
         if not names:
             return False
         verdicts, first = [], None
-        for point in _points(names, bool(_PIECEWISE & (operations(a) | operations(b)))):
+        for point in _points(names, _in_pieces(a) or _in_pieces(b)):
             x, y = substituted(a, point), substituted(b, point)
             try:
                 checks = [_negated(self.same(x, _ZERO)), _negated(self.same(y, _ZERO))]
@@ -91,6 +91,15 @@ class Values:
         return False if len(verdicts) < 2 * _FEWEST else None if None in verdicts else True
 
 
+@lru_cache(maxsize=4096)
+def _in_pieces(tree: Tree) -> bool:
+    """Whether a function may follow different rules at different places."""
+    if not isinstance(tree, Call):
+        return False
+    powers = tree.name == "pow" and symbols(tree.args[1]) and "neg" in operations(tree.args[0])
+    return bool(powers) or tree.name in _PIECEWISE or any(map(_in_pieces, tree.args))
+
+
 def _negated(verdict: bool | None) -> bool | None:
     return None if verdict is None else not verdict
 
@@ -106,7 +115,7 @@ def _points(names: frozenset[str], piecewise: bool) -> Iterator[dict[str, Fracti
 
 def _coordinate(name: str, number: int, denominator: int) -> Fraction:
     drawn = hashlib.blake2b(f"{name} {number}".encode(), digest_size=4).digest()
-    top = 2 + int.from_bytes(drawn, "big") % (211 if number < len(_DENOMINATORS) else 40_009)
+    top = 2 + int.from_bytes(drawn, "big") % (211 if number < len(_DENOMINATORS) else 4001)
     parity = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 2
     return Fraction(-top if number > 0 and (number + parity) % 2 else top, denominator)
 

@@ -87,7 +87,7 @@ _NOT_UNITS = {
 _MARKED = re.compile(r"\\text ?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _EXPONENT = r"\^ ?\{? ?-? ?\d ?\}?"
 _IN_TEXT = re.compile(
-    rf"(.*[\d)}}\]!a-zA-Z|]) ?((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
+    rf"(.*?[\d)}}\]!a-zA-Z|]) ?((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
 )
 _IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
 _UNIT_TOKEN = re.compile(r"\^ ?\{? ?(-? ?\d) ?\}?|([a-z¢]+)|(/)")
@@ -105,8 +105,8 @@ def split_unit(text: str) -> tuple[str, str] | None:
     A word that scales goes into the value: `6 million dollars` is (`(6)\\cdot 1000000`, `dollar`).
     """
     if match := _CURRENCY.fullmatch(text):
-        rest = split_unit(match.group(2))
-        return match.group(1) + (rest[0] if rest else match.group(2)), "dollar"
+        value, unit = split_unit(match.group(2)) or (match.group(2), "")
+        return match.group(1) + value, f"dollar {unit}" if re.fullmatch(r"\w+\^-1", unit) else "dollar"  # $15 per hour
     if (match := _PERCENT.fullmatch(text)) and match.group(1):
         return match.group(1), "%"
     if match := _MINUTES.fullmatch(text):
@@ -145,6 +145,8 @@ def _named(value: str, words: str, marked: bool, separated: bool = True) -> tupl
     while names and names[0] in _SCALES:
         factor *= _SCALES[names.pop(0)]
         tokens = tokens[1:]
+        if tokens and tokens[0][0]:
+            return None  # a power of a million
     if len(names) == 1 and len(names[0]) == 1 and names[0] not in _UNITS:
         return None  # a letter in text is a letter
     unit = _canonical_unit(tokens)
