@@ -158,12 +158,11 @@ _SWAPS = {
         r"\cup": [r"\cap"], r"\pm": ["+", "-"],
     },
 }  # fmt: skip
-_ROUNDED = {r"\lfloor": (r"\rfloor", r"\rceil")}
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 
 
 def mutation(gold: str, kind: str, draw: Draw) -> str | None:
-    """`gold` with one thing changed: a digit, a sign, a function, a relation, a base or a variable; None where none is.
+    """`gold` with one thing changed: a digit, a sign, a function, a relation or a base; None where none is.
 
     What is changed is never a part of a command's name, so that the mutant is what a model might write.
     """
@@ -179,8 +178,6 @@ def mutation(gold: str, kind: str, draw: Draw) -> str | None:
         tokens[k] = {"+": "-", "-": draw.choice(["+", ""]) if k else ""}.get(token, "-" + token)
     elif kind == "base":
         tokens[k] = draw.choice([d for d in "23456789" if d != token])
-    elif kind == "variable":
-        tokens[k] = draw.choice([c for c in "xyzuvw" if c != token])
     else:
         tokens[k] = draw.choice(_SWAPS[kind][token])
         if token == r"\lfloor":
@@ -195,15 +192,12 @@ def _mutable(tokens: list[str], k: int, kind: str) -> bool:
         return token.isdecimal() and before != "_"
     if kind == "base":
         return token.isdecimal() and before == "_"
-    if kind == "variable":
-        around = "".join(tokens[max(0, k - 1) : k + 2])
-        return len(token) == 1 and token in "xyzntk" and not re.search(r"[a-zA-Z]{2}", around)
     if kind == "sign":
         return token in "+-" or (token.isdecimal() and (k == 0 or before in tuple("({,= ")))
     return token in _SWAPS[kind]
 
 
-KINDS = ("digit", "sign", "function", "relation", "base", "variable")
+KINDS = ("digit", "sign", "function", "relation", "base")
 
 
 def mutations(pool: list[str], count: int, key: int = 0) -> list[tuple[str, str, str]]:
@@ -220,16 +214,21 @@ def mutations(pool: list[str], count: int, key: int = 0) -> list[tuple[str, str,
     return list(found)
 
 
+def _sized(gold: str) -> str:
+    if re.search(r"\\left|\\right|\\\(|\\\)|\\[bB]ig", gold) or gold.count("(") != gold.count(")"):
+        return gold
+    return gold.replace("(", "\\left(").replace(")", "\\right)")
+
+
+# Nine ways in which a model writes the same answer.
 REWRITTEN: dict[str, Callable[[str], str]] = {
-    "dollars": lambda g: f"${g}$" if "$" not in g else f"\\({g}\\)",
-    "parentheses": lambda g: f"\\({g}\\)" if "$" not in g else g,
-    "display": lambda g: f"\\[ {g} \\]" if "\\[" not in g and "$" not in g else g,
+    "dollars": lambda g: f"\\({g}\\)" if "$" in g else f"${g}$",
+    "display": lambda g: g if "$" in g or "\\[" in g or "\\(" in g else f"\\[ {g} \\]",
     "box": lambda g: f"\\boxed{{{g}}}",
-    "fraction style": lambda g: re.sub(r"\\[dt]?frac(?![a-z])", r"\\dfrac", g),
-    "sized brackets": lambda g: re.sub(r"(?<!\\)(?<!left)(?<!right)\(", r"\\left(", re.sub(r"(?<!right)\)", r"\\right)", g))
-    if "\\left" not in g and g.count("(") == g.count(")")
-    else g,
-    "spaces": lambda g: re.sub(r"([+=<>])", r" \1 ", g),
-    "full stop": lambda g: f"{g}.",
+    "fractions": lambda g: re.sub(r"\\[dt]?frac(?![a-z])", r"\\dfrac", g),
+    "sized brackets": _sized,
+    "spaces": lambda g: re.sub(r"(?<![\\{^_])([+=<>])(?![}])", r"\\,\1\\ ", g),
+    "signs": lambda g: g.replace("-", "−").replace("\\times", "\\cdot").replace("\\leq", "≤").replace("\\cup", "∪"),
     "bold": lambda g: f"**{g}**",
-}  # fmt: skip
+    "full stop": lambda g: f"{g}.",
+}

@@ -64,7 +64,7 @@ class Arithmetic:
         raise Inexact(name)
 
     def bounded(self, value: Fraction) -> Fraction:
-        self.allow(max(value.numerator.bit_length(), value.denominator.bit_length()))
+        self.allow(max(_bits(value)))
         return value
 
     def allow(self, bits: float) -> None:
@@ -102,14 +102,15 @@ class Arithmetic:
         return (argument**2 * 3 + argument * 7 + digits) / (argument + digits + Fraction(1, 101))
 
 
-def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
+def _bits(value: Fraction) -> tuple[int, int]:
+    return value.numerator.bit_length(), value.denominator.bit_length()
 
 
 def _add(on: Arithmetic, *terms: Fraction) -> Fraction:
     total = terms[0]
     for term in terms[1:]:
-        on.allow(_bits(total) + (_bits(term) if total.denominator != 1 or term.denominator != 1 else 1))
+        (a, b), (c, d) = _bits(total), _bits(term)
+        on.allow(max(a, c) + 1 if total.denominator == term.denominator else max(a + d, c + b, b + d))
         total += term
     return total
 
@@ -117,7 +118,8 @@ def _add(on: Arithmetic, *terms: Fraction) -> Fraction:
 def _multiply(on: Arithmetic, *factors: Fraction) -> Fraction:
     product = factors[0]
     for factor in factors[1:]:
-        on.allow(_bits(product) + _bits(factor) - 2)
+        (a, b), (c, d) = _bits(product), _bits(factor)
+        on.allow(max(a + c, b + d) - 1)
         product *= factor
     return product
 
@@ -204,7 +206,7 @@ def _binomial(on: Arithmetic, n: Fraction, k: Fraction) -> Fraction:
     if n.denominator != 1 or n < 0:
         if k > 1000:
             raise TooLarge("a binomial")
-        on.allow(k * (_bits(n) + math.log2(k + 2)))
+        on.allow(k * (max(_bits(n)) + math.log2(k + 2)))
         return Fraction(math.prod((n - i for i in range(k)), start=Fraction(1)), math.factorial(k))
     n = int(n)
     if k > n:
@@ -212,7 +214,7 @@ def _binomial(on: Arithmetic, n: Fraction, k: Fraction) -> Fraction:
     few = min(k, n - k)
     if few > on.most_bits:
         raise TooLarge("a binomial")
-    on.allow(few * math.log2(max(n, 2)) - (math.lgamma(few + 1) / math.log(2)) + 1)
+    on.allow(min(n, few * math.log2(max(n, 2)) - math.lgamma(few + 1) / math.log(2) + 1))
     return Fraction(math.comb(n, few))
 
 

@@ -121,11 +121,10 @@ def _canonical(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
-    if match := _LONG_CUT.fullmatch(text):
-        text = match.group(1)
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
-    return text
+    cut = _LONG_CUT.fullmatch(text)
+    return cut.group(1) if cut else text
 
 
 def _unwrapped(text: str) -> str:

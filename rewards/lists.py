@@ -46,6 +46,8 @@ def conjunction(text: str, read: Read) -> Node | None:
     if all(isinstance(i, Bounds) for i in items) and len({i.variable for i in items}) == 1 < len(items):
         if len(by_and) == len(parts):
             together = both_hold([i.solutions for i in items])
+            if together == Bag(()):
+                return Bag(tuple(items))  # nothing is so: two such statements are the same only part by part
             if together is not None:
                 return Bounds(items[0].variable, together, joined=True)
         return listed(items)

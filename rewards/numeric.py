@@ -110,8 +110,6 @@ class Numeric(Arithmetic):
             return
         exponent = _exponent(value)
         self.most, self.least = max(self.most, exponent), min(self.least, exponent)
-        if self.most - self.least > 10 * _MOST_DIGITS:
-            raise TooLarge("a number of so many digits")
 
 
 def _exponent(value: Value) -> int:
