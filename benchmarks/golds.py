@@ -16,17 +16,19 @@ Draw = random.Random
 # Answers that mean nothing in particular. None may satisfy more golds than those whose own text says the same.
 DEGENERATE = [
     r"\infty", r"-\infty", r"+\infty", r"\pm\infty", r"\infty+1", r"-\infty+1", r"2\infty", r"\infty-\infty",
-    r"\frac{1}{\infty}", r"0\cdot\infty", r"\infty^{0}", r"\sqrt{\infty}", r"x=\infty", r"x\to\infty", r"\frac{\infty}{\infty}",
-    r"\frac{1}{0}", r"\frac{0}{0}", r"-\frac{1}{0}", "1/0", "0/0", "0^0", r"0^{-1}", r"\log 0", r"\ln 0", r"\tan 90^\circ",
-    r"\tan\frac{\pi}{2}", r"\sec 90^\circ", r"\cot 0", r"\frac{x}{0}", r"\sqrt[0]{2}", r"\log_1 5", r"\log_0 3", r"(-1)!",
-    r"\frac{1}{1-1}", r"\frac{\sqrt2}{\sqrt2-\sqrt2}", "nan", "NaN", "inf", "undefined", "DNE", "None", "null", "N/A", "?",
-    "unknown", r"\text{no solution}", r"\text{does not exist}", r"\text{infinite}", r"\text{any number}", r"\text{all}",
-    "", " ", "{}", "()", "[]", r"\{\}", r"\emptyset", r"\varnothing", r"\{\emptyset\}", r"\boxed{}", r"\text{}", "$$", "$ $",
-    r"\frac{}{}", r"\sqrt{}", r"\sum", r"\int", r"\lim", r"\sin", r"\log", r"\frac", r"\sqrt", r"\pm", "+", "-", "=", "*", "/",
-    "^", "_", "!", "<", ">", r"\cdot", r"\le", r"\ne", "|", "||", ",", ";", ":", ".", "...", r"\ldots", "%", r"\%",
-    r"^\circ", r"\$", r"\mathbb{R}", r"(-\infty,\infty)", r"x\in\mathbb{R}", r"\mathbb{Z}", r"\mathbb{C}", r"[-\infty,\infty]",
-    "x=x", "0=0", "a=a", "x", "x=", "=5", r"x\ne x", r"x\le\infty", r"x>-\infty", r"\{x\}", r"\{x|x=x\}", r"\forall x",
-    r"x \text{ or not } x", "[answer]", r"\square", r"\underline{\quad}", "_____", r"\text{answer}", r"\pi\infty", r"i\infty",
+    r"\frac{1}{\infty}", r"0\cdot\infty", r"\infty^{0}", r"\sqrt{\infty}", r"x=\infty", r"x\to\infty",
+    r"\frac{\infty}{\infty}", r"\frac{1}{0}", r"\frac{0}{0}", r"-\frac{1}{0}", "1/0", "0/0", "0^0", r"0^{-1}",
+    r"\log 0", r"\ln 0", r"\tan 90^\circ", r"\tan\frac{\pi}{2}", r"\sec 90^\circ", r"\cot 0", r"\frac{x}{0}",
+    r"\sqrt[0]{2}", r"\log_1 5", r"\log_0 3", r"(-1)!", r"\frac{1}{1-1}", r"\frac{\sqrt2}{\sqrt2-\sqrt2}", "nan",
+    "NaN", "inf", "undefined", "DNE", "None", "null", "N/A", "?", "unknown", r"\text{no solution}",
+    r"\text{does not exist}", r"\text{infinite}", r"\text{any number}", r"\text{all}", "", " ", "{}", "()", "[]",
+    r"\{\}", r"\emptyset", r"\varnothing", r"\{\emptyset\}", r"\boxed{}", r"\text{}", "$$", "$ $", r"\frac{}{}",
+    r"\sqrt{}", r"\sum", r"\int", r"\lim", r"\sin", r"\log", r"\frac", r"\sqrt", r"\pm", "+", "-", "=", "*", "/", "^",
+    "_", "!", "<", ">", r"\cdot", r"\le", r"\ne", "|", "||", ",", ";", ":", ".", "...", r"\ldots", "%", r"\%",
+    r"^\circ", r"\$", r"\mathbb{R}", r"(-\infty,\infty)", r"x\in\mathbb{R}", r"\mathbb{Z}", r"\mathbb{C}",
+    r"[-\infty,\infty]", "x=x", "0=0", "a=a", "x", "x=", "=5", r"x\ne x", r"x\le\infty", r"x>-\infty", r"\{x\}",
+    r"\{x|x=x\}", r"\forall x", r"x \text{ or not } x", "[answer]", r"\square", r"\underline{\quad}", "_____",
+    r"\text{answer}", r"\pi\infty", r"i\infty",
 ]  # fmt: skip
 
 
@@ -79,6 +81,8 @@ def _matrix(draw: Draw) -> str:
     return rf"\begin{{pmatrix}} {rows[0]} \\ {rows[1]} \end{{pmatrix}}"
 
 
+_RELATIONS = [">", r"\ge", "<", r"\le", r"\neq"]
+_WORDS = ["Evelyn", "Navin", "ellipse", "even", "Yes", "No", "Tuesday", "north", "hyperbola"]
 _FORMS: list[Callable[[Draw], str]] = [
     lambda d: str(_n(d, 2, 3000)),
     lambda d: f"-{_n(d, 1, 500)}",
@@ -133,11 +137,11 @@ _FORMS: list[Callable[[Draw], str]] = [
     lambda d: f"(m, n) = ({_n(d)}, {_n(d)})",
     lambda d: f"a = {_n(d)}, b = {_n(d)}",
     lambda d: rf"{_n(d, 1, 9)} < x {d.choice(['<', chr(92) + 'le'])} {_n(d, 10, 40)}",
-    lambda d: rf"{_letter(d)} {d.choice(['>', chr(92) + 'ge', '<', chr(92) + 'le', chr(92) + 'neq'])} {_sign(d)}{_n(d)}",
+    lambda d: f"{_letter(d)} {d.choice(_RELATIONS)} {_sign(d)}{_n(d)}",
     lambda d: f"{_n(d)}:{_n(d)}",
     lambda d: f"{_n(d, 10, 66)}{_n(d, 10, 66)}_{d.choice('789')}",
     _matrix,
-    lambda d: rf"\text{{{d.choice(['Evelyn', 'Navin', 'ellipse', 'even', 'Yes', 'No', 'Tuesday', 'north', 'hyperbola'])}}}",
+    lambda d: rf"\text{{{d.choice(_WORDS)}}}",
     lambda d: rf"\text{{({d.choice('ABCDE')})}}",
     lambda d: f"{_n(d)} {d.choice('+-')} {_n(d)}i",
     lambda d: rf"f(x) = {_n(d)} \text{{ or }} f(x) = {_n(d)}x - {_n(d)}",
@@ -148,14 +152,14 @@ _FORMS: list[Callable[[Draw], str]] = [
 
 _SWAPS = {
     "function": {
-        r"\sin": [r"\cos", r"\tan"], r"\cos": [r"\sin", r"\sec"], r"\tan": [r"\cot", r"\sin"], r"\ln": [r"\log", r"\sin"],
-        r"\log": [r"\ln"], r"\sqrt": [r"\sqrt[3]", r"\ln"], r"\arctan": [r"\arcsin", r"\tan"], r"\pi": ["e", r"\phi"],
+        r"\sin": [r"\cos", r"\tan"], r"\cos": [r"\sin", r"\sec"], r"\tan": [r"\cot", r"\sin"],
+        r"\ln": [r"\log", r"\sin"],        r"\log": [r"\ln"], r"\sqrt": [r"\sqrt[3]", r"\ln"], r"\arctan": [r"\arcsin", r"\tan"], r"\pi": ["e", r"\phi"],
         r"\binom": [r"\frac"], r"\frac": [r"\binom"], "!": ["", "!!"], r"\lfloor": [r"\lceil"], r"\cot": [r"\tan"],
     },
     "relation": {
         "=": ["<", r"\ne", ">"], "<": [">", r"\le", "="], ">": ["<", r"\ge", "="], r"\le": [r"\ge", "<", r"\ne"],
-        r"\ge": [r"\le", ">"], r"\leq": [r"\geq", "<"], r"\geq": [r"\leq", ">"], r"\neq": ["=", "<"], r"\in": [r"\notin"],
-        r"\cup": [r"\cap"], r"\pm": ["+", "-"],
+        r"\ge": [r"\le", ">"], r"\leq": [r"\geq", "<"], r"\geq": [r"\leq", ">"], r"\neq": ["=", "<"],
+        r"\in": [r"\notin"],        r"\cup": [r"\cap"], r"\pm": ["+", "-"],
     },
 }  # fmt: skip
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)

@@ -1,4 +1,4 @@
-"""Exact rational arithmetic of expressions. Sizes are bounded before anything is computed, so that no text is costly."""
+"""Exact rational arithmetic of expressions. Sizes are bounded before anything is computed: no text is costly."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 from rewards import nodes
 from rewards.exact import Number
-from rewards.expression import Call, Num, Tree, Unparsed, operations, parse, symbols
+from rewards.expression import Call, Num, Tree, operations, symbols
 from rewards.intervals import INFINITY, MINUS_INFINITY, is_interval
 from rewards.latex import canonical
+from rewards.parsing import Unparsed, parse
 from rewards.relations import parameter_of, with_parameter_of
 from rewards.structure import read
 from rewards.symbolic import Values
@@ -190,9 +191,9 @@ class Comparison:
         # A bare (1, 3) may be a point: two inequalities that "and" joins are not taken for it.
         for bounds, other in ((a, b), (b, a)):
             bare = is_interval(other) and (other.opening, other.closing) == ("(", ")")
-            if isinstance(bounds, nodes.Bounds) and bounds.joined and bare:
-                if not {INFINITY, MINUS_INFINITY} & set(other.items):
-                    return False
+            point = bare and not {INFINITY, MINUS_INFINITY} & set(other.items)
+            if point and isinstance(bounds, nodes.Bounds) and bounds.joined:
+                return False
         return self.same(*sides)
 
     def _relations(self, a: nodes.Node, b: nodes.Node) -> bool | None:
@@ -213,7 +214,9 @@ class Comparison:
     def _same_relation(self, a: tuple[str, bool, str], b: tuple[str, bool, str]) -> bool | None:
         if a[1] != b[1]:
             return False
-        sides = [self._tree(nodes.Leaf(t), w) for t, w in zip((*a[::2], *b[::2]), ("answer",) * 2 + ("gold",) * 2)]
+        sides = [self._tree(nodes.Leaf(t), "answer") for t in a[::2]] + [
+            self._tree(nodes.Leaf(t), "gold") for t in b[::2]
+        ]
         if None in sides:
             return [_packed(t) for t in a[::2]] == [_packed(t) for t in b[::2]]
         return self.values.proportional(_difference(*sides[:2]), _difference(*sides[2:]), positive=True)
@@ -233,11 +236,9 @@ class Comparison:
         if None in trees:
             return plain
         if "%" in (x_unit, y_unit):
-            scaled = [_times(t, Fraction(1, 100)) if u == "%" else t for t, u in zip(trees, (x_unit, y_unit))]
-            return either([plain, self.values.equal(*scaled)])
+            return either([plain, self.values.equal(*map(_as_number, trees, (x_unit, y_unit)))])
         if "degree" in (x_unit, y_unit) and any(map(_in_radians, trees)):
-            scaled = [Call("degrees", (t,)) if u == "degree" else t for t, u in zip(trees, (x_unit, y_unit))]
-            return either([plain, self.values.equal(*scaled)])
+            return either([plain, self.values.equal(*map(_as_number, trees, (x_unit, y_unit)))])
         return plain
 
     def _holes(self, a: nodes.Node, b: nodes.Node) -> bool | None:
@@ -313,7 +314,7 @@ class Comparison:
             return a.value * b.value == c.value * d.value and (a.value, b.value) != (0, 0)
         if not all(isinstance(n, (Number, nodes.Leaf)) for n in (a, b, c, d)):
             return False
-        trees = [self._tree(n, whose) for n, whose in zip((a, b, c, d), ("answer", "gold", "gold", "answer"))]
+        trees = [self._tree(n, "answer") for n in (a, b, c, d)]
         return None not in trees and self.values.equal(Call("mul", tuple(trees[:2])), Call("mul", tuple(trees[2:])))
 
 
@@ -330,8 +331,11 @@ def _difference(left: Tree, right: Tree) -> Tree:
     return Call("add", (left, Call("neg", (right,))))
 
 
-def _times(tree: Tree, factor: Fraction) -> Tree:
-    return Num(tree.value * factor) if isinstance(tree, Num) else Call("mul", (tree, Num(factor)))
+def _as_number(tree: Tree, unit: str) -> Tree:
+    """A percentage, or an angle in degrees, as the number that it is."""
+    if unit == "%":
+        return Call("div", (tree, Num(Fraction(100))))
+    return Call("degrees", (tree,)) if unit == "degree" else tree
 
 
 def _flat(matrix: nodes.Matrix) -> tuple[nodes.Node, ...]:

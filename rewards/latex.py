@@ -17,13 +17,15 @@ _UNICODE = {
     "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
     "⅕": r"\frac{1}{5}", "⅛": r"\frac{1}{8}", "⁰": "^{0}", "¹": "^{1}", "²": "^{2}", "³": "^{3}", "⁴": "^{4}",
     "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "…": r"\ldots ", "’": "'", "′": "'",
-    "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "≦": r"\le ", "≧": r"\ge ", "∖": r"\setminus ", "Ω": r"\Omega ", "∧": r"\land ", "∨": r"\lor ", "∠": r"\angle ",
+    "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "≦": r"\le ", "≧": r"\ge ", "∖": r"\setminus ",
+    "Ω": r"\Omega ", "∧": r"\land ", "∨": r"\lor ", "∠": r"\angle ",
     "\u2009": " ", "\u202f": " ", "\xa0": " ",
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_UNICODE)
 _SUBSCRIPTS = str.maketrans({chr(0x2080 + d): f"_{{{d}}}" for d in range(10)})
 
 _VECTOR = r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)"
+_TEXT_STYLE = "text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)"
 # Sets of numbers and unit vectors keep what sets them apart from letters.
 _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\math(?:bf|bb)\s*\{\s*([RQZNC])\s*\}|\\(?:Bbb|bf)\s*\{?\s*([RQZNC])\s*\}?", r"\\mathbb{\1\2}"),
@@ -51,7 +53,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"(?<!\\)\\(?:quad|qquad|hspace\{[^{}]*\}|,|;|:|>| |\n)|~", " "),
     (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
     (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
-    (r"\\(?:[mh]box|text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)|operatorname\*?|rm|bf|it)\s*\{", r"\\text{"),
+    (rf"\\(?:[mh]box|{_TEXT_STYLE}|operatorname\*?|rm|bf|it)\s*\{{", r"\\text{"),
     (r"\\(?:cdotp|cdot|times|ast)(?![a-zA-Z])|(?<!\*)\*(?!\*)", r"\\cdot "),
     (r"\*\*", "^"),
     (r"\\div(?![a-zA-Z])", "/"),

@@ -86,4 +86,3 @@ def _values(items: list[Node]) -> Node:
 def _numbered(names: list[str]) -> bool:
     """Whether names are those of one unknown's several values: x_1, x_2."""
     return len({re.sub(r"_\d+$", "", name) for name in names}) == 1
-

@@ -211,7 +211,20 @@ def _gamma(on: Numeric, number: mpf | mpc) -> mpf | mpc:
 
 _OF_FRACTIONS = {"pow", "root"}
 # These make small numbers of no large ones: a result that is small is no rounding error.
-_EXACT_AS_THEIR_ARGUMENTS = {"pi", "e", "i", "mul", "div", "neg", "pow", "root", "abs", "factorial", "binomial", "degrees"}
+_EXACT_AS_THEIR_ARGUMENTS = {
+    "pi",
+    "e",
+    "i",
+    "mul",
+    "div",
+    "neg",
+    "pow",
+    "root",
+    "abs",
+    "factorial",
+    "binomial",
+    "degrees",
+}
 _FUNCTIONS = {
     "pi": lambda on: +mpmath.pi,
     "e": lambda on: +mpmath.e,

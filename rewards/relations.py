@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from rewards.brackets import split
 from rewards.exact import Number
-from rewards.expression import Sym, Unparsed, operations, parse, symbols
+from rewards.expression import Sym, operations, symbols
 from rewards.intervals import bounded
 from rewards.nodes import Assignment, Bounds, Bracketed, Claim, Equation, Leaf, Node, Relations
+from rewards.parsing import Unparsed, parse
 
 Read = Callable[[str], Node]
 
@@ -20,18 +22,23 @@ _ARGUMENT = r"\((?:[^()]|\([^()]*\))*\)"
 _DECORATION = r"(?: ?_ ?\{[^{}]*\}| ?'+| ?\^ ?\{ ?(?:\\prime|'|\(\w\)|\\cdot) ?\}){0,3}"
 _INVERSE = r"(?: ?\^ ?\{ ?-1 ?\})?"
 _SPECIFIC = r"(?:\([a-zA-Z]\)|\(-?\d+\)|\(\\[a-z]+ ?\)|\(\d*[a-z]\))"  # f(x), a(3), θ(t): not a(b + c)
+_FUNCTIONS = r"sin|cos|tan|cot|sec|csc|ln|log|lg|exp|min|max|gcd|arc\w+|arg|Re|Im|infty|pi"
+_WORD = (
+    r"(?:\\text ?\{[^{}]*\}|(?!floor|ceil)[A-Za-z]{5,}"
+    r"|[A-Za-z]*(?i:area|sum|max|min|mean|cost|time|mode|rate|size))"
+)
 _NAMES = tuple(map(re.compile, (
     rf"\\?[a-zA-Z]{_DECORATION} ?{_SPECIFIC}?",
     rf"[fghA-Z]{_DECORATION}{_INVERSE} ?{_ARGUMENT}",
     r"[A-Z] ?\^ ?\{ ?-1 ?\}",
     rf"\( ?[fgh] ?(?:\\circ|\\cdot|[+-]) ?[fgh] ?\) ?{_ARGUMENT}",
-    rf"\\(?!(?:sin|cos|tan|cot|sec|csc|ln|log|lg|exp|min|max|gcd|arc\w+|infty|pi)(?![a-z]))[a-zA-Z]+{_DECORATION} ?{_SPECIFIC}?",
+    rf"(?!\\(?:{_FUNCTIONS})(?![a-z]))\\[a-zA-Z]+{_DECORATION} ?{_SPECIFIC}?",
     r"\\(?:overline|bar|hat|vec|overrightarrow|widehat|tilde|angle|triangle|Delta) ?(?:\{ ?\\?[a-zA-Z]+ ?\}|[a-zA-Z]+)",
     r"m ?\\angle ?(?:\{ ?)?[A-Z]{1,3}(?: ?\})?",
     rf"[A-Z]{{2,6}}{_DECORATION}",
     r"[\[|] ?(?:\\overline ?\{ ?)?[A-Z]{2,6}(?: ?\})? ?[\]|]",
     r"\\frac\{ ?d ?\^?\{?\d?\}? ?[a-z] ?\}\{ ?d ?[a-z] ?\^?\{?\d?\}? ?\}",
-    rf"(?:(?:\\text ?\{{[^{{}}]*\}}|[A-Za-z]{{5,}}|[A-Za-z]*(?i:area|sum|max|min|mean|cost|time|mode|rate|size)) ?)+(?:[A-Z]{{1,4}}|{_DECORATION}|{_ARGUMENT})?",
+    rf"(?:{_WORD} ?)+(?:[A-Z]{{1,4}}|{_DECORATION}|\([A-Z, ]+\))?",
 )))  # fmt: skip
 _TUPLE_OF_NAMES = re.compile(r"\(\s*(\\?[a-zA-Z]+(?:_\{\w+\})?'*(?:\s*,\s*\\?[a-zA-Z]+(?:_\{\w+\})?'*)+)\s*\)")
 _FUNCTION = re.compile(r"(.*[^ (])\(([a-zA-Z])\)")
@@ -105,7 +112,7 @@ def equation(text: str, read: Read) -> Node | None:
 
 def _claim(sides: list[str], read: Read) -> Node:
     values = [read(side) for side in sides]
-    return Claim(values[-1], equal=tuple(zip(values, values[1:], strict=False)))
+    return Claim(values[-1], equal=tuple(pairwise(values)))
 
 
 def _approximated(exact: str, approximations: list[str], read: Read) -> Node:
@@ -137,11 +144,11 @@ def bounds(text: str, read: Read) -> Node | None:
     sides = split(text, _RELATION.pattern)
     if not 1 <= len(relations) == len(sides) - 1 <= 3 or not all(sides):
         return None
-    if len(relations) == 2 and _VARIABLE.fullmatch(sides[1]) and r"\ne" not in relations:
-        if (relations[0] in ("<", "\\le")) == (relations[1] in ("<", "\\le")):
-            return _between(sides, relations, read)
-    pairs = zip(sides, relations, sides[1:], strict=False)
-    parts = tuple((a, r == "<", b) if r in ("<", "\\le") else (b, r == ">", a) for a, r, b in pairs)
+    upwards = [r in ("<", "\\le") for r in relations]
+    if len(relations) == 2 and _VARIABLE.fullmatch(sides[1]) and r"\ne" not in relations and len(set(upwards)) == 1:
+        return _between(sides, relations, read)
+    pairs = zip(pairwise(sides), relations, upwards, strict=True)
+    parts = tuple((a, r == "<", b) if up else (b, r == ">", a) for (a, b), r, up in pairs)
     if len(relations) == 1:
         (left, right), (relation,) = sides, relations
         if not _VARIABLE.fullmatch(left):

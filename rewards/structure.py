@@ -12,7 +12,7 @@ from rewards import arithmetic
 from rewards.arithmetic import Arithmetic
 from rewards.brackets import closing_bracket, split, without_outer_parentheses
 from rewards.exact import Number, read_number
-from rewards.expression import TRIGONOMETRIC, Unparsed, parse, symbols
+from rewards.expression import TRIGONOMETRIC, symbols
 from rewards.intervals import REALS, is_interval, joined, without
 from rewards.lists import BY_AND, BY_OR, conjunction, listing
 from rewards.nodes import (
@@ -32,6 +32,7 @@ from rewards.nodes import (
     Without,
     Words,
 )  # fmt: skip
+from rewards.parsing import Unparsed, parse
 from rewards.relations import Read, bounds, equation
 from rewards.units import split_unit
 
@@ -43,7 +44,8 @@ _FUNCTIONS = {
     *TRIGONOMETRIC, "log", "ln", "lg", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
 }  # fmt: skip
 _CHOICE = re.compile(
-    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?:(?:(?<=\})| )(.+))?|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
+    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?:(?:(?<=\})| )(.+))?"
+    r"|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
 )
 _BASES = {
     "two": 2,
@@ -127,7 +129,7 @@ def _based(text: str, inner: Read) -> Node | None:
     sign = "-" if "-" in match.group(1) else ""
     digits, base = (match.group(2), match.group(3)) if match.group(2) else (match.group(4), match.group(5))
     number = _BASES.get(base.lower()) or (int(base) if re.fullmatch(r"-?\d{1,2}", base) else None)
-    if number is None or not digits[0].isdecimal() and digits.islower() and number < 11:
+    if number is None or (digits[0] in "abcdef" and number < 11):
         return None
     return Based(sign + (digits.upper().lstrip("0") or "0"), number)
 
@@ -180,7 +182,9 @@ def _system(text: str, inner: Read) -> Node | None:
     if not (match or len(rows) > 1) or any("\\begin" in row or "\\end" in row for row in rows):
         return None
     aligned = [row.replace("&", " ") for row in rows]
-    if all(re.search(r"=", row) for row in aligned) and not any(re.search(r"& ?(?:\\text|[^=&]*[<>])", r) for r in rows):
+    if all(re.search(r"=", row) for row in aligned) and not any(
+        re.search(r"& ?(?:\\text|[^=&]*[<>])", r) for r in rows
+    ):
         return conjunction(", ".join(aligned), inner)
     if match is None or not all(row.count("&") == 1 for row in rows):
         return None

@@ -129,7 +129,9 @@ def _substituted(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> Tree:
     if tree.name in ("sum", "prod"):
         bound, start, end, terms = tree.args
         inner = tuple(pair for pair in point if pair[0] != bound.name)
-        return Call(tree.name, (bound, _substituted(start, point), _substituted(end, point), _substituted(terms, inner)))
+        return Call(
+            tree.name, (bound, _substituted(start, point), _substituted(end, point), _substituted(terms, inner))
+        )
     return Call(tree.name, tuple(_substituted(arg, point) for arg in tree.args))
 
 

@@ -72,28 +72,32 @@ _SCALES = {
     "dozen": 12,
 }  # fmt: skip
 _SCALES |= {word + "s": factor for word, factor in _SCALES.items()}
-_NUMBERS = (
-    "zero one two three four five six seven eight nine ten eleven twelve half twice thrice double triple third quarter"
-).split()
+_NUMBERS = {
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "half",
+    "twice", "thrice", "double", "triple", "third", "quarter",
+}  # fmt: skip
 # Words that make a statement of what stands before them, not a unit.
 _NOT_UNITS = {
     *_NUMBERS,
     "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "mod", "and", "or", "if", "for", "to",
-    "base", "where", "when", "with", "is", "choose", "am", "pm", "a.m.", "p.m.", "a.m", "p.m", "i", "e", "times", "plus",
-    "minus", "divided", "multiplied", "than", "at", "least", "most", "more", "less", "fewer", "over", "under", "not",
-    "no", "none", "above", "below", "factorial", "root", "power", "modulo", "by", "into", "except", "but", "percent",
-    "nor", "non", "negative", "false", "true", "wrong", "between", "as", "are", "does", "undefined", "infinity",
+    "base", "where", "when", "with", "is", "choose", "am", "pm", "a.m.", "p.m.", "a.m", "p.m", "i", "e", "times",
+    "plus", "minus", "divided", "multiplied", "than", "at", "least", "most", "more", "less", "fewer", "over", "under",
+    "not", "no", "none", "above", "below", "factorial", "root", "power", "modulo", "by", "into", "except", "but",
+    "percent", "nor", "non", "negative", "false", "true", "wrong", "between", "as", "are", "does", "undefined", "infinity",
 }  # fmt: skip
 _MARKED = re.compile(r"\\text ?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _EXPONENT = r"\^ ?\{? ?-? ?\d ?\}?"
 _IN_TEXT = re.compile(
-    rf"(.*?[\d)}}\]!a-zA-Z|]) ?((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
+    rf"(.*?[\d)}}\]!a-zA-Z|]) ?"
+    rf"((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
 )
 _IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
 _UNIT_TOKEN = re.compile(r"\^ ?\{? ?(-? ?\d) ?\}?|([a-z¢]+)|(/)")
 _BARE_CAPITALS = set("JNWVK")
 _PERCENT = re.compile(r"(.+?) ?(?:\\%|%|(?:\\text ?\{ ?)?(?<![a-z])(?:percent|per cent)(?: ?\})?)(?:\}| )*")
-_DEGREE = re.compile(r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?[CF]? ?\}|[CF])?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)")
+_DEGREE = re.compile(
+    r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?[CF]? ?\}|[CF])?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)"
+)
 _MINUTES = re.compile(r"(\d+) ?\^\\circ ?(\d+) ?'(?: ?(\d+) ?'')?")
 _ANGLE_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _CURRENCY = re.compile(r"(-?) ?(?:\\text ?\{ ?)?(?:\\\$|\\pounds|£|€|\$)(?: ?\})? ?(.+)")
