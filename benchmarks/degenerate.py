@@ -36,7 +36,7 @@ _SEPARATORS = re.compile(r"\\\\|\\(?:text|mbox) ?\{[^{}]*\}|\\(?:le|ge|leq|geq|c
 def says_the_same(degenerate: str, gold: str) -> bool:
     """Whether a gold is that degenerate answer itself, or one of its other names."""
     bare = [re.sub(r"\s|\$|\\left|\\right|\\[\[\]()]|\.$", "", text) for text in (degenerate, gold)]
-    a, b = (re.sub(r"^\w(?:\(\w\))?=(?=.)", "", text) for text in bare)
+    a, b = (re.sub(r"^\w(?:\(\w\))?=(?=.)|^\\text\{(.*)\}$", r"\1", text) for text in bare)
     return a == b or any(a in names and b in names for names in _SAME)
 
 

@@ -153,7 +153,8 @@ _FORMS: list[Callable[[Draw], str]] = [
 _SWAPS = {
     "function": {
         r"\sin": [r"\cos", r"\tan"], r"\cos": [r"\sin", r"\sec"], r"\tan": [r"\cot", r"\sin"],
-        r"\ln": [r"\log", r"\sin"],        r"\log": [r"\ln"], r"\sqrt": [r"\sqrt[3]", r"\ln"], r"\arctan": [r"\arcsin", r"\tan"], r"\pi": ["e", r"\phi"],
+        r"\ln": [r"\log", r"\sin"], r"\log": [r"\ln"], r"\sqrt": [r"\sqrt[3]", r"\ln"],
+        r"\arctan": [r"\arcsin", r"\tan"], r"\pi": ["e", r"\phi"],
         r"\binom": [r"\frac"], r"\frac": [r"\binom"], "!": ["", "!!"], r"\lfloor": [r"\lceil"], r"\cot": [r"\tan"],
     },
     "relation": {

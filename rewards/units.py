@@ -83,7 +83,8 @@ _NOT_UNITS = {
     "base", "where", "when", "with", "is", "choose", "am", "pm", "a.m.", "p.m.", "a.m", "p.m", "i", "e", "times",
     "plus", "minus", "divided", "multiplied", "than", "at", "least", "most", "more", "less", "fewer", "over", "under",
     "not", "no", "none", "above", "below", "factorial", "root", "power", "modulo", "by", "into", "except", "but",
-    "percent", "nor", "non", "negative", "false", "true", "wrong", "between", "as", "are", "does", "undefined", "infinity",
+    "percent", "nor", "non", "negative", "false", "true", "wrong", "between", "as", "are", "does", "undefined",
+    "infinity",
 }  # fmt: skip
 _MARKED = re.compile(r"\\text ?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _EXPONENT = r"\^ ?\{? ?-? ?\d ?\}?"
