@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from rewards import nodes
 from rewards.exact import Number
-from rewards.expression import Call, Num, Tree, operations, symbols
+from rewards.expression import Call, Num, Sym, Tree, operations, symbols
 from rewards.intervals import INFINITY, MINUS_INFINITY, is_interval
 from rewards.latex import canonical
 from rewards.parsing import Unparsed, parse
@@ -186,7 +186,7 @@ class Comparison:
             sides = [nodes.Relations(n.relation) if isinstance(n, nodes.Bounds) and n.relation else n for n in (a, b)]
             return self._relations(*sides)
         if isinstance(a, nodes.Bounds) and isinstance(b, nodes.Bounds) and a.variable != b.variable:
-            return False
+            return self._relations(nodes.Relations(a.relation), nodes.Relations(b.relation)) if a.relation else False
         sides = [n.solutions if isinstance(n, nodes.Bounds) else n for n in (a, b)]
         # A bare (1, 3) may be a point: two inequalities that "and" joins are not taken for it.
         for bounds, other in ((a, b), (b, a)):
@@ -277,6 +277,8 @@ class Comparison:
                 return False
             return both(self.same(x, y) for x, y in zip(_flat(a), _flat(b), strict=True))
         matrix, other = (a, b) if isinstance(a, nodes.Matrix) else (b, a)
+        if isinstance(other, nodes.Leaf) and len(matrix.rows[0]) == 1:
+            return self._unit_vectors(other, _flat(matrix))
         if (
             not isinstance(other, nodes.Bracketed)
             or other.opening != "("
@@ -287,11 +289,26 @@ class Comparison:
         return self._in_order(*pair)
 
     def _bracketed(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        for vector, place in ((a, b), (b, a)):
+            if isinstance(vector, nodes.Leaf) and (place.opening, place.closing) == ("(", ")"):
+                return self._unit_vectors(vector, place.items)
         if not isinstance(a, nodes.Bracketed) or not isinstance(b, nodes.Bracketed):
             return False
         if (a.opening, a.closing) != (b.opening, b.closing):
             return False
         return self._in_order(a.items, b.items)
+
+    def _unit_vectors(self, vector: nodes.Leaf, components: Sequence[nodes.Node]) -> bool | None:
+        r"""Whether a sum of multiples of \hat i, \hat j, \hat k has these components."""
+        tree = self._tree(vector, "answer")
+        units = [Sym(rf"\hat {letter}") for letter in "ijk"[: len(components)]]
+        if tree is None or not symbols(tree) & {unit.name for unit in units} or len(components) not in (2, 3):
+            return False
+        if not all(isinstance(c, (Number, nodes.Leaf)) for c in components):
+            return False
+        factors = [self._tree(c, "gold") for c in components]
+        terms = [Call("mul", pair) for pair in zip(factors, units, strict=True)]
+        return None not in factors and self.values.equal(tree, Call("add", tuple(terms)))
 
     def _in_order(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
         return len(left) == len(right) and both(self.same(x, y) for x, y in zip(left, right, strict=True))

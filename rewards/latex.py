@@ -28,15 +28,19 @@ _VECTOR = r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)"
 _TEXT_STYLE = "text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)"
 # Sets of numbers and unit vectors keep what sets them apart from letters.
 _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
-    (r"\\math(?:bf|bb)\s*\{\s*([RQZNC])\s*\}|\\(?:Bbb|bf)\s*\{?\s*([RQZNC])\s*\}?", r"\\mathbb{\1\2}"),
+    (r"\\(?:mathbb|Bbb)\s*(?:\{\s*([RQZNC])\s*\}|([RQZNC])(?![a-zA-Z]))", r"\\mathbb{\1\2}"),
+    (r"\\mathbf\s*\{\s*([RQZN])\s*\}|\\bf\s*\{?\s*([RQZN])\s*\}?", r"\\mathbb{\1\2}"),
     (rf"{_VECTOR}\s*\{{\s*{_VECTOR}\s*\{{\s*\\?([ijk])(?:math)?\s*\}}\s*\}}", r"\\hat{\1}"),
     (rf"{_VECTOR}(?:\s*\{{\s*\\?([ijk])(?:math)?\s*\}}|\s+\\?([ijk])(?:math)?(?![a-zA-Z]))", r"\\hat{\1\2}"),
 )]  # fmt: skip
 # Rewritten in this order; each pattern is linear in the length of the text.
 _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:begin|end)\s*\{(?:equation|align|aligned|gather|gathered)\*?\}", " "),
-    (r"\{\s*,\s*\}|\\mathpunct\{,\}|\\text\{,\}", ","),
+    (r"\{\s*,\s*\}|\\mathpunct\{,\}|\{\s*\\text\{,\}\s*\}|\\text\{,\}", ","),
+    (r"\{\s*\\(?:bf|it|rm|sf|tt|em)(?![a-zA-Z])\s*([^{}\\]*)\}", r"\\text{\1}"),
     (r"\\(?:bf|it|rm|sf|tt|em|boldmath)(?![a-zA-Z])\s*(?!\{)", ""),
+    (r"\\text\s*\{\s*\}", " "),
+    (r"\\([pb]?mod)\s*([0-9a-z])", r"\\\1{\2}"),
     (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", ""),
     (r"\\(?:mathrm|mathup|operatorname)\s*\{\s*(e|i|\\pi)\s*\}", r"{\1}"),
     (r"(?<=\.)(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\1\\overline{\2\3\4}"),
@@ -70,7 +74,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:varnothing|O|empty)(?![a-zA-Z])", r"\\emptyset"),
     (r"\\colon(?![a-zA-Z])", ":"),
     (r"(?:\{\s*\})?\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z])|\{\s*o\s*\})", r"^\\circ "),
-    (r"\\degrees?(?![a-zA-Z])", r"^\\circ "),
+    (r"\\degrees?(?![a-zA-Z])|\s*\\text\s*\{\s*degrees?\s*\}", r"^\\circ "),
     (r"\\lvert|\\rvert|\\vert|\\mid(?![a-zA-Z])", "|"),
     (r"\\(?:infin|infinity)(?![a-zA-Z])|\binfinity\b|\binf\b|\boo\b", r"\\infty "),
     (r"(?<![a-zA-Z\\])sqrt\s*(?=[({\d])", r"\\sqrt"),

@@ -32,6 +32,7 @@ from rewards.nodes import (
     Without,
     Words,
 )  # fmt: skip
+from rewards.numerals import split_numeral
 from rewards.parsing import Unparsed, parse
 from rewards.relations import Read, bounds, equation
 from rewards.units import split_unit
@@ -69,14 +70,18 @@ _ENVIRONMENT = re.compile(
     r"[(\[]? ?\\begin ?\{(?:[pbB]|small)?(?:matrix|array)\} ?(?:\{[lcr| ]*\})?"
     r"(.*)\\end ?\{(?:[pbB]|small)?(?:matrix|array)\} ?[)\]]?"
 )
-_SYSTEM = re.compile(r"\\?\{? ?\\begin ?\{(?:array|cases)\} ?(?:\{[lcr| ]*\})?(.*)\\end ?\{(?:array|cases)\} ?\\?\}?")
+_SYSTEM = re.compile(r"\\begin ?\{(?:array|cases|matrix)\} ?(?:\{[lcr| ]*\})?(.*)\\end ?\{(?:array|cases|matrix)\}")
 _ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])")
 _EVERY_REAL = re.compile(
-    r"\\(?:mathbb|text|Bbb) ?\{ ?R ?\}|\\R|(?:\\text ?\{ ?)?(?:(?:the )?(?:set of )?all )?real(?: number)?s(?: ?\})?"
+    r"(?i:\\(?:mathbb|text|Bbb) ?\{ ?R ?\}|\\R"
+    r"|(?:\\text ?\{ ?)?(?:(?:the )?(?:set of )?all )?real(?: number)?s(?: ?\})?)"
 )
 _EXCEPT = re.compile(r"(.*?) ?(?:\\text ?\{ ?)?(?<![a-z])(?:except|other than|excluding|but not)(?: for)? ?\}? ?(.+)")
 _RELATION_SIGN = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[<>]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?![\d]))")
+_MEASURE = re.compile(r"\d+(?:\.\d+)? [a-z]+")
+_MEASURES = re.compile(rf"{_MEASURE.pattern}(?:,? (?:and )?{_MEASURE.pattern})+")
+_PRODUCT = re.compile(r"[b-df-hj-np-tv-z]{3}|abcd?")  # of variables: words have vowels
 _INFINITE = re.compile(r"([+-]?) ?\\infty")
 _VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 
@@ -123,7 +128,7 @@ def _time(text: str, inner: Read) -> Node | None:
 
 
 def _based(text: str, inner: Read) -> Node | None:
-    match = _BASED.fullmatch(text)
+    match = _BASED.fullmatch(re.sub(r" +", " ", _TEXT.sub(r"\1", text)))
     if match is None:
         return None
     sign = "-" if "-" in match.group(1) else ""
@@ -151,9 +156,18 @@ def _words(text: str, inner: Read) -> Node | None:
     if spelled and "," in bare:
         return conjunction(bare, inner)
     if spelled or _is_prose(text):
-        return Words(bare)
+        return _numeral(bare, inner) or Words(bare)
     marked = _TEXT.fullmatch(text)  # a date, or mathematics that need not have been marked as text
     return inner(marked.group(1)) if marked else None
+
+
+def _numeral(text: str, inner: Read) -> Node | None:
+    """A number in words, with its unit."""
+    found = split_numeral(text)
+    if found is None:
+        return None
+    number, unit = found
+    return inner(f"{number} {unit}") if not unit or split_unit(f"{number} {unit}") else None
 
 
 def _is_prose(text: str) -> bool:
@@ -161,13 +175,24 @@ def _is_prose(text: str) -> bool:
     if not _WORD.fullmatch(text):
         return False
     words = re.split(r"[' .-]+", text)
-    long = [w for w in words if len(w) > 2 and w not in _FUNCTIONS]
+    long = [w for w in words if len(w) > 2 and w not in _FUNCTIONS and not _PRODUCT.fullmatch(w)]
     return bool(long) and all(len(w) > 1 or w in ("a", "A", "I", "s") for w in words) and not _FUNCTIONS & set(words)
+
+
+def _compound(text: str, inner: Read) -> Node | None:
+    """`3 hours and 20 minutes`."""
+    bare = re.sub(r" +", " ", _TEXT.sub(r" \1 ", text)).strip()
+    if not _MEASURES.fullmatch(bare):
+        return None
+    found = [split_unit(part) for part in _MEASURE.findall(bare)]
+    if not all(pair and pair[1] for pair in found):
+        return None
+    return Bracketed("measures", tuple(Quantity(inner(value), unit) for value, unit in found), "")
 
 
 def _matrix(text: str, inner: Read) -> Node | None:
     match = _ENVIRONMENT.fullmatch(text)
-    if match is None or "\\begin" in match.group(1):
+    if match is None or "\\begin" in match.group(1) or re.search(r"(?<!\\)[=<>]", match.group(1)):
         return None
     rows = [r for r in _ROWS.split(match.group(1)) if r.strip()]
     cells = [tuple(map(inner, re.split(r"(?<!\\)&", row))) for row in rows]
@@ -176,6 +201,8 @@ def _matrix(text: str, inner: Read) -> Node | None:
 
 def _system(text: str, inner: Read) -> Node | None:
     """Equations in rows, as a list of them; a function by cases, as rows whose order does not matter."""
+    if text.startswith(r"\{") and closing_bracket(text, 0) is None:
+        return inner(text[2:])  # \left\{ … \right.
     match = _SYSTEM.fullmatch(text)
     rows = _ROWS.split(match.group(1) if match else text)
     rows = [row.strip(" ,;") for row in rows if row.strip(" ,;")]
@@ -211,6 +238,9 @@ def _except(text: str, inner: Read) -> Node | None:
 
 
 def _membership(text: str, inner: Read) -> Node | None:
+    outside = split(text, r"\\notin(?![a-zA-Z])")
+    if len(outside) == 2 and isinstance(removed := inner(outside[1]), Bag):
+        return Bounds(re.sub(r"[ {}]", "", outside[0]), without(REALS, removed))
     parts = split(text, r"\\in(?![a-zA-Z])")
     if len(parts) != 2 or not re.fullmatch(r"[\w\\{}, ()]+", parts[0]):
         return None
@@ -308,7 +338,9 @@ def _quantity(text: str, inner: Read) -> Node | None:
 
 def _expression(text: str) -> Node:
     """A leaf: a number where little arithmetic tells it; text around mathematics and thousands separators go."""
-    text = _TEXT.sub(lambda m: m.group(1) if re.fullmatch(r" ?[\w+\-*/^ ]{1,3} ?", m.group(1)) else m.group(), text)
+    text = _TEXT.sub(
+        lambda m: m.group(1) if re.fullmatch(r" ?(?:[a-zA-Z]|[\d+\-*/^ ]{1,3}) ?", m.group(1)) else m.group(), text
+    )
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     if len({"i", "j", "k"} & set(text)) > 1 and _VECTORS.fullmatch(text):
         text = re.sub("[ijk]", lambda m: rf"\hat{{{m.group()}}}", text)
@@ -324,6 +356,6 @@ def _expression(text: str) -> Node:
 
 
 _READERS = (
-    _number, _infinite, _measured, _time, _based, _choice, _every_real, _except, _words, _matrix, _system, _set,
-    _bracketed, _point, _list, _membership, _union, _difference, equation, bounds, _plus_minus, _quantity, _ratio,
+    _number, _infinite, _measured, _time, _based, _compound, _choice, _every_real, _except, _words, _matrix, _system,
+    _set, _bracketed, _point, _list, _membership, _union, _difference, equation, bounds, _plus_minus, _quantity, _ratio,
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rewards.numerals import NUMBER_WORDS, SCALES
+
 # Spellings of the units that answers carry, by the name they are compared under; "" where the word says nothing.
 _SPELLINGS = {
     "radian": "radian radians rad",
@@ -67,18 +69,12 @@ _COMPOUND = {
 }  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_BEHIND = {"squared": 2, "cubed": 3}
-_SCALES = {
-    "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "quadrillion": 10**15,
-    "dozen": 12,
-}  # fmt: skip
-_SCALES |= {word + "s": factor for word, factor in _SCALES.items()}
-_NUMBERS = {
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "half",
-    "twice", "thrice", "double", "triple", "third", "quarter",
-}  # fmt: skip
+_SCALES = SCALES | {word + "s": factor for word, factor in SCALES.items()}
+_PARTS = "half third quarter fourth fifth sixth seventh eighth ninth tenth hundredth thousandth"
 # Words that make a statement of what stands before them, not a unit.
 _NOT_UNITS = {
-    *_NUMBERS,
+    *(NUMBER_WORDS - set(SCALES)), *_PARTS.split(), *(word + "s" for word in _PARTS.split()), "halves",
+    "twice", "thrice", "double", "triple",
     "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "mod", "and", "or", "if", "for", "to",
     "base", "where", "when", "with", "is", "choose", "am", "pm", "a.m.", "p.m.", "a.m", "p.m", "i", "e", "times",
     "plus", "minus", "divided", "multiplied", "than", "at", "least", "most", "more", "less", "fewer", "over", "under",
@@ -92,9 +88,10 @@ _IN_TEXT = re.compile(
     rf"(.*?[\d)}}\]!a-zA-Z|]) ?"
     rf"((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
 )
-_IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
+_IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z¢](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
+_UNIT_FRACTION = re.compile(r"\\frac\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}")
 _UNIT_TOKEN = re.compile(r"\^ ?\{? ?(-? ?\d) ?\}?|([a-z¢]+)|(/)")
-_BARE_CAPITALS = set("JNWVK")
+_BARE_CAPITALS = set("JNWVKL")
 _PERCENT = re.compile(r"(.+?) ?(?:\\%|%|(?:\\text ?\{ ?)?(?<![a-z])(?:percent|per cent)(?: ?\})?)(?:\}| )*")
 _DEGREE = re.compile(
     r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?[CF]? ?\}|[CF])?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)"
@@ -109,6 +106,7 @@ def split_unit(text: str) -> tuple[str, str] | None:
 
     A word that scales goes into the value: `6 million dollars` is (`(6)\\cdot 1000000`, `dollar`).
     """
+    text = _UNIT_FRACTION.sub(r"\1 / \2", text)
     if match := _CURRENCY.fullmatch(text):
         value, unit = split_unit(match.group(2)) or (match.group(2), "")
         return match.group(1) + value, f"dollar {unit}" if re.fullmatch(r"\w+\^-1", unit) else "dollar"  # $15 per hour
@@ -139,10 +137,14 @@ def _named(value: str, words: str, marked: bool, separated: bool = True) -> tupl
         return None
     tokens = [m.groups() for m in _UNIT_TOKEN.finditer(re.sub(r"\\cdot|\.", " ", plain.lower()))]
     names = [word for _, word, _ in tokens if word]
-    if not marked and not all(map(_is_unit_word, re.findall(r"[a-zA-Z]+", plain.replace(r"\cdot", " ")))):
+    if not marked and not all(map(_is_unit_word, re.findall(r"[a-zA-Z¢]+", plain.replace(r"\cdot", " ")))):
         return None
     # Letters right behind a number are variables unless they spell a known unit.
-    if not marked and not separated and not any(len(n) > 1 and (n in _UNITS or n in _COMPOUND) for n in names):
+    if (
+        not marked
+        and not separated
+        and not any(n == "¢" or (len(n) > 1 and (n in _UNITS or n in _COMPOUND)) for n in names)
+    ):
         return None
     if re.search(r"\d", _UNIT_TOKEN.sub("", plain.lower())):
         return None
@@ -165,7 +167,7 @@ def _is_unit_word(word: str) -> bool:
     """Whether a word without mark as text may be a unit or a noun, not a product of variables."""
     lower = word.lower()
     if len(word) == 1:
-        return word in _BARE_CAPITALS or (word.islower() and word in _UNITS and word not in "jnwvk")
+        return word == "¢" or word in _BARE_CAPITALS or (word.islower() and word in _UNITS and word not in "jnwvk")
     return lower in _UNITS or lower in _COMPOUND or lower in _POWERS or lower in _POWERS_BEHIND or len(word) > 2
 
 
