@@ -37,7 +37,7 @@ _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
 _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:begin|end)\s*\{(?:equation|align|aligned|gather|gathered)\*?\}", " "),
     (r"\{\s*,\s*\}|\\mathpunct\{,\}|\{\s*\\text\{,\}\s*\}|\\text\{,\}", ","),
-    (r"\{\s*\\(?:bf|it|rm|sf|tt|em)(?![a-zA-Z])\s*([^{}\\]*)\}", r"\\text{\1}"),
+    (r"\{\s*\\rm(?![a-zA-Z])\s*([^{}\\]*)\}", r"\\text{\1}"),
     (r"\\(?:bf|it|rm|sf|tt|em|boldmath)(?![a-zA-Z])\s*(?!\{)", ""),
     (r"\\text\s*\{\s*\}", " "),
     (r"\\([pb]?mod)\s*([0-9a-z])", r"\\\1{\2}"),

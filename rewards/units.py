@@ -140,11 +140,7 @@ def _named(value: str, words: str, marked: bool, separated: bool = True) -> tupl
     if not marked and not all(map(_is_unit_word, re.findall(r"[a-zA-Z¢]+", plain.replace(r"\cdot", " ")))):
         return None
     # Letters right behind a number are variables unless they spell a known unit.
-    if (
-        not marked
-        and not separated
-        and not any(n == "¢" or (len(n) > 1 and (n in _UNITS or n in _COMPOUND)) for n in names)
-    ):
+    if not (marked or separated or any(n == "¢" or (len(n) > 1 and n in {*_UNITS, *_COMPOUND}) for n in names)):
         return None
     if re.search(r"\d", _UNIT_TOKEN.sub("", plain.lower())):
         return None
