@@ -35,7 +35,7 @@ Tree = Num | Sym | Call
 CIRCLE, EULER, IMAGINARY = Call("pi", ()), Call("e", ()), Call("i", ())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def symbols(tree: Tree) -> frozenset[str]:
     """The names of the free variables of a tree."""
     if isinstance(tree, Sym):
@@ -46,7 +46,7 @@ def symbols(tree: Tree) -> frozenset[str]:
     return found - {tree.args[0].name} if tree.name in ("sum", "prod") else found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def operations(tree: Tree) -> frozenset[str]:
     """The names of all operations in a tree."""
     if not isinstance(tree, Call):

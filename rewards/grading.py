@@ -33,7 +33,7 @@ class Outcome(str, Enum):
     RIGHT = RIGHT
     WRONG = WRONG
     UNPARSED = UNPARSED  # no symbolic form, and not the gold answer's text
-    TIMEOUT = EXCEEDED  # out of time or memory
+    TIMEOUT = EXCEEDED  # out of time or memory, or a number of too many digits
     NONE = "none"  # no answer in the response, or an empty one
 
 

@@ -44,7 +44,7 @@ class Unparsed(Exception):
     """The text has no symbolic form."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse(latex: str) -> Tree:
     """The tree of canonical LaTeX, decimals as exact fractions.
 

@@ -86,7 +86,7 @@ _INFINITE = re.compile(r"([+-]?) ?\\infty")
 _VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read(text: str, depth: int = 0) -> Node:
     """The structure of canonical `text`."""
     text = without_outer_parentheses(text.strip())

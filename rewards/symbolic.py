@@ -91,7 +91,7 @@ class Values:
         return False if len(verdicts) < 2 * _FEWEST else None if None in verdicts else True
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _in_pieces(tree: Tree) -> bool:
     """Whether a function may follow different rules at different places."""
     if not isinstance(tree, Call):
@@ -120,7 +120,7 @@ def _coordinate(name: str, number: int, denominator: int) -> Fraction:
     return Fraction(-top if number > 0 and (number + parity) % 2 else top, denominator)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _substituted(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> Tree:
     if isinstance(tree, Sym):
         return next((Num(value) for name, value in point if name == tree.name), tree)

@@ -17,7 +17,7 @@ from rewards.equality import Comparison
 READY = "ready"
 WALL_FACTOR = 4  # how much longer than its processor time an answer may take by the clock on the wall
 RIGHT, WRONG, UNPARSED, EXCEEDED = "right", "wrong", "unparsed", "exceeded"
-# Graded before the first answer, so that the parser's tables are built at the start and at nobody's expense.
+# Graded before the first answer, so that the library of numbers is loaded at the start and at nobody's expense.
 _WARM_UP = ((r"\frac{1+\sqrt{5}}{2}x^{2}", r"x^{2}\cdot (\frac{1}{2}+\frac{\sqrt{5}}{2})"), (r"\cos 2\pi", "1"))
 
 

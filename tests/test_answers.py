@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
@@ -95,6 +97,18 @@ def test_no_mutated_gold_is_right_but_where_its_value_is_the_golds(grader):
 
 def test_golds_in_other_words_are_right(grader):
     assert not_recognised(grader, golds(300)) == []
+
+
+def test_the_benchmark_of_degenerate_answers_takes_a_file_and_ends_in_json(tmp_path):
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text("".join(json.dumps({"prompt": "?", "answer": gold}) + "\n" for gold in golds(60)))
+    command = [sys.executable, "benchmarks/degenerate.py", str(problems), "--golds", "20", "--mutations", "100"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["golds"] == "problems.jsonl" and sum(found["mutations"].values()) == 100
+    assert found["rewritten_answers"] == 600 and found["degenerate_golds"] == 20
+    assert found["degenerate_right_by_accident"] == found["mutations_right_by_accident"] == 0
 
 
 def test_other_values_are_told_apart_by_another_parser():
