@@ -14,7 +14,7 @@ from rewards.latex import canonical
 from rewards.parsing import Unparsed, parse
 from rewards.relations import parameter_of, with_parameter_of
 from rewards.structure import read
-from rewards.symbolic import Values
+from rewards.values import Values
 
 
 def answers_equal(answer: str, gold: str, values: Values) -> bool | None:

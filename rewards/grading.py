@@ -1,4 +1,4 @@
-"""Grade answers: cheap exact comparison first, guarded symbolic comparison where that cannot tell, each pair once."""
+"""Grade answers: exact comparison at once, guarded numerical comparison where that cannot tell, each pair once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rewards.guard import Guard
 from rewards.latex import canonical
 from rewards.nodes import Words
 from rewards.structure import read
-from rewards.symbolic import Values
+from rewards.values import Values
 from rewards.worker import EXCEEDED, RIGHT, UNPARSED, WRONG
 
 MOST_CHARACTERS = 1000  # of an answer that is no whole number, or twice its gold answer's; a longer one is not read
@@ -115,7 +115,7 @@ def _key(answer: str | None, gold: str) -> bytes:
 
 
 def grade_exactly(answer: str | None, gold: str) -> Grade | None:
-    """The grade where text and exact numbers decide it; None where only the symbolic grader can."""
+    """The grade where text and little exact arithmetic decide it; None where only a worker can."""
     if answer is None or not answer.strip():
         return Grade(Outcome.NONE)
     if len(answer) > max(MOST_CHARACTERS, 2 * len(gold)):

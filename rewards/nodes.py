@@ -1,4 +1,4 @@
-"""What an answer can be; the leaves are exact numbers, words, or LaTeX for the symbolic grader."""
+"""What an answer can be; the leaves are exact numbers, words, or LaTeX that may be an expression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rewards.exact import Number
 
 @dataclass(frozen=True)
 class Leaf:
-    """LaTeX that only the symbolic grader understands."""
+    """LaTeX that is an expression, or is compared as it stands."""
 
     latex: str
 

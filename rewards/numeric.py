@@ -9,7 +9,7 @@ from mpmath import mp, mpc, mpf
 
 from rewards.arithmetic import Arithmetic, Inexact, TooLarge, Undefined
 from rewards.expression import TRIGONOMETRIC, Num, Tree
-from rewards.symbolic import Values
+from rewards.values import Values
 
 DIGITS = 50  # to which two values must agree, beyond the smallest number that is written in either
 _SPARE = 30  # digits that roundings may cost

@@ -14,7 +14,7 @@ from benchmarks.golds import DEGENERATE, KINDS, golds, mutations
 from rewards.equality import answers_equal
 from rewards.extraction import extract_answer
 from rewards.grading import Grader, GradingConfig, Outcome, bad_gold, grade_exactly
-from rewards.symbolic import Values
+from rewards.values import Values
 
 EVERY = ("boxed", "answer_tag", "answer_is", "last_number")
 LABELLED = [json.loads(line) for line in (ROOT / "tests" / "answers.jsonl").read_text().splitlines()]
