@@ -41,6 +41,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:bf|it|rm|sf|tt|em|boldmath)(?![a-zA-Z])\s*(?!\{)", ""),
     (r"\\text\s*\{\s*\}", " "),
     (r"\\([pb]?mod)\s*([0-9a-z])", r"\\\1{\2}"),
+    (r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|pi|cdot|times|text|left|right)(?![a-zA-Z]))", r"\\"),
     (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", ""),
     (r"\\(?:mathrm|mathup|operatorname)\s*\{\s*(e|i|\\pi)\s*\}", r"{\1}"),
     (r"(?<=\.)(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\1\\overline{\2\3\4}"),

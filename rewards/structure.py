@@ -153,7 +153,7 @@ def _words(text: str, inner: Read) -> Node | None:
     spelled = bare != text.strip() and not re.search(r"[\\{}=<>^_+*/\d]", bare)
     if spelled and re.match(r"[-−]|.*-\s*$", bare):
         return None  # a sign before a word makes no word
-    if spelled and "," in bare:
+    if spelled and ("," in bare or re.fullmatch(r"[A-J](?: +(?:and|or) +[A-J])+", bare)):
         return conjunction(bare, inner)
     if spelled or _is_prose(text):
         return _numeral(bare, inner) or Words(bare)
@@ -271,6 +271,8 @@ def _list(text: str, inner: Read) -> Node | None:
     whole = _THOUSANDS.sub("", text) if text[:1].isdecimal() else text
     if whole != text and not re.search("[,;]", whole):
         return inner(whole)  # the commas of 100,000\pi separate no answers
+    if ", " in text:
+        text = re.sub(r"(?<=\d),(?=000(?!\d))", "", text)  # nor do the short ones of 1,000, 2,000
     return listing(text, inner) if BY_OR.search(text) or BY_AND.search(text) or re.search("[,;]", text) else None
 
 

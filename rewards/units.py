@@ -83,14 +83,14 @@ _NOT_UNITS = {
     "infinity",
 }  # fmt: skip
 _MARKED = re.compile(r"\\text ?\{((?:[^{}]|\{[^{}]*\})*)\}")
-_EXPONENT = r"\^ ?\{? ?-? ?\d ?\}?"
+_EXPONENT = r"(?:\^\{-?\d\}|\^-?\d)"
 _IN_TEXT = re.compile(
     rf"(.*?[\d)}}\]!a-zA-Z|]) ?"
     rf"((?:{_MARKED.pattern}|\\Omega(?![a-z]))(?:{_MARKED.pattern}|{_EXPONENT}|\\Omega|\\cdot|[/ ])*)"
 )
 _IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z¢](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
 _UNIT_FRACTION = re.compile(r"\\frac\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}")
-_UNIT_TOKEN = re.compile(r"\^ ?\{? ?(-? ?\d) ?\}?|([a-z¢]+)|(/)")
+_UNIT_TOKEN = re.compile(r"\^\{?(-?\d)\}?|([a-z¢]+)|(/)")
 _BARE_CAPITALS = set("JNWVKL")
 _PERCENT = re.compile(r"(.+?) ?(?:\\%|%|(?:\\text ?\{ ?)?(?<![a-z])(?:percent|per cent)(?: ?\})?)(?:\}| )*")
 _DEGREE = re.compile(
@@ -181,7 +181,7 @@ def _canonical_unit(tokens: list[tuple[str, str, str]]) -> str:
         elif word in _POWERS:
             power = _POWERS[word]
         elif (exponent or word in _POWERS_BEHIND) and last:
-            raised = int(exponent.replace(" ", "")) if exponent else _POWERS_BEHIND[word]
+            raised = int(exponent) if exponent else _POWERS_BEHIND[word]
             powers[last] += written * (raised - 1)
         elif word in _UNITS:
             last, written = _UNITS[word], sign
