@@ -39,7 +39,7 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\{\s*,\s*\}|\\mathpunct\{,\}|\{\s*\\text\{,\}\s*\}|\\text\{,\}", ","),
     (r"\{\s*\\rm(?![a-zA-Z])\s*([^{}\\]*)\}", r"\\text{\1}"),
     (r"\\(?:bf|it|rm|sf|tt|em|boldmath)(?![a-zA-Z])\s*(?!\{)", ""),
-    (r"\\text\s*\{\s*\}", " "),
+    (r"\\text\s*\{\s*\}|(?<=\d)\{\s*\}|(?<!\\)\\$", " "),
     (r"\\([pb]?mod)\s*([0-9a-z])", r"\\\1{\2}"),
     (r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|pi|cdot|times|text|left|right)(?![a-zA-Z]))", r"\\"),
     (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", ""),

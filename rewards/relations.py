@@ -38,7 +38,8 @@ _NAMES = tuple(map(re.compile, (
     rf"[A-Z]{{2,6}}{_DECORATION}",
     r"[\[|] ?(?:\\overline ?\{ ?)?[A-Z]{2,6}(?: ?\})? ?[\]|]",
     r"\\frac\{ ?d ?\^?\{?\d?\}? ?[a-z] ?\}\{ ?d ?[a-z] ?\^?\{?\d?\}? ?\}",
-    rf"{_WORD}(?:(?: |(?<=\}}) ?|(?=\\)){_WORD})* ?(?:(?:\\(?:triangle|angle) ?)?[A-Z]{{1,4}}|{_DECORATION}|\([A-Z, ]+\))?",
+    rf"{_WORD}(?:(?: |(?<=\}}) ?|(?=\\)){_WORD})* ?"
+    rf"(?:(?:\\(?:triangle|angle) ?)?[A-Z]{{1,4}}|{_DECORATION}|\([A-Z, ]+\))?",
 )))  # fmt: skip
 _TUPLE_OF_NAMES = re.compile(r"\(\s*(\\?[a-zA-Z]+(?:_\{\w+\})?'*(?:\s*,\s*\\?[a-zA-Z]+(?:_\{\w+\})?'*)+)\s*\)")
 _FUNCTION = re.compile(r"(.*[^ (])\(([a-zA-Z])\)")

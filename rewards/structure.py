@@ -145,7 +145,10 @@ def _choice(text: str, inner: Read) -> Node | None:
         return None
     letter = match.group(1) or match.group(3) or match.group(5)
     content = (match.group(2) or match.group(4) or match.group(6) or "").strip()
-    return Choice(letter, inner(content)) if content else Words(letter)
+    if not content:
+        return Words(letter)
+    other = re.match(r"(?:or|and)(?![a-z])|\\text ?\{ ?(?:or|and)", content) or _CHOICE.fullmatch(content)
+    return None if other or content.count("{") != content.count("}") else Choice(letter, inner(content))
 
 
 def _words(text: str, inner: Read) -> Node | None:
@@ -155,7 +158,7 @@ def _words(text: str, inner: Read) -> Node | None:
         return None  # a sign before a word makes no word
     if spelled and ("," in bare or re.fullmatch(r"[A-J](?: +(?:and|or) +[A-J])+", bare)):
         return conjunction(bare, inner)
-    if spelled or _is_prose(text):
+    if spelled or _is_prose(text.rstrip("!")):
         return _numeral(bare, inner) or Words(bare)
     marked = _TEXT.fullmatch(text)  # a date, or mathematics that need not have been marked as text
     return inner(marked.group(1)) if marked else None

@@ -80,7 +80,10 @@ _NOT_UNITS = {
     "plus", "minus", "divided", "multiplied", "than", "at", "least", "most", "more", "less", "fewer", "over", "under",
     "not", "no", "none", "above", "below", "factorial", "root", "power", "modulo", "by", "into", "except", "but",
     "percent", "nor", "non", "negative", "false", "true", "wrong", "between", "as", "are", "does", "undefined",
-    "infinity",
+    "infinity", "remainder", "inverse", "reciprocal", "squares", "cubes", "imaginary", "complex", "rational", "prime",
+    "odd", "even", "positive", "nonnegative", "integer", "integers", "multiple", "multiples", "divisible", "mean",
+    "answer", "solution", "equals", "equal", "greater", "smaller", "larger", "exactly", "all", "any", "each", "every",
+    "other", "only", "otherwise", "unknown", "impossible", "never", "always",
 }  # fmt: skip
 _MARKED = re.compile(r"\\text ?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _EXPONENT = r"(?:\^\{-?\d\}|\^-?\d)"
@@ -144,6 +147,8 @@ def _named(value: str, words: str, marked: bool, separated: bool = True) -> tupl
         return None
     if re.search(r"\d", _UNIT_TOKEN.sub("", plain.lower())):
         return None
+    if names[:1] and names[0] in _POWERS_BEHIND:
+        return None  # 5 squared is 25
     factor = 1
     while names and names[0] in _SCALES:
         factor *= _SCALES[names.pop(0)]
