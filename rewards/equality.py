@@ -24,7 +24,7 @@ def answers_equal(answer: str, gold: str, values: Values) -> bool | None:
 
 def _packed(text: str) -> str:
     """`text` without the spaces that LaTeX ignores; those between digits or words stay."""
-    return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])", "", text)
+    return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=[0-9]) (?=[A-Za-z])", "", text)
 
 
 def both(values: Iterable[bool | None]) -> bool | None:

@@ -61,6 +61,10 @@ def _function_or_letter(match: re.Match) -> str:
     return f"\\{word} " if word in _ONE_ARGUMENT | _SEVERAL else match.group()
 
 
+def _times(factors: list[Tree]) -> Tree:
+    return factors[0] if len(factors) == 1 else Call("mul", tuple(factors))
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.tokens = [number or other for number, other in _TOKEN.findall(text) if (number or other).strip()]
@@ -103,17 +107,19 @@ class _Parser:
         return terms[0] if len(terms) == 1 else Call("add", tuple(terms))
 
     def product(self) -> Tree:
-        """Factors side by side bind closer than a slash, as in 1/2x; a sign may follow a multiplication dot."""
-        found = self.juxtaposed()
+        """Factors side by side bind closer than a slash, as in 1/2x; a sign may follow a multiplication dot.
+
+        The tree is flat, however many factors there are.
+        """
+        factors, divisors = [self.juxtaposed()], []
         while self.next in ("/", r"\cdot"):
-            operation = self.take()
+            kind = divisors if self.take() == "/" else factors
             negative = self.next == "-"
             if negative:
                 self.take()
             factor = self.juxtaposed()
-            factor = Call("neg", (factor,)) if negative else factor
-            found = Call("div" if operation == "/" else "mul", (found, factor))
-        return found
+            kind.append(Call("neg", (factor,)) if negative else factor)
+        return Call("div", (_times(factors), _times(divisors))) if divisors else _times(factors)
 
     def juxtaposed(self) -> Tree:
         factors = [self.power()]
@@ -125,7 +131,7 @@ class _Parser:
                 if last[0] in _DIGITS + "." or (last[0].isalpha() and len(last) == 1):
                     raise Unparsed("a number right behind a number or a letter")
             factors.append(factor)
-        return factors[0] if len(factors) == 1 else Call("mul", tuple(factors))
+        return _times(factors)
 
     def _starts_factor(self) -> bool:
         token = self.next
@@ -338,7 +344,7 @@ class _Parser:
             factors = [self.power()]
             while self._starts_factor() and self.next not in ("(", "[", "|") and not self._at_function():
                 factors.append(self.power())
-            found = factors[0] if len(factors) == 1 else Call("mul", tuple(factors))
+            found = _times(factors)
         self.depth -= 1
         return found
 

@@ -125,7 +125,8 @@ def split_unit(text: str) -> tuple[str, str] | None:
         return _named(match.group(1), _MARKED.sub(r" \1 ", match.group(2)), marked=True)
     if match := _IN_WORDS.fullmatch(text):
         separated = text[len(match.group(1)) : match.start(2)] == " "
-        if separated or not re.search(r"[a-zA-Z]", match.group(1).replace(r"\frac", "")):
+        letters = re.search(r"[a-zA-Z]", re.sub(r"\\(?:frac|sqrt|pi|cdot)(?![a-z])", "", match.group(1)))
+        if not letters or (separated and len(match.group(2)) > 1):  # the s of 80n + 5 s is a variable
             return _named(match.group(1), match.group(2), marked=False, separated=separated)
     return None
 

@@ -176,6 +176,11 @@ def test_a_gold_answer_is_bad_only_where_nothing_equals_it():
     assert not any(bad_gold(row["gold"]) for row in LABELLED if row["equal"])
 
 
+def test_a_defect_that_an_answer_finds_ends_no_run(monkeypatch):
+    monkeypatch.setattr("rewards.equality.read", lambda text: 1 // 0)
+    assert grade_exactly("1", "2") is None
+
+
 def test_plain_numbers_need_no_worker():
     grader = Grader(GradingConfig(name="test", extraction=EVERY, deadline_s=5, memory_gb=2), workers=2)
     assert [g.correct for g in grader.grade([("12", "12"), ("013", "13"), ("1/2", "0.5"), ("7", "8")])] == [1, 1, 1, 0]
