@@ -107,7 +107,7 @@ class Comparison:
     def _claims(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         """A chain of equations is its last value, if the chain is true."""
         claims = [n for n in (a, b) if isinstance(n, nodes.Claim)]
-        held = [self.same(x, y) for claim in claims for x, y in claim.equal]
+        held = [self.same(x, y) for claim in claims for x, y in claim.equal if not _converted(x, y)]
         held += [self._rounds(exact, near) for claim in claims for exact, near in claim.near]
         return both([*held, self.same(*(n.value if isinstance(n, nodes.Claim) else n for n in (a, b)))])
 
@@ -333,6 +333,13 @@ class Comparison:
             return False
         trees = [self._tree(n, "answer") for n in (a, b, c, d)]
         return None not in trees and self.values.equal(Call("mul", tuple(trees[:2])), Call("mul", tuple(trees[2:])))
+
+
+def _converted(a: nodes.Node, b: nodes.Node) -> bool:
+    """Whether two quantities have units of which nothing here says how one is converted to the other."""
+    if not isinstance(a, nodes.Quantity) or not isinstance(b, nodes.Quantity) or a.unit == b.unit:
+        return False
+    return not {a.unit, b.unit} & {"%", "degree", "radian"}
 
 
 def _in_radians(tree: Tree) -> bool:

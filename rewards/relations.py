@@ -12,6 +12,7 @@ from rewards.expression import Sym, operations, symbols
 from rewards.intervals import bounded
 from rewards.nodes import Assignment, Bounds, Bracketed, Claim, Equation, Leaf, Node, Relations
 from rewards.parsing import Unparsed, parse
+from rewards.units import split_unit
 
 Read = Callable[[str], Node]
 
@@ -131,9 +132,10 @@ def _near(value: Node, near: list[Number]) -> Node:
 
 
 def _constant(text: str) -> bool:
-    """Whether `text` is an expression without variables."""
+    """Whether `text` is an expression without variables, with a unit or without."""
+    measured = split_unit(text)
     try:
-        tree = parse(text)
+        tree = parse(measured[0] if measured else text)
         return not symbols(tree) and not any(name.startswith("value:") for name in operations(tree))
     except Unparsed:
         return bool(re.search(r"\d", text)) and not _LETTER.search(re.sub(r"\\(?:text|mbox) ?\{[^{}]*\}", "", text))
