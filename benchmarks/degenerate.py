@@ -30,7 +30,10 @@ _SAME = (
     {r"\infty", r"+\infty"},
     {"x", r"\{x\}"},
 )
-_SEPARATORS = re.compile(r"\\\\|\\(?:text|mbox) ?\{[^{}]*\}|\\(?:le|ge|leq|geq|cup|in|quad|mid)(?![a-z])|[,;&=<>]")
+_SEPARATORS = re.compile(
+    r"\\\\|\\(?:text|mbox|begin|end) ?\{[^{}]*\}|(?<![a-z])(?:and|or)(?![a-z])"
+    r"|\\(?:le|ge|leq|geq|cup|in|quad|mid)(?![a-z])|[,;&=<>]"
+)
 
 
 def says_the_same(degenerate: str, gold: str) -> bool:

@@ -11,9 +11,9 @@ from rewards.arithmetic import Arithmetic, Inexact, TooLarge, Undefined
 from rewards.expression import TRIGONOMETRIC, Num, Tree
 from rewards.values import Values
 
-DIGITS = 50  # to which two values must agree, beyond the smallest number that is written in either
+DIGITS = 50  # to which two values must agree, beyond what follows from the sizes of the numbers in them
 _SPARE = 30  # digits that roundings may cost
-_MOST_DIGITS = 5000
+_MOST_DIGITS = 20_000
 
 Value = Fraction | mpf | mpc
 
@@ -56,7 +56,7 @@ def _evaluated(trees: tuple[Tree, ...]) -> tuple[list[Value], Numeric]:
                 found = [numbers.value(tree) for tree in trees]
             except Undefined:  # or a small number that so few digits do not show
                 found = None
-        needed = DIGITS + _SPARE + numbers.most - numbers.least
+        needed = _SPARE + numbers.most - numbers.finest
         if needed <= digits or (found and all(isinstance(value, Fraction) for value in found)):
             if found is None:
                 raise Undefined("no finite value")
@@ -75,7 +75,7 @@ class Numeric(Arithmetic):
         self.digits, self.most, self.least = digits, 0, 0
 
     def bounded(self, value: Fraction) -> Fraction:
-        self._note(super().bounded(value))
+        self.note(super().bounded(value))
         return value
 
     def inexact(self, name: str, values: tuple) -> Value:
@@ -83,7 +83,7 @@ class Numeric(Arithmetic):
         if function is None:
             raise Inexact(name)
         for value in values:
-            self._note(value)
+            self.note(value)
         if name in _OF_FRACTIONS:
             found = function(self, *values)
         else:
@@ -96,16 +96,25 @@ class Numeric(Arithmetic):
         if not mpmath.isfinite(found):
             raise Undefined(name)
         if name in _EXACT_AS_THEIR_ARGUMENTS:
-            self._note(found)
+            self.note(found)
             return found
         return mpf(0) if abs(found) < self.zero else found
 
     @property
     def zero(self) -> mpf:
         """A sum or a sine that is smaller than this is zero with rounding errors."""
-        return mpf(10) ** (self.least - DIGITS)
+        return mpf(10) ** self.finest
 
-    def _note(self, value: Value) -> None:
+    @property
+    def finest(self) -> int:
+        r"""The exponent of what is not told from zero.
+
+        Large numbers may come very close to one another: (1 + \sqrt{2})^{200}, of 76 digits, is 10^{-76} away from a
+        whole number. So the size of the largest number counts twice.
+        """
+        return self.least - DIGITS - 2 * self.most
+
+    def note(self, value: Value) -> None:
         if not value:
             return
         exponent = _exponent(value)
@@ -174,6 +183,18 @@ def _inverse(name: str):
 
     def value(on: Numeric, argument: mpf | mpc) -> mpf | mpc:
         return function(_not_zero(on, argument) if name in ("cot", "sec", "csc") else argument)
+
+    return value
+
+
+def _hyperbolic(name: str):
+    function = getattr(mpmath, name)
+
+    def value(on: Numeric, argument: mpf | mpc) -> mpf | mpc:
+        if abs(argument) > 10**6:
+            raise TooLarge(name)
+        on.note(mpmath.exp(-2 * abs(argument)))  # by so little \tanh may miss 1
+        return function(_not_zero(on, argument) if name == "coth" else argument)
 
     return value
 
@@ -247,5 +268,5 @@ _FUNCTIONS = {
     "log": _logarithm,
     **{name: _trigonometric(name) for name in TRIGONOMETRIC},
     **{"arc" + name: _inverse(name) for name in TRIGONOMETRIC},
-    **{name: (lambda f: lambda on, x: f(x))(getattr(mpmath, name)) for name in ("sinh", "cosh", "tanh", "coth")},
+    **{name: _hyperbolic(name) for name in ("sinh", "cosh", "tanh", "coth")},
 }
