@@ -1,51 +1,30 @@
-"""Whether two answers are the same, in three values: True, False, or None where only the symbolic grader can tell."""
+"""Whether two answers are the same, in three values: True, False, or None where only a worker can tell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Protocol
 
 from rewards import nodes
 from rewards.exact import Number
+from rewards.expression import Call, Num, Sym, Tree, operations, symbols
+from rewards.intervals import INFINITY, MINUS_INFINITY, is_interval
 from rewards.latex import canonical
+from rewards.parsing import Unparsed, parse
+from rewards.relations import parameter_of, with_parameter_of
 from rewards.structure import read
+from rewards.values import Values
 
 
-class Symbolic(Protocol):
-    """What compares LaTeX expressions; each answer may be None for "cannot tell"."""
-
-    def equal(self, answer: str, gold: str) -> bool | None:
-        """Whether two expressions are equal."""
-
-    def same_equation(self, answer: tuple[str, str], gold: tuple[str, str]) -> bool | None:
-        """Whether two equations (left, right) have the same solutions up to a constant factor."""
-
-
-class Undecided:
-    """Stands in where no symbolic grader is at hand."""
-
-    def equal(self, answer: str, gold: str) -> bool | None:
-        return None
-
-    def same_equation(self, answer: tuple[str, str], gold: tuple[str, str]) -> bool | None:
-        return None
-
-
-def answers_equal(answer: str, gold: str, symbolic: Symbolic) -> bool | None:
+def answers_equal(answer: str, gold: str, values: Values) -> bool | None:
     """Whether `answer` says the same as `gold`. The rules are those of docs/rewards.md."""
-    left, right = canonical(answer), canonical(gold)
-    if not left or not right:
-        return False
-    if _packed(left) == _packed(right):
-        return True
-    return _Comparison(symbolic).same(read(left), read(right))
+    return Comparison(values).answers(answer, gold)
 
 
 def _packed(text: str) -> str:
     """`text` without the spaces that LaTeX ignores; those between digits or words stay."""
-    return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])", "", text)
+    return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=[0-9]) (?=[A-Za-z])", "", text)
 
 
 def both(values: Iterable[bool | None]) -> bool | None:
@@ -60,20 +39,38 @@ def either(values: Iterable[bool | None]) -> bool | None:
     return True if True in found else None if None in found else False
 
 
-class _Comparison:
-    def __init__(self, symbolic: Symbolic) -> None:
-        self.symbolic = symbolic
+class Comparison:
+    """Compares answers; `unparsed` collects which of "answer" and "gold" has an expression that is none."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.unparsed: set[str] = set()
+
+    def answers(self, answer: str, gold: str) -> bool | None:
+        """Whether `answer` says the same as `gold`, both as they are written."""
+        left, right = canonical(answer), canonical(gold)
+        if not left or not right:
+            return False
+        if _packed(left) == _packed(right):
+            return not isinstance(read(left), nodes.Undefined)
+        return self.same(read(left), read(right))
 
     def same(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         """Whether answer `a` is gold `b`."""
+        if isinstance(a, nodes.Undefined) or isinstance(b, nodes.Undefined):
+            return False
         if a == b:
             return True
         for node_type, rule in (
+            (nodes.Claim, self._claims),
             (nodes.Choice, self._choices),
+            (nodes.Assignment, self._assignments),
             (nodes.Equation, self._equations),
             (nodes.Bounds, self._bounds),
+            (nodes.Relations, self._relations),
             (nodes.Quantity, self._quantities),
             (nodes.Union, self._unions),
+            (nodes.Without, self._holes),
             (nodes.Bag, self._bags),
             (nodes.Matrix, self._matrices),
             (nodes.Bracketed, self._bracketed),
@@ -84,38 +81,145 @@ class _Comparison:
         if isinstance(a, nodes.Based) or isinstance(b, nodes.Based):
             return False  # equal ones are equal as they stand; 52_8 is not 52, nor 42
         if isinstance(a, nodes.Words) or isinstance(b, nodes.Words):
-            return _word(a) == _word(b)
+            return _word(a) == _word(b) != ""
         if isinstance(a, Number) and isinstance(b, Number):
             return a.equals(b)
-        return self.symbolic.equal(latex_of(a), latex_of(b))
+        if any(n in (INFINITY, MINUS_INFINITY) for n in (a, b)):
+            return False  # an infinite value equals itself only, which was found above
+        return self._expressions(a, b)
+
+    def _expressions(self, a: nodes.Leaf | Number, b: nodes.Leaf | Number) -> bool | None:
+        left, right = self._tree(a, "answer"), self._tree(b, "gold")
+        if left is None or right is None:
+            return isinstance(a, nodes.Leaf) and isinstance(b, nodes.Leaf) and _packed(a.latex) == _packed(b.latex)
+        for number, other in ((a, right), (b, left)):
+            if isinstance(number, Number) and number.long_decimal:
+                return not symbols(other) and self.values.within(other, number.value, number.slack)
+        return self.values.equal(left, right)
+
+    def _tree(self, node: nodes.Node, whose: str) -> Tree | None:
+        try:
+            return Num(node.value) if isinstance(node, Number) else parse(node.latex)
+        except Unparsed:
+            self.unparsed.add(whose)
+            return None
+
+    def _claims(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        """A chain of equations is its last value, if the chain is true."""
+        claims = [n for n in (a, b) if isinstance(n, nodes.Claim)]
+        held = [self.same(x, y) for claim in claims for x, y in claim.equal if not _converted(x, y)]
+        held += [self._rounds(exact, near) for claim in claims for exact, near in claim.near]
+        return both([*held, self.same(*(n.value if isinstance(n, nodes.Claim) else n for n in (a, b)))])
+
+    def _rounds(self, exact: nodes.Node, near: Number) -> bool | None:
+        """Whether a decimal is off by no more than one in its last digit; a whole number by one half."""
+        slack = Fraction(1, 10**near.decimals) if near.decimals else Fraction(51, 100)
+        if isinstance(exact, nodes.Quantity):
+            exact = exact.value
+        if isinstance(exact, Number):
+            return abs(exact.value - near.value) <= slack
+        tree = self._tree(exact, "answer") if isinstance(exact, nodes.Leaf) else None
+        return tree is not None and not symbols(tree) and self.values.within(tree, near.value, slack)
 
     def _choices(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         """`(C) 15` is both C and 15."""
         if isinstance(a, nodes.Choice) and isinstance(b, nodes.Choice):
-            return a.letter == b.letter
+            return a.letter == b.letter and self.same(a.content, b.content)
         choice, other = (a, b) if isinstance(a, nodes.Choice) else (b, a)
         if isinstance(other, nodes.Words) and re.fullmatch("[A-J]", other.text):
             return choice.letter == other.text
         if isinstance(other, nodes.Leaf) and re.fullmatch("[A-J]", other.latex):
             return choice.letter == other.latex
-        return self.same(choice.content, other)
+        return self.same(choice.content, b) if choice is a else self.same(a, choice.content)
+
+    def _assignments(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        """Names with values are compared by name, with a tuple in the order of the names, with a list as they stand."""
+        if isinstance(a, nodes.Assignment) and isinstance(b, nodes.Assignment):
+            if sorted(a.names) != sorted(b.names):
+                return False
+            found = dict(zip(a.names, a.values, strict=True))
+            return both(self.same(found[name], value) for name, value in zip(b.names, b.values, strict=True))
+        named, other = (a, b) if isinstance(a, nodes.Assignment) else (b, a)
+        values = named.values
+        if isinstance(other, nodes.Bracketed) and (other.opening, other.closing) == ("(", ")"):
+            if not named.ordered:
+                values = tuple(value for _, value in sorted(zip(named.names, values, strict=True), key=lambda p: p[0]))
+            items = other.items
+        elif isinstance(other, nodes.Bag) and len(other.items) != 1 and not named.ordered:
+            items = other.items
+        elif isinstance(other, nodes.Bag) and len(other.items) == 1:
+            return self.same(named, other.items[0]) if named is a else self.same(other.items[0], named)
+        elif isinstance(other, nodes.Matrix) and 1 in (len(other.rows), len(other.rows[0])):
+            items = _flat(other)
+        else:
+            return False
+        return self._in_order(values, items) if named is a else self._in_order(items, values)
 
     def _equations(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         if isinstance(a, nodes.Equation) and isinstance(b, nodes.Equation):
-            if re.sub(r"[ {}]", "", a.left) == re.sub(r"[ {}]", "", b.left):
+            if a.name == b.name:
                 return self.same(a.value, b.value)
+            if renamed := with_parameter_of(a, b):
+                same_name = re.sub(r"[ {}]", "", renamed[0]) == b.name
+                return same_name and self.same(read(renamed[1]), b.value)
             if all(isinstance(e.value, (nodes.Bracketed, nodes.Bag, nodes.Matrix, nodes.Words)) for e in (a, b)):
                 return False
-            return self.symbolic.same_equation((a.left, a.right), (b.left, b.right))
+            return self._same_equation(a, b)
         equation, other = (a, b) if isinstance(a, nodes.Equation) else (b, a)
         if not equation.named:
             return False
         return self.same(equation.value, other) if equation is a else self.same(other, equation.value)
 
+    def _same_equation(self, a: nodes.Equation, b: nodes.Equation) -> bool | None:
+        differences = []
+        for equation, whose in ((a, "answer"), (b, "gold")):
+            if isinstance(equation.value, nodes.Claim):
+                return False
+            sides = [self._tree(nodes.Leaf(side), whose) for side in (equation.left, equation.right)]
+            if None in sides:
+                return (_packed(a.left), _packed(a.right)) == (_packed(b.left), _packed(b.right))
+            differences.append(_difference(*sides))
+        return self.values.proportional(*differences)
+
     def _bounds(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        if isinstance(a, nodes.Relations) or isinstance(b, nodes.Relations):
+            sides = [nodes.Relations(n.relation) if isinstance(n, nodes.Bounds) and n.relation else n for n in (a, b)]
+            return self._relations(*sides)
         if isinstance(a, nodes.Bounds) and isinstance(b, nodes.Bounds) and a.variable != b.variable:
+            return self._relations(nodes.Relations(a.relation), nodes.Relations(b.relation)) if a.relation else False
+        sides = [n.solutions if isinstance(n, nodes.Bounds) else n for n in (a, b)]
+        # A bare (1, 3) may be a point: two inequalities that "and" joins are not taken for it.
+        for bounds, other in ((a, b), (b, a)):
+            bare = is_interval(other) and (other.opening, other.closing) == ("(", ")")
+            point = bare and not {INFINITY, MINUS_INFINITY} & set(other.items)
+            if point and isinstance(bounds, nodes.Bounds) and bounds.joined:
+                return False
+        return self.same(*sides)
+
+    def _relations(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        """Inequalities are the same if their sides' differences are, up to a positive factor."""
+        if not isinstance(a, nodes.Relations) or not isinstance(b, nodes.Relations) or len(a.parts) != len(b.parts):
             return False
-        return self.same(*(n.solutions if isinstance(n, nodes.Bounds) else n for n in (a, b)))
+        rest, unsure = list(b.parts), False
+        for part in a.parts:
+            verdicts = [self._same_relation(part, other) for other in rest]
+            if True in verdicts:
+                rest.pop(verdicts.index(True))
+            elif None in verdicts:
+                unsure = True
+            else:
+                return False
+        return None if unsure else True
+
+    def _same_relation(self, a: tuple[str, bool, str], b: tuple[str, bool, str]) -> bool | None:
+        if a[1] != b[1]:
+            return False
+        sides = [self._tree(nodes.Leaf(t), "answer") for t in a[::2]] + [
+            self._tree(nodes.Leaf(t), "gold") for t in b[::2]
+        ]
+        if None in sides:
+            return [_packed(t) for t in a[::2]] == [_packed(t) for t in b[::2]]
+        return self.values.proportional(_difference(*sides[:2]), _difference(*sides[2:]), positive=True)
 
     def _quantities(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         """Units are compared where both are given; a percent sign or degrees may also be read as a factor."""
@@ -126,11 +230,21 @@ class _Comparison:
         plain = False if {x_unit, y_unit} == {"degree", "radian"} else self.same(x, y)
         if x_unit == y_unit or plain:
             return plain
+        if not all(isinstance(n, (Number, nodes.Leaf)) for n in (x, y)):
+            return plain
+        trees = [self._tree(n, whose) for n, whose in ((x, "answer"), (y, "gold"))]
+        if None in trees:
+            return plain
         if "%" in (x_unit, y_unit):
-            return either([plain, self.same(_scaled(x, x_unit), _scaled(y, y_unit))])
-        if "degree" in (x_unit, y_unit) and r"\pi" in latex_of(x) + latex_of(y):
-            return either([plain, self.symbolic.equal(_radians(x, x_unit), _radians(y, y_unit))])
+            return either([plain, self.values.equal(*map(_as_number, trees, (x_unit, y_unit)))])
+        if "degree" in (x_unit, y_unit) and any(map(_in_radians, trees)):
+            return either([plain, self.values.equal(*map(_as_number, trees, (x_unit, y_unit)))])
         return plain
+
+    def _holes(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        if not isinstance(a, nodes.Without) or not isinstance(b, nodes.Without):
+            return False
+        return both([self.same(a.interval, b.interval), self._matching(a.holes, b.holes)])
 
     def _unions(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         return self._matching(*(n.parts if isinstance(n, nodes.Union) else (n,) for n in (a, b)))
@@ -138,6 +252,8 @@ class _Comparison:
     def _bags(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         if isinstance(a, nodes.Bracketed) or isinstance(b, nodes.Bracketed):
             return False
+        if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag) and 0 != _parameters(a) != _parameters(b) != 0:
+            return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))
 
     def _matching(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
@@ -161,6 +277,8 @@ class _Comparison:
                 return False
             return both(self.same(x, y) for x, y in zip(_flat(a), _flat(b), strict=True))
         matrix, other = (a, b) if isinstance(a, nodes.Matrix) else (b, a)
+        if isinstance(other, nodes.Leaf) and len(matrix.rows[0]) == 1:
+            return self._unit_vectors(other, _flat(matrix))
         if (
             not isinstance(other, nodes.Bracketed)
             or other.opening != "("
@@ -171,11 +289,26 @@ class _Comparison:
         return self._in_order(*pair)
 
     def _bracketed(self, a: nodes.Node, b: nodes.Node) -> bool | None:
+        for vector, place in ((a, b), (b, a)):
+            if isinstance(vector, nodes.Leaf) and (place.opening, place.closing) == ("(", ")"):
+                return self._unit_vectors(vector, place.items)
         if not isinstance(a, nodes.Bracketed) or not isinstance(b, nodes.Bracketed):
             return False
         if (a.opening, a.closing) != (b.opening, b.closing):
             return False
         return self._in_order(a.items, b.items)
+
+    def _unit_vectors(self, vector: nodes.Leaf, components: Sequence[nodes.Node]) -> bool | None:
+        r"""Whether a sum of multiples of \hat i, \hat j, \hat k has these components."""
+        tree = self._tree(vector, "answer")
+        units = [Sym(rf"\hat {letter}") for letter in "ijk"[: len(components)]]
+        if tree is None or not symbols(tree) & {unit.name for unit in units} or len(components) not in (2, 3):
+            return False
+        if not all(isinstance(c, (Number, nodes.Leaf)) for c in components):
+            return False
+        factors = [self._tree(c, "gold") for c in components]
+        terms = [Call("mul", pair) for pair in zip(factors, units, strict=True)]
+        return None not in factors and self.values.equal(tree, Call("add", tuple(terms)))
 
     def _in_order(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
         return len(left) == len(right) and both(self.same(x, y) for x, y in zip(left, right, strict=True))
@@ -196,44 +329,55 @@ class _Comparison:
         """Whether a·b = c·d."""
         if all(isinstance(n, Number) for n in (a, b, c, d)):
             return a.value * b.value == c.value * d.value and (a.value, b.value) != (0, 0)
-        return self.symbolic.equal(*(f"({latex_of(x)})\\cdot ({latex_of(y)})" for x, y in ((a, b), (c, d))))
+        if not all(isinstance(n, (Number, nodes.Leaf)) for n in (a, b, c, d)):
+            return False
+        trees = [self._tree(n, "answer") for n in (a, b, c, d)]
+        return None not in trees and self.values.equal(Call("mul", tuple(trees[:2])), Call("mul", tuple(trees[2:])))
+
+
+def _converted(a: nodes.Node, b: nodes.Node) -> bool:
+    """Whether two quantities have units of which nothing here says how one is converted to the other."""
+    if not isinstance(a, nodes.Quantity) or not isinstance(b, nodes.Quantity) or a.unit == b.unit:
+        return False
+    return not {a.unit, b.unit} & {"%", "degree", "radian"}
+
+
+def _in_radians(tree: Tree) -> bool:
+    return any(name == "pi" or name.startswith("arc") for name in operations(tree))
+
+
+def _parameters(bag: nodes.Bag) -> int:
+    """How many different variables the functions that a list defines are functions of."""
+    return len({parameter for i in bag.items if isinstance(i, nodes.Equation) and (parameter := parameter_of(i))})
+
+
+def _difference(left: Tree, right: Tree) -> Tree:
+    return Call("add", (left, Call("neg", (right,))))
+
+
+def _as_number(tree: Tree, unit: str) -> Tree:
+    """A percentage, or an angle in degrees, as the number that it is."""
+    if unit == "%":
+        return Call("div", (tree, Num(Fraction(100))))
+    return Call("degrees", (tree,)) if unit == "degree" else tree
 
 
 def _flat(matrix: nodes.Matrix) -> tuple[nodes.Node, ...]:
     return tuple(cell for row in matrix.rows for cell in row)
 
 
-def _scaled(node: nodes.Node, unit: str) -> nodes.Node:
-    """A percentage as the number it is."""
-    if unit != "%":
-        return node
-    if isinstance(node, Number):
-        return Number(node.value / 100)
-    return nodes.Leaf(f"({latex_of(node)})/100")
-
-
-def _radians(node: nodes.Node, unit: str) -> str:
-    return f"({latex_of(node)})\\cdot \\pi/180" if unit == "degree" else latex_of(node)
-
-
 def _word(node: nodes.Node) -> str:
-    """A text answer without case, articles and punctuation; a lone letter keeps its case, being a choice or a name."""
-    text = node.text if isinstance(node, nodes.Words) else latex_of(node)
+    """A text answer without case, articles and punctuation; a lone letter keeps its case, being a choice or a name.
+
+    "" for what is no word: a number, or an expression with a sign.
+    """
+    if isinstance(node, nodes.Words):
+        text = node.text
+    elif isinstance(node, nodes.Leaf) and re.fullmatch(r"[a-zA-Z ]+", node.latex):
+        text = node.latex
+    else:
+        return ""
     words = re.sub(r"[^\w\s]|_", " ", text).split()
     if len(words) == 1 and len(words[0]) == 1:
         return words[0]
     return " ".join(w.lower() for w in words if w.lower() not in ("a", "an", "the"))
-
-
-def latex_of(node: nodes.Node) -> str:
-    """An expression's LaTeX for the symbolic grader; numbers exactly, long decimals as they are written."""
-    if isinstance(node, Number) and node.long_decimal:
-        return node.decimal
-    if isinstance(node, Number):
-        top, bottom = node.value.numerator, node.value.denominator
-        return str(top) if bottom == 1 else f"\\frac{{{top}}}{{{bottom}}}"
-    if isinstance(node, nodes.Leaf):
-        return node.latex
-    if isinstance(node, nodes.Words):
-        return node.text
-    return ""

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-MOST_DIGITS = 1000
+MOST_DIGITS = 100_000  # of a whole number
+_MOST_CHARACTERS = 1000  # of any other
 ENOUGH_DIGITS = 10  # a decimal with so many digits may stand for the number it rounds or cuts
 
 _INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
@@ -29,7 +30,7 @@ class Number:
         """Whether it has enough digits to stand for a number it only approximates."""
         if not self.decimals:
             return False
-        return len(str(abs(self._scaled))) >= ENOUGH_DIGITS
+        return abs(self._scaled) >= 10 ** (ENOUGH_DIGITS - 1)
 
     @property
     def slack(self) -> Fraction:
@@ -56,12 +57,20 @@ class Number:
         return False
 
 
+def integer(digits: str) -> int:
+    """The number that decimal digits write, however many: Python's own conversion ends at 4,300."""
+    if len(digits) <= 4000:
+        return int(digits)
+    half = len(digits) // 2
+    return integer(digits[:half]) * 10 ** (len(digits) - half) + integer(digits[half:])
+
+
 def read_number(text: str) -> Number | None:
     """The number that the canonical `text` writes; None where it is anything else."""
-    if len(text) > MOST_DIGITS:
+    text = text.strip()
+    if len(text) > _MOST_CHARACTERS and not (len(text) <= MOST_DIGITS + 1 and text.lstrip("+-").isdecimal()):
         return None
     sign = 1
-    text = text.strip()
     while text[:1] in ("+", "-"):
         sign = -sign if text[0] == "-" else sign
         text = text[1:].strip()
@@ -100,7 +109,7 @@ def _plain(match: re.Match) -> Number | None:
     if not whole and not decimals:
         return None
     whole = re.sub(r"[ ,]", "", whole or "0")
-    value = Fraction(int(whole + (decimals or "")), 10 ** len(decimals or ""))
+    value = Fraction(integer(whole + (decimals or "")), 10 ** len(decimals or ""))
     if exponent:
         return Number(value * Fraction(10) ** int(exponent))
     return Number(value, len(decimals) if decimals else None)

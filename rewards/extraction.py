@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 Strategy = Literal["boxed", "answer_tag", "answer_is", "last_number"]
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{]))")
+_BRACE = re.compile(r"\\*[{}]")
 _ANSWER_IS = re.compile(r"(?:the|final)\s+(?:final\s+)?answer\s*(?:is|:|=)\s*:?\s*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|\n|$")
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?|[-+−]?\.\d+")
@@ -43,12 +44,14 @@ def last_boxed(response: str) -> str | None:
 
 
 def group_end(text: str, begin: int) -> int | None:
-    r"""Where the brace closes that was opened just before `begin`; escaped ones count too."""
+    r"""Where the brace closes that was opened just before `begin`; escaped ones (`\{`) are signs, and open nothing."""
     depth = 1
-    for match in re.compile(r"[{}]").finditer(text, begin):
-        depth += 1 if match.group() == "{" else -1
+    for match in _BRACE.finditer(text, begin):
+        if len(match.group()) % 2 == 0:  # an odd number of backslashes before it: the last one escapes it
+            continue
+        depth += 1 if match.group().endswith("{") else -1
         if depth == 0:
-            return match.start()
+            return match.end() - 1
     return None
 
 

@@ -1,8 +1,9 @@
-"""Grade answers: cheap exact comparison first, guarded symbolic comparison where that cannot tell, each pair once."""
+"""Grade answers: exact comparison at once, guarded numerical comparison where that cannot tell, each pair once."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from enum import Enum
@@ -10,18 +11,20 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.equality import Undecided, answers_equal
-from rewards.exact import read_number
+from rewards.equality import Comparison, answers_equal
+from rewards.exact import MOST_DIGITS, read_number
 from rewards.extraction import Extracted, Strategy, extract_answer
 from rewards.guard import Guard
 from rewards.latex import canonical
 from rewards.nodes import Words
 from rewards.structure import read
+from rewards.values import Values
 from rewards.worker import EXCEEDED, RIGHT, UNPARSED, WRONG
 
-MOST_CHARACTERS = 1000  # of an answer; a longer one is compared as it stands
+MOST_CHARACTERS = 1000  # of an answer that is no whole number, or twice its gold answer's; a longer one is not read
+_WHOLE_NUMBER = re.compile(rf"\s*[-+]?[0-9]{{1,{MOST_DIGITS}}}\s*")
 _REMEMBERED = 100_000
-_BLIND = Undecided()
+_AT_ONCE = Values()  # what needs no worker
 
 
 class Outcome(str, Enum):
@@ -30,7 +33,7 @@ class Outcome(str, Enum):
     RIGHT = RIGHT
     WRONG = WRONG
     UNPARSED = UNPARSED  # no symbolic form, and not the gold answer's text
-    TIMEOUT = EXCEEDED  # out of time or memory
+    TIMEOUT = EXCEEDED  # out of time or memory, or a number of too many digits
     NONE = "none"  # no answer in the response, or an empty one
 
 
@@ -112,15 +115,25 @@ def _key(answer: str | None, gold: str) -> bytes:
 
 
 def grade_exactly(answer: str | None, gold: str) -> Grade | None:
-    """The grade where text and exact numbers decide it; None where only the symbolic grader can."""
+    """The grade where text and little exact arithmetic decide it; None where only a worker can."""
     if answer is None or not answer.strip():
         return Grade(Outcome.NONE)
-    if len(answer) > MOST_CHARACTERS:
-        return Grade(Outcome.RIGHT if answer.strip() == gold.strip() else Outcome.UNPARSED)
-    equal = answers_equal(answer, gold, _BLIND)
+    if len(answer) > max(MOST_CHARACTERS, 2 * len(gold)):
+        if answer.strip() == gold.strip():
+            return Grade(Outcome.RIGHT)
+        # Reading very many digits takes its time, which a worker has.
+        return None if _WHOLE_NUMBER.fullmatch(answer) else Grade(Outcome.UNPARSED)
+    comparison = Comparison(_AT_ONCE)
+    try:
+        equal = comparison.answers(answer, gold)
+    except Exception:  # a defect that one answer finds must not end a run: a worker meets it too, and counts it
+        return None
     if equal is None:
         return None
-    return Grade(Outcome.RIGHT if equal else Outcome.WRONG, _is_text(gold))
+    text_gold = _is_text(gold) or "gold" in comparison.unparsed
+    if equal:
+        return Grade(Outcome.RIGHT, text_gold)
+    return Grade(Outcome.UNPARSED if "answer" in comparison.unparsed else Outcome.WRONG, text_gold)
 
 
 def _is_text(gold: str) -> bool:
@@ -130,4 +143,4 @@ def _is_text(gold: str) -> bool:
 
 def bad_gold(gold: str) -> bool:
     """Whether no answer could ever equal `gold`: it is empty, or not equal to itself."""
-    return answers_equal(gold, gold, _BLIND) is not True
+    return answers_equal(gold, gold, _AT_ONCE) is not True

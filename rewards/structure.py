@@ -1,6 +1,6 @@
 """What kind of thing an answer is: number, quantity, word, list, tuple, interval, matrix, equation …
 
-`read` turns canonical text into a tree whose leaves are exact numbers, words, or LaTeX for the symbolic grader.
+`read` turns canonical text into a tree whose leaves are exact numbers, words, or LaTeX that is an expression.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from rewards import arithmetic
+from rewards.arithmetic import Arithmetic
 from rewards.brackets import closing_bracket, split, without_outer_parentheses
-from rewards.exact import read_number
+from rewards.exact import Number, read_number
+from rewards.expression import TRIGONOMETRIC, symbols
+from rewards.intervals import REALS, is_interval, joined, without
+from rewards.lists import BY_AND, BY_OR, conjunction, listing
 from rewards.nodes import (
     Bag,
     Based,
@@ -22,22 +27,26 @@ from rewards.nodes import (
     Node,
     Quantity,
     Ratio,
+    Undefined,
     Union,
+    Without,
     Words,
 )  # fmt: skip
+from rewards.numerals import split_numeral
+from rewards.parsing import Unparsed, parse
+from rewards.relations import Read, bounds, equation
 from rewards.units import split_unit
 
-DEEPEST = 12  # levels of brackets; what lies deeper is left to the symbolic grader as it stands
-
+DEEPEST = 12  # levels of brackets; what lies deeper is compared as it stands
 
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z' .-]*[A-Za-z]")
-_FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan"}
-_AND = re.compile(
-    r"(?:\\text ?\{ ?(?:,? ?(?:and|or)) ?\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])|\\(?:lor|vee)(?![a-zA-Z]))"
-)
+_FUNCTIONS = {
+    *TRIGONOMETRIC, "log", "ln", "lg", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
+}  # fmt: skip
 _CHOICE = re.compile(
-    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?: (.+))?|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
+    r"(?:\\text ?\{ ?)?\(?([A-J])\)(?: ?\})?[.:]?(?:(?:(?<=\})| )(.+))?"
+    r"|(?:\\text ?\{ ?)([A-J])(?:[.:)] ?)?\}(.*)|([A-J])[.:] ?(.+)"
 )
 _BASES = {
     "two": 2,
@@ -53,49 +62,63 @@ _BASES = {
     "sixteen": 16,
 }
 _BASED = re.compile(
-    r"[({]?([0-9A-F]+)[)}]? ?_ ?\{ ?(?:\\text ?\{ ?)?\(?(?:base )?(\w+?)\)?(?: ?\})? ?\}"
-    r"|([0-9A-F]+) ?(?:\\text ?\{ ?)?\(?(?:in )?base[ -](\w+)\)?\}?"
+    r"([-+]? ?)(?:[({]?([0-9A-Fa-f]+)[)}]? ?_ ?\{ ?(?:\\text ?\{ ?)?\(?(?:base )?(-?\w+?)\)?(?: ?\})? ?\}"
+    r"|([0-9A-F]+) ?(?:\\text ?\{ ?)?\(?(?:in )?base[ -](\w+)\)?\}?)"
 )
-_NAME = re.compile(
-    r"\(? ?(?:\\[a-zA-Z]+\b ?\{?|[a-zA-Z|]|\\text\{[^{}]*\})"
-    r"[ a-zA-Z',|\\{}_\d]*(?:\([a-zA-Z0-9, ]*\))?(?:\^\{(?:-1|\\prime|')\})?'* ?\)?"
-)
-_RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|[<>]")
-_MATRIX = re.compile(
+_POINT = re.compile(r"((?:\\text ?\{ ?)?[A-Z](?:\})?(?:_\{\w+\})?'*) ?(\(.*\))")
+_ENVIRONMENT = re.compile(
     r"[(\[]? ?\\begin ?\{(?:[pbB]|small)?(?:matrix|array)\} ?(?:\{[lcr| ]*\})?"
     r"(.*)\\end ?\{(?:[pbB]|small)?(?:matrix|array)\} ?[)\]]?"
 )
+_SYSTEM = re.compile(r"\\begin ?\{(?:array|cases|matrix)\} ?(?:\{[lcr| ]*\})?(.*)\\end ?\{(?:array|cases|matrix)\}")
+_ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])")
 _EVERY_REAL = re.compile(
-    r"\\(?:mathbb|text|bf|mathbf|Bbb) ?\{?R\}?|\\R|(?:\\text ?\{ ?)?(?:all )?real(?: number)?s(?: ?\})?"
+    r"(?i:\\(?:mathbb|text|Bbb) ?\{ ?R ?\}|\\R"
+    r"|(?:\\text ?\{ ?)?(?:(?:the )?(?:set of )?all )?real(?: number)?s(?: ?\})?)"
 )
-_VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{\w+\})?")
-_INFINITY = r"\infty"
+_EXCEPT = re.compile(r"(.*?) ?(?:\\text ?\{ ?)?(?<![a-z])(?:except|other than|excluding|but not)(?: for)? ?\}? ?(.+)")
+_RELATION_SIGN = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[<>]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?![\d]))")
+_MEASURE = re.compile(r"\d+(?:\.\d+)? [a-z]+")
+_MEASURES = re.compile(rf"{_MEASURE.pattern}(?:,? (?:and )?{_MEASURE.pattern})+")
+_PRODUCT = re.compile(r"[b-df-hj-np-tv-z]{3}|abcd?")  # of variables: words have vowels
+_INFINITE = re.compile(r"([+-]?) ?\\infty")
+_VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read(text: str, depth: int = 0) -> Node:
     """The structure of canonical `text`."""
     text = without_outer_parentheses(text.strip())
     if depth > DEEPEST:
         return Leaf(text)
+
+    def inner(part: str) -> Node:
+        return read(part, depth + 1)
+
     for reader in _READERS:
-        if (node := reader(text, depth + 1)) is not None:
+        if (node := reader(text, inner)) is not None:
             return node
-    return Leaf(_plain_latex(text))
+    return _expression(text)
 
 
-def _number(text: str, depth: int) -> Node | None:
+def _number(text: str, inner: Read) -> Node | None:
     return read_number(text)
 
 
-def _measured(text: str, depth: int) -> Node | None:
+def _infinite(text: str, inner: Read) -> Node | None:
+    match = _INFINITE.fullmatch(text)
+    return match and Leaf(("-" if match.group(1) == "-" else "") + r"\infty")
+
+
+def _measured(text: str, inner: Read) -> Node | None:
     """A plain number with its unit; its commas separate thousands, not answers."""
     found = split_unit(text)
     number = found and read_number(found[0])
     return number and (Quantity(number, found[1]) if found[1] else number)
 
 
-def _time(text: str, depth: int) -> Node | None:
+def _time(text: str, inner: Read) -> Node | None:
     """A time of day, which is no ratio."""
     bare = re.sub(r" +", "", _TEXT.sub(r"\1", text)).lower()
     match = re.fullmatch(r"(\d{1,2}:\d\d(?::\d\d)?)(?:([ap])\.?m\.?)?", bare)
@@ -104,33 +127,50 @@ def _time(text: str, depth: int) -> Node | None:
     return Words(f"{match.group(1)} {match.group(2)}m" if match.group(2) else bare)
 
 
-def _based(text: str, depth: int) -> Node | None:
-    match = _BASED.fullmatch(text)
+def _based(text: str, inner: Read) -> Node | None:
+    match = _BASED.fullmatch(re.sub(r" +", " ", _TEXT.sub(r"\1", text)))
     if match is None:
         return None
-    digits, base = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
-    number = _BASES.get(base.lower()) or (int(base) if base.isdecimal() and len(base) < 3 else None)
-    return number and Based(digits.lstrip("0") or "0", number)
+    sign = "-" if "-" in match.group(1) else ""
+    digits, base = (match.group(2), match.group(3)) if match.group(2) else (match.group(4), match.group(5))
+    number = _BASES.get(base.lower()) or (int(base) if re.fullmatch(r"-?\d{1,2}", base) else None)
+    if number is None or (digits[0] in "abcdef" and number < 11):
+        return None
+    return Based(sign + (digits.upper().lstrip("0") or "0"), number)
 
 
-def _choice(text: str, depth: int) -> Node | None:
+def _choice(text: str, inner: Read) -> Node | None:
     match = _CHOICE.fullmatch(text)
     if match is None:
         return None
     letter = match.group(1) or match.group(3) or match.group(5)
     content = (match.group(2) or match.group(4) or match.group(6) or "").strip()
-    return Choice(letter, read(content, depth)) if content else Words(letter)
+    if not content:
+        return Words(letter)
+    other = re.match(r"(?:or|and)(?![a-z])|\\text ?\{ ?(?:or|and)", content) or _CHOICE.fullmatch(content)
+    return None if other or content.count("{") != content.count("}") else Choice(letter, inner(content))
 
 
-def _words(text: str, depth: int) -> Node | None:
+def _words(text: str, inner: Read) -> Node | None:
     bare = _TEXT.sub(lambda m: f" {m.group(1)} ", text).strip()
     spelled = bare != text.strip() and not re.search(r"[\\{}=<>^_+*/\d]", bare)
-    if spelled and "," in bare:
-        return _list(bare, depth)
-    if spelled or _is_prose(text):
-        return Words(bare)
+    if spelled and re.match(r"[-−]|.*-\s*$", bare):
+        return None  # a sign before a word makes no word
+    if spelled and ("," in bare or re.fullmatch(r"[A-J](?: +(?:and|or) +[A-J])+", bare)):
+        return conjunction(bare, inner)
+    if spelled or _is_prose(text.rstrip("!")):
+        return _numeral(bare, inner) or Words(bare)
     marked = _TEXT.fullmatch(text)  # a date, or mathematics that need not have been marked as text
-    return read(marked.group(1), depth) if marked else None
+    return inner(marked.group(1)) if marked else None
+
+
+def _numeral(text: str, inner: Read) -> Node | None:
+    """A number in words, with its unit."""
+    found = split_numeral(text)
+    if found is None:
+        return None
+    number, unit = found
+    return inner(f"{number} {unit}") if not unit or split_unit(f"{number} {unit}") else None
 
 
 def _is_prose(text: str) -> bool:
@@ -138,71 +178,125 @@ def _is_prose(text: str) -> bool:
     if not _WORD.fullmatch(text):
         return False
     words = re.split(r"[' .-]+", text)
-    long = [w for w in words if len(w) > 2 and w not in _FUNCTIONS]
+    long = [w for w in words if len(w) > 2 and w not in _FUNCTIONS and not _PRODUCT.fullmatch(w)]
     return bool(long) and all(len(w) > 1 or w in ("a", "A", "I", "s") for w in words) and not _FUNCTIONS & set(words)
 
 
-def _matrix(text: str, depth: int) -> Node | None:
-    match = _MATRIX.fullmatch(text)
-    if match is None or "\\begin" in match.group(1):
+def _compound(text: str, inner: Read) -> Node | None:
+    """`3 hours and 20 minutes`."""
+    bare = re.sub(r" +", " ", _TEXT.sub(r" \1 ", text)).strip()
+    if not _MEASURES.fullmatch(bare):
         return None
-    rows = [r for r in re.split(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])", match.group(1)) if r.strip()]
-    cells = [tuple(read(c, depth) for c in re.split(r"(?<!\\)&", row)) for row in rows]
+    found = [split_unit(part) for part in _MEASURE.findall(bare)]
+    if not all(pair and pair[1] for pair in found):
+        return None
+    return Bracketed("measures", tuple(Quantity(inner(value), unit) for value, unit in found), "")
+
+
+def _matrix(text: str, inner: Read) -> Node | None:
+    match = _ENVIRONMENT.fullmatch(text)
+    if match is None or "\\begin" in match.group(1) or re.search(r"(?<!\\)[=<>]", match.group(1)):
+        return None
+    rows = [r for r in _ROWS.split(match.group(1)) if r.strip()]
+    cells = [tuple(map(inner, re.split(r"(?<!\\)&", row))) for row in rows]
     return Matrix(tuple(cells)) if cells and len({len(row) for row in cells}) == 1 else None
 
 
-def _every_real(text: str, depth: int) -> Node | None:
-    if _EVERY_REAL.fullmatch(text):
-        return Bracketed("(", (Leaf("-" + _INFINITY), Leaf(_INFINITY)), ")")
-    return None
-
-
-def _membership(text: str, depth: int) -> Node | None:
-    parts = split(text, r"\\in(?![a-zA-Z])")
-    if len(parts) == 2 and re.fullmatch(r"[\w\\{}, ()]+", parts[0]):
-        return read(parts[1], depth)
-    return None
-
-
-def _union(text: str, depth: int) -> Node | None:
-    parts = split(text, r"\\cup(?![a-zA-Z])")
-    return Union(tuple(read(p, depth) for p in parts)) if len(parts) > 1 else None
-
-
-def _list(text: str, depth: int) -> Node | None:
-    parts = [p for piece in split(text, "[,;]") for p in split(piece, _AND.pattern)]
-    parts = [p for p in parts if p]
-    if len(parts) < 2:
+def _system(text: str, inner: Read) -> Node | None:
+    """Equations in rows, as a list of them; a function by cases, as rows whose order does not matter."""
+    if text.startswith(r"\{") and closing_bracket(text, 0) is None:
+        return inner(text[2:])  # \left\{ … \right.
+    match = _SYSTEM.fullmatch(text)
+    rows = _ROWS.split(match.group(1) if match else text)
+    rows = [row.strip(" ,;") for row in rows if row.strip(" ,;")]
+    if not (match or len(rows) > 1) or any("\\begin" in row or "\\end" in row for row in rows):
         return None
-    items = [read(p, depth) for p in parts]
-    if all(isinstance(i, Bounds) for i in items) and len({i.variable for i in items}) == 1:
-        return Bounds(items[0].variable, Union(tuple(i.solutions for i in items)))
-    names = {re.sub(r"[ {}]", "", i.left) for i in items if isinstance(i, Equation) and i.named}
-    if len(names) == 1:  # x = 1, x = 2  or  x = 1, 2
-        items = [i.value if isinstance(i, Equation) and i.named else i for i in items]
-    return _spread(items)
+    aligned = [row.replace("&", " ") for row in rows]
+    if all(re.search(r"=", row) for row in aligned) and not any(
+        re.search(r"& ?(?:\\text|[^=&]*[<>])", r) for r in rows
+    ):
+        return conjunction(", ".join(aligned), inner)
+    if match is None or not all(row.count("&") == 1 for row in rows):
+        return None
+    pairs = [[cell.strip(" ,") for cell in row.split("&")] for row in rows]
+    return Bag(tuple(Bracketed("(", (inner(value), inner(_condition(when))), ")") for value, when in pairs))
 
 
-def _spread(items: list[Node]) -> Bag:
-    """A bag whose bags (from ±) are opened."""
-    flat: list[Node] = []
-    for item in items:
-        flat.extend(item.items if isinstance(item, Bag) else [item])
-    return Bag(tuple(flat))
+def _condition(text: str) -> str:
+    return re.sub(r"^(?:\\text ?\{ ?)?(?:if|when|for)(?: ?\})? ", "", text.strip())
 
 
-def _set(text: str, depth: int) -> Node | None:
+def _every_real(text: str, inner: Read) -> Node | None:
+    return REALS if _EVERY_REAL.fullmatch(text) else None
+
+
+def _except(text: str, inner: Read) -> Node | None:
+    """`all real numbers except 0`."""
+    match = _EXCEPT.fullmatch(text)
+    if match is None or not _EVERY_REAL.fullmatch(match.group(1).removesuffix("}").strip()):
+        return None
+    removed = inner(_TEXT.sub(r" \1 ", match.group(2)).removesuffix("}"))
+    removed = removed.value if isinstance(removed, Equation) else removed
+    return without(REALS, removed if isinstance(removed, Bag) else Bag((removed,)))
+
+
+def _membership(text: str, inner: Read) -> Node | None:
+    outside = split(text, r"\\notin(?![a-zA-Z])")
+    if len(outside) == 2 and isinstance(removed := inner(outside[1]), Bag):
+        return Bounds(re.sub(r"[ {}]", "", outside[0]), without(REALS, removed))
+    parts = split(text, r"\\in(?![a-zA-Z])")
+    if len(parts) != 2 or not re.fullmatch(r"[\w\\{}, ()]+", parts[0]):
+        return None
+    found = inner(parts[1])
+    variable = re.sub(r"[ {}]", "", parts[0])
+    if not re.fullmatch(r"\\?[a-zA-Z]+(?:_\w+)?", variable) or isinstance(found, (Equation, Bounds)):
+        return found
+    if isinstance(found, (Union, Without)) or is_interval(found):
+        return Bounds(variable, found)
+    return Equation(parts[0], "", found, named=True) if isinstance(found, Bag) else found
+
+
+def _union(text: str, inner: Read) -> Node | None:
+    parts = split(text, r"\\cup(?![a-zA-Z])")
+    return joined([inner(p) for p in parts]) if len(parts) > 1 else None
+
+
+def _difference(text: str, inner: Read) -> Node | None:
+    r"""`\mathbb{R} \setminus \{0\}`, also with a minus sign or a backslash."""
+    parts = split(text, r"\\setminus(?![a-zA-Z])|(?<=\})\s*(?:-|\\)\s*(?=\\\{)")
+    if len(parts) != 2 or not all(parts):
+        return None
+    whole, removed = map(inner, parts)
+    return without(whole, removed) if isinstance(removed, Bag) or is_interval(removed) else None
+
+
+def _list(text: str, inner: Read) -> Node | None:
+    whole = _THOUSANDS.sub("", text) if text[:1].isdecimal() else text
+    if whole != text and not re.search("[,;]", whole):
+        return inner(whole)  # the commas of 100,000\pi separate no answers
+    if ", " in text:
+        text = re.sub(r"(?<=\d),(?=000(?!\d))", "", text)  # nor do the short ones of 1,000, 2,000
+    return listing(text, inner) if BY_OR.search(text) or BY_AND.search(text) or re.search("[,;]", text) else None
+
+
+def _set(text: str, inner: Read) -> Node | None:
     if not (text.startswith("\\{") and text.endswith("\\}") and closing_bracket(text, 0) == len(text) - 2):
         return Bag(()) if text == "\\emptyset" else None
-    inner = text[2:-2].strip()
-    bar = split(inner, r"\||:")
-    if len(bar) == 2 and _RELATION.search(bar[1]):  # { x | 1 < x < 2 }
-        return read(bar[1], depth)
-    items = [read(p, depth) for p in split(inner, "[,;]") if p]
-    return Bag(tuple(dict.fromkeys(_spread(items).items)))
+    content = text[2:-2].strip()
+    bar = split(content, r"\||:|\\text ?\{ ?such that ?\}")
+    if len(bar) == 2 and _RELATION_SIGN.search(bar[1]):  # { x | 1 < x < 2 }
+        variable, *domain = split(bar[0], r"\\in(?![a-zA-Z])")
+        found = inner(bar[1]) if not domain or inner(domain[0]) == REALS else None
+        if isinstance(found, Bounds):  # the letter is bound, so that another would do
+            return found.solutions if found.variable == re.sub(r"[ {}]", "", variable) else Leaf(text)
+        return found
+    if len(bar) == 1 and re.search(r"[<>]|\\(?:le|ge|ne)(?![a-z])", content):
+        return inner(content)  # a box of `\left\{ x > 1 \right\}`
+    items = listing(content + ",", inner) if content else Bag(())
+    return Bag(tuple(dict.fromkeys(items.items))) if isinstance(items, Bag) else items
 
 
-def _bracketed(text: str, depth: int) -> Node | None:
+def _bracketed(text: str, inner: Read) -> Node | None:
     for opening, closing in (("(", ")"), ("(", "]"), ("[", ")"), ("[", "]"), ("\\langle", "\\rangle")):
         if not (text.startswith(opening) and text.endswith(closing)):
             continue
@@ -211,85 +305,62 @@ def _bracketed(text: str, depth: int) -> Node | None:
         parts = split(text[len(opening) : -len(closing)], "[,;]")
         if len(parts) > 1 and all(parts):
             kind = ("(", ")") if opening == "\\langle" else (opening, closing)
-            return Bracketed(kind[0], tuple(read(p, depth) for p in parts), kind[1])
+            return Bracketed(kind[0], tuple(map(inner, parts)), kind[1])
     return None
 
 
-def _equation(text: str, depth: int) -> Node | None:
-    exact, *approximations = split(text, r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])")
-    if approximations and exact:
-        return read(exact, depth)
-    sides = split(text, r"(?<![<>!\\:])=")
-    if len(sides) < 2 or not all(sides):
+def _point(text: str, inner: Read) -> Node | None:
+    """`A(1, 2)`: a point with its name."""
+    match = _POINT.fullmatch(text)
+    if match is None or closing_bracket(match.group(2), 0) != len(match.group(2)) - 1:
         return None
-    left, right = sides[0], sides[-1]
-    arithmetic = not re.search(r"[a-zA-Z]", re.sub(r"\\[a-zA-Z]+", "", left)) and re.search(r"\d", left)
-    if arithmetic and not _VARIABLE.search(re.sub(r"\\[a-zA-Z]+", "", right)):  # 2 + 3 = 5 says 5
-        return read(right, depth)
-    named = bool(_NAME.fullmatch(left)) and len(left) <= 40
-    return Equation(left, right, read(right, depth), named)
+    place = inner(match.group(2))
+    return Equation(match.group(1), match.group(2), place, named=True) if isinstance(place, Bracketed) else None
 
 
-def _bounds(text: str, depth: int) -> Node | None:
-    relations = [m.group() for m in _RELATION.finditer(text)]
-    parts = split(text, _RELATION.pattern)
-    if not 1 <= len(relations) == len(parts) - 1 <= 2 or not all(parts):
-        return None
-    if len(relations) == 2:
-        if not _VARIABLE.fullmatch(parts[1]) or (relations[0] in ("<", "\\le")) != (relations[1] in ("<", "\\le")):
-            return None
-        if relations[0] in (">", "\\ge"):
-            parts, relations = parts[::-1], [_flipped(r) for r in relations[::-1]]
-        low, variable, high = parts
-        opening = "(" if relations[0] == "<" else "["
-        closing = ")" if relations[1] == "<" else "]"
-        return Bounds(variable, Bracketed(opening, (read(low, depth), read(high, depth)), closing))
-    left, right = parts
-    (relation,) = relations
-    if not _VARIABLE.fullmatch(left):
-        left, right, relation = right, left, _flipped(relation)
-    if not _VARIABLE.fullmatch(left):
-        return None
-    bound = read(right, depth)
-    if relation in (">", "\\ge"):
-        return Bounds(left, Bracketed("(" if relation == ">" else "[", (bound, Leaf(_INFINITY)), ")"))
-    return Bounds(left, Bracketed("(", (Leaf("-" + _INFINITY), bound), ")" if relation == "<" else "]"))
-
-
-def _flipped(relation: str) -> str:
-    return {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}[relation]
-
-
-def _ratio(text: str, depth: int) -> Node | None:
+def _ratio(text: str, inner: Read) -> Node | None:
     parts = split(text, ":|\\\\text ?\\{ ?(?:to|:) ?\\}|(?<![a-z])to(?![a-z])")
     if len(parts) < 2 or not all(parts):
         return None
-    return Ratio(tuple(read(p, depth) for p in parts))
+    return Ratio(tuple(map(inner, parts)))
 
 
-def _plus_minus(text: str, depth: int) -> Node | None:
+def _plus_minus(text: str, inner: Read) -> Node | None:
     if not re.search(r"\\(?:pm|mp)(?![a-zA-Z])", text):
         return None
     upper = re.sub(r"\\pm(?![a-zA-Z])", "+", re.sub(r"\\mp(?![a-zA-Z])", "-", text))
     lower = re.sub(r"\\pm(?![a-zA-Z])", "-", re.sub(r"\\mp(?![a-zA-Z])", "+", text))
-    return Bag((read(upper, depth), read(lower, depth)))
+    return Bag((inner(upper), inner(lower)))
 
 
-def _quantity(text: str, depth: int) -> Node | None:
+def _quantity(text: str, inner: Read) -> Node | None:
     found = split_unit(text)
     if found is None:
         return None
     value, unit = found
-    return Quantity(read(value, depth), unit) if unit else read(value, depth)
+    return Quantity(inner(value), unit) if unit else inner(value)
 
 
-def _plain_latex(text: str) -> str:
-    """A leaf's LaTeX: text wrappers around mathematics go, thousands separators too."""
-    text = _TEXT.sub(lambda m: m.group(1) if re.fullmatch(r" ?[\w+\-*/^ ]{1,3} ?", m.group(1)) else m.group(), text)
-    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+def _expression(text: str) -> Node:
+    """A leaf: a number where little arithmetic tells it; text around mathematics and thousands separators go."""
+    text = _TEXT.sub(
+        lambda m: m.group(1) if re.fullmatch(r" ?(?:[a-zA-Z]|[\d+\-*/^ ]{1,3}) ?", m.group(1)) else m.group(), text
+    )
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    if len({"i", "j", "k"} & set(text)) > 1 and _VECTORS.fullmatch(text):
+        text = re.sub("[ijk]", lambda m: rf"\hat{{{m.group()}}}", text)
+    try:
+        tree = parse(text)
+        if symbols(tree):
+            return Leaf(text)
+        return Number(Arithmetic(arithmetic.FEW_BITS).value(tree))
+    except arithmetic.Undefined:
+        return Undefined()
+    except (Unparsed, arithmetic.Inexact, arithmetic.TooLarge):
+        return Leaf(text)
 
 
 _READERS = (
-    _number, _measured, _time, _based, _choice, _every_real, _words, _matrix, _set, _bracketed, _list, _union,
-    _membership, _equation, _bounds, _plus_minus, _quantity, _ratio,
+    _number, _infinite, _measured, _time, _based, _compound, _choice, _every_real, _except, _words, _matrix, _system,
+    _set, _bracketed, _point, _list, _membership, _union, _difference, equation, bounds, _plus_minus, _quantity, _ratio,
 )  # fmt: skip

@@ -94,6 +94,13 @@ def test_online_majority_votes_within_the_group():
     assert score(group("", "\\boxed{ }"), name="majority_vote_online") == [0, 0]
 
 
+def test_votes_are_counted_by_the_same_equality_as_answers_are_graded():
+    answers = ["2^{100}+1", "4^{50}", "2^{100}", "1267650600228229401496703205376", "\\infty", "\\frac{1}{0}", "x=3=5"]
+    ((first, *rest),) = count_votes([answers], "equivalence", judge)
+    assert first.answer == "4^{50}" and first.voters == (1, 2, 3)
+    assert [ballot.voters for ballot in rest] == [(0,), (4,), (5,), (6,)]
+
+
 def test_ties_go_to_the_class_that_appears_first_and_empty_answers_do_not_vote():
     ((first, second),) = count_votes([["2", "1", "1", "2", None, "", " "]], "equivalence", judge)
     assert (first.answer, first.voters, second.answer) == ("2", (0, 3), "1")
