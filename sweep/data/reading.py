@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rewards.equality import Undecided, answers_equal
+from rewards.equality import answers_equal
+from rewards.values import Values
 from sweep.data.fields import LISTED, check_columns, find, has, keep_wanted, listed, read
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.rows import Row, Rows, json_type
@@ -176,4 +177,4 @@ def _disagreeing(rows: Sequence[Placed]) -> Placed | None:
 
 
 def _equal(answer: str, gold: str) -> bool:
-    return answers_equal(answer, gold, Undecided()) is True
+    return answers_equal(answer, gold, Values()) is True

@@ -175,7 +175,10 @@ class JsonLinesData(ProblemSet, Columns):
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
         """Jobs run in another directory than the shell the path was typed in."""
-        return path and str(Path(path).expanduser().absolute())
+        try:
+            return path and str(Path(path).expanduser().absolute())
+        except RuntimeError:
+            raise ValueError("there is no user of that name here; write the whole path") from None
 
 
 DataConfig = Annotated[ArithmeticData | HubData | JsonLinesData, Field(discriminator="source")]

@@ -16,7 +16,9 @@ import json
 SCHEMA = 2
 # grading: how an answer is found in a response, and when it equals a gold answer (rewards/).
 #   1: the first rules.
-GRADING = 1
+#   2: rationals are compared exactly, other values to many digits; what is infinite or undefined equals nothing finite;
+#      claims, relations, sets, bases, units and words of scale are read as what they say; the last box is found.
+GRADING = 2
 # splits: which problems a data set's rows become, and which of them are trained on or tested (sweep/data/).
 #   1: the first rules.
 #   2: equal questions count once and stand on one side; held_out is the share of both held-out sides together; the
@@ -24,7 +26,8 @@ GRADING = 1
 SPLITS = 2
 # labels: how the majority of a problem's responses becomes its label (rewards/vote.py, sweep/stages/label.py).
 #   1: the first rules.
-LABELS = 1
+#   2: answers vote together where the grader of today finds them equal.
+LABELS = 2
 
 
 NUMBERS = {"grading": GRADING, "splits": SPLITS, "labels": LABELS}
