@@ -25,26 +25,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from conftest import ROOT, TINY
+
 MEASURED = ("timing_s/", "perf/", "memory_gb/")  # columns that no two runs share
-BASE = (
-    "model.mini.hidden_size=16",
-    "model.mini.layers=1",
-    "model.mini.corpus_size=200",
-    "model.mini.steps=20",
-    "steps=4",
-    "algorithm.prompts_per_step=4",
-    "algorithm.samples_per_prompt=4",
-    "algorithm.updates_per_rollout=2",
-    "rollout.max_response_tokens=8",
-    "evaluation.problems=8",
-    "evaluation.samples_per_problem=1",
-    "evaluation.every=2",
-    "checkpoint.every=1",
-    "checkpoint.resumable=true",
-    "tracking.mode=disabled",
-)
-# By name, what is typed beside BASE. A barely trained mini is never right: a random reward gives it something to learn.
+# By name, what is typed beside TINY. A barely trained mini is never right: a random reward gives it something to learn.
 CELLS: dict[str, tuple[str, ...]] = {
     "grpo": ("reward=ground_truth", "algorithm=grpo"),
     "paper": ("reward=random", "algorithm=paper", "model=llama3_mini"),
@@ -129,7 +113,7 @@ def train_all(code: Path, home: Path, names: Iterable[str]) -> dict[str, Digest]
 def _train(code: Path, home: Path, name: str) -> Digest:
     output = home / name
     place = (f"name={name}", f"output_dir={output}", f"cache_dir={home / 'cache'}")
-    command = [sys.executable, "launch.py", *BASE, *CELLS[name], *place]
+    command = [sys.executable, "launch.py", *TINY, *CELLS[name], *place]
     if name in INTERRUPTED:
         _interrupt(command, code, output)
     done = _run(command, code)

@@ -7,6 +7,7 @@ import json
 import pytest
 import same
 import torch
+from conftest import TINY
 from safetensors.torch import save_file
 
 from sweep.plan.compose import compose_cells
@@ -14,7 +15,7 @@ from sweep.plan.compose import compose_cells
 
 @pytest.mark.parametrize("name", same.CELLS)
 def test_every_cell_composes(name):
-    (cell,) = compose_cells([*same.BASE, *same.CELLS[name]])
+    (cell,) = compose_cells([*TINY, *same.CELLS[name]])
     assert cell.config.checkpoint.resumable and cell.config.cluster.kind == "local"
 
 
