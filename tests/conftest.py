@@ -105,6 +105,18 @@ def shell(tmp_path, cache_dir) -> Shell:
     return Shell(tmp_path, cache_dir)
 
 
+@pytest.fixture
+def file(tmp_path):
+    """Writes a file of rows (or the text, or the bytes that are given) and returns its path."""
+
+    def write(content, name: str = "problems.jsonl") -> Path:
+        text = "".join(json.dumps(row) + "\n" for row in content) if isinstance(content, list) else content
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        return tmp_path / name
+
+    return write
+
+
 class SlurmShell(Shell):
     """Launches small jobs on the real Slurm that SLURM_CONF names."""
 
