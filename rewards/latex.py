@@ -87,6 +87,8 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"([\^_])\s*\(([^()]*)\)", r"\1{\2}"),
     (r"([\^_])\s*([A-Za-z0-9])", r"\1{\2}"),
     (r"\}\{\s*\\,?\s*\}", "}"),
+    (r"(?<![a-zA-Z])(?:\{ ?\} ?)?(?:_\{(\d+)\}|\^\{(\d+)\}) ?C ?_\{(\d+)\}", r"\\binom{\1\2}{\3}"),
+    (r"(?<![a-zA-Z])C ?_\{(\d+)\} ?\^\{(\d+)\}", r"\\binom{\1}{\2}"),
 )]  # fmt: skip
 _ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))")
 _LOOKS = re.compile(
