@@ -96,6 +96,7 @@ _LOOKS = re.compile(
     r"|(?:text)?color\s*\{[a-zA-Z]*\})\s*\{"
 )
 _LONG_CUT = re.compile(r"(-?\d*\.\d{9,}) ?\\ldots")  # so many digits stand for the number that they cut
+_MARKED = re.compile(r"\\text ?\{")
 _LONGEST_KEPT = 2000  # characters of what is kept in memory
 _DIGITS = re.compile(r"\s*[-+]?[0-9]+\s*")
 _SIMPLE = re.compile(r"[A-Za-z0-9]")
@@ -122,7 +123,7 @@ def _canonical(text: str) -> str:
     # A dollar delimits mathematics unless it is escaped, or stands before a number alone: then it is money.
     if re.fullmatch(r"-?\$[\d,. ]*\d", text):
         text = "\\" + text if text[0] == "$" else "-\\$" + text[2:]
-    text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()]", " ", text)
+    text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()\[\]]", " ", text)
     for pattern, replacement in _SPECIAL:
         text = pattern.sub(replacement, text)
     text = _unwrapped(text)
@@ -130,6 +131,8 @@ def _canonical(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
+    if (match := _MARKED.match(text)) and group_end(text, match.end()) == len(text) - 1 and "\\" in text[match.end() :]:
+        text = text[match.end() : -1].strip()  # mathematics that is marked as text
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
     cut = _LONG_CUT.fullmatch(text)
