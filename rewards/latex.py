@@ -131,7 +131,11 @@ def _canonical(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
-    if (match := _MARKED.match(text)) and group_end(text, match.end()) == len(text) - 1 and "\\" in text[match.end() :]:
+    if (
+        (match := _MARKED.match(text))
+        and group_end(text, match.end()) == len(text) - 1
+        and re.search(r"[\\^_]", text[match.end() :])
+    ):
         text = text[match.end() : -1].strip()  # mathematics that is marked as text
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
