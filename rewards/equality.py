@@ -250,8 +250,9 @@ class Comparison:
         return self._matching(*(n.parts if isinstance(n, nodes.Union) else (n,) for n in (a, b)))
 
     def _bags(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        if isinstance(a, nodes.Bracketed) or isinstance(b, nodes.Bracketed):
-            return False
+        for bag, other in ((a, b), (b, a)):
+            if isinstance(other, nodes.Bracketed) and len(bag.items) != 1:
+                return False
         if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag) and 0 != _parameters(a) != _parameters(b) != 0:
             return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 MOST_DIGITS = 100_000  # of a whole number
 _MOST_CHARACTERS = 1000  # of any other
+_FLOAT_DIGITS = 17  # the most that a float is printed with
 ENOUGH_DIGITS = 10  # a decimal with so many digits may stand for the number it rounds or cuts
 
 _INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
@@ -35,17 +36,12 @@ class Number:
     @property
     def slack(self) -> Fraction:
         """How far a long decimal may be off: its last digit, or the last bits of the float it was printed from."""
-        return max(Fraction(1, 10**self.decimals), abs(self.value) / 2**50)
+        last = Fraction(1, 10**self.decimals)
+        return max(last, abs(self.value) / 2**50) if abs(self._scaled) < 10**_FLOAT_DIGITS else last
 
     @property
     def _scaled(self) -> int:
         return int(self.value * 10**self.decimals)
-
-    @property
-    def decimal(self) -> str:
-        """The number as the decimal it was written as."""
-        whole, part = divmod(abs(self._scaled), 10**self.decimals)
-        return f"{'-' if self.value < 0 else ''}{whole}.{part:0{self.decimals}}"
 
     def equals(self, other: Number) -> bool:
         if self.value == other.value:

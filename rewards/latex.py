@@ -87,6 +87,8 @@ _REWRITES = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"([\^_])\s*\(([^()]*)\)", r"\1{\2}"),
     (r"([\^_])\s*([A-Za-z0-9])", r"\1{\2}"),
     (r"\}\{\s*\\,?\s*\}", "}"),
+    (r"(?<![a-zA-Z])(?:\{ ?\} ?)?(?:_\{(\d+)\}|\^\{(\d+)\}) ?C ?_\{(\d+)\}", r"\\binom{\1\2}{\3}"),
+    (r"(?<![a-zA-Z])C ?_\{(\d+)\} ?\^\{(\d+)\}", r"\\binom{\1}{\2}"),
 )]  # fmt: skip
 _ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))")
 _LOOKS = re.compile(
@@ -94,6 +96,7 @@ _LOOKS = re.compile(
     r"|(?:text)?color\s*\{[a-zA-Z]*\})\s*\{"
 )
 _LONG_CUT = re.compile(r"(-?\d*\.\d{9,}) ?\\ldots")  # so many digits stand for the number that they cut
+_MARKED = re.compile(r"\\text ?\{")
 _LONGEST_KEPT = 2000  # characters of what is kept in memory
 _DIGITS = re.compile(r"\s*[-+]?[0-9]+\s*")
 _SIMPLE = re.compile(r"[A-Za-z0-9]")
@@ -120,7 +123,7 @@ def _canonical(text: str) -> str:
     # A dollar delimits mathematics unless it is escaped, or stands before a number alone: then it is money.
     if re.fullmatch(r"-?\$[\d,. ]*\d", text):
         text = "\\" + text if text[0] == "$" else "-\\$" + text[2:]
-    text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()]", " ", text)
+    text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()\[\]]", " ", text)
     for pattern, replacement in _SPECIAL:
         text = pattern.sub(replacement, text)
     text = _unwrapped(text)
@@ -128,6 +131,12 @@ def _canonical(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _with_braced_fractions(_without_infix(text))
     text = _SPACES.sub(" ", text).strip()
+    if (
+        (match := _MARKED.match(text))
+        and group_end(text, match.end()) == len(text) - 1
+        and re.search(r"[\\^_]", text[match.end() :])
+    ):
+        text = text[match.end() : -1].strip()  # mathematics that is marked as text
     while text and text[-1] in ".,;:" and not text.endswith("\\:"):
         text = text[:-1].rstrip()
     cut = _LONG_CUT.fullmatch(text)

@@ -89,7 +89,7 @@ _VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 @lru_cache(maxsize=1024)
 def read(text: str, depth: int = 0) -> Node:
     """The structure of canonical `text`."""
-    text = without_outer_parentheses(text.strip())
+    text = without_outer_parentheses(text.strip()).rstrip(". ")
     if depth > DEEPEST:
         return Leaf(text)
 

@@ -51,9 +51,21 @@ _SPELLINGS = {
     "watt": "watt watts w",
     "kilowatt": "kilowatt kilowatts kw",
     "volt": "volt volts v",
-    "ampere": "ampere amperes amp amps",
+    "ampere": "ampere amperes amp amps a",
     "ohm": "ohm ohms",
-    "coulomb": "coulomb coulombs",
+    "coulomb": "coulomb coulombs c",
+    "farad": "farad farads f",
+    "tesla": "tesla teslas t",
+    "milliampere": "ma",
+    "millivolt": "mv",
+    "kilovolt": "kv",
+    "kilowatt hour": "kwh",
+    "electronvolt": "ev",
+    "decibel": "decibel decibels db",
+    "megapascal": "mpa",
+    "kilohertz": "khz",
+    "megahertz": "mhz",
+    "gigahertz": "ghz",
     "pascal": "pascal pascals pa",
     "kilopascal": "kilopascal kilopascals kpa",
     "hertz": "hertz hz",
@@ -94,7 +106,7 @@ _IN_TEXT = re.compile(
 _IN_WORDS = re.compile(rf"(.*[\d)}}\]!]|.*\\pi) ?(?<![a-zA-Z\\])([a-zA-Z¢](?:[a-zA-Z./ ]|\\cdot|{_EXPONENT})*)")
 _UNIT_FRACTION = re.compile(r"\\frac\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}\{(\\text ?\{[^{}]*\}(?: ?\^ ?\{\d\})?)\}")
 _UNIT_TOKEN = re.compile(r"\^\{?(-?\d)\}?|([a-z¢]+)|(/)")
-_BARE_CAPITALS = set("JNWVKL")
+_BARE_LETTERS = set("JNWVKLmsghl")  # the single letters that may be units without a mark as text
 _PERCENT = re.compile(r"(.+?) ?(?:\\%|%|(?:\\text ?\{ ?)?(?<![a-z])(?:percent|per cent)(?: ?\})?)(?:\}| )*")
 _DEGREE = re.compile(
     r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?[CF]? ?\}|[CF])?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)"
@@ -169,7 +181,7 @@ def _is_unit_word(word: str) -> bool:
     """Whether a word without mark as text may be a unit or a noun, not a product of variables."""
     lower = word.lower()
     if len(word) == 1:
-        return word == "¢" or word in _BARE_CAPITALS or (word.islower() and word in _UNITS and word not in "jnwvk")
+        return word == "¢" or word in _BARE_LETTERS
     return lower in _UNITS or lower in _COMPOUND or lower in _POWERS or lower in _POWERS_BEHIND or len(word) > 2
 
 

@@ -34,7 +34,7 @@ class Values:
     def within(self, tree: Tree, value: Fraction, slack: Fraction) -> bool | None:
         """Whether a tree without variables is less than `slack` away from a number."""
         found = self._exactly(tree)
-        return found and abs(found - value) < slack
+        return None if found is None else abs(found - value) < slack
 
     def _exactly(self, tree: Tree) -> Fraction | None:
         try:
