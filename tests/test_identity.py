@@ -193,6 +193,21 @@ def test_a_finished_run_under_another_evaluation_is_evaluated_and_not_trained(tm
     assert len(read_sweep(tmp_path, "s").stages) == 2  # each training stands once, as the cell that it is
 
 
+def test_a_training_that_went_on_counts_once_under_each_evaluation(tmp_path):
+    """Another sweep raises the steps and evaluates otherwise; the first sweep is then launched again."""
+    typed, more = [*TINY, f"output_dir={tmp_path}", "reward=random"], "evaluation.samples_per_problem=3"
+    finish_all(plan_sweep([*typed, "name=s"]))
+    finish_all(plan_sweep([*typed, "name=s", more]))
+    finish_all(plan_sweep([*typed, "name=other", "steps=6", "evaluation.samples_per_problem=2"]))
+    cells = collect(tmp_path, "s").cells
+    assert [bool(c.unlike) for c in cells] == [True, False]  # the training's own result is that of the other sweep now
+    for overrides in (["name=s"], ["name=s", more]):
+        finish_all(plan_sweep([*typed, *overrides]))
+    cells = collect(tmp_path, "s").cells
+    assert [(c.unlike, RunDirectory(c.directory).identity["steps"]) for c in cells] == [("", 6), ("", 6)]
+    assert len({c.evaluation for c in cells}) == 2
+
+
 def test_one_launch_evaluates_one_training_in_several_ways(tmp_path):
     plan = plan_sweep([*TINY, f"output_dir={tmp_path}", "evaluation.samples_per_problem=1,2,3"])
     assert [t.module for t in plan.cells] == [TRAIN, EVALUATION, EVALUATION]
