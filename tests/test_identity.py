@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from conftest import ROOT, TINY
 from pydantic import BaseModel, Field
+from rich.console import Console
 
 from models.config import RECORDED
 from sweep.compare.cells import collect
+from sweep.compare.table import print_comparison
 from sweep.dispatch.manage import retry
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -245,6 +248,21 @@ def test_an_unfinished_run_of_an_older_version_is_left_alone(tmp_path, raised):
     assert plan_sweep(typed).obstacles == []
     with pytest.raises(UserError, match="made by another version of the code"):
         retry(read_sweep(tmp_path, "s"), ["reward=ground_truth"], [], [], False)
+
+
+def test_rows_that_were_evaluated_otherwise_say_so_unless_an_axis_does(tmp_path):
+    def table(name: str) -> str:
+        console = Console(file=StringIO(), width=200)
+        print_comparison(collect(tmp_path, name), console)
+        return console.file.getvalue()
+
+    typed = [*TINY, f"output_dir={tmp_path}"]
+    finish_all(plan_sweep([*typed, "name=rows", "reward=random"]))
+    assert "differ: " not in table("rows")
+    finish_all(plan_sweep([*typed, "name=rows", "reward=format", "evaluation.samples_per_problem=3"]))
+    assert "differ: evaluation.samples_per_problem 1 and 3" in table("rows")
+    finish_all(plan_sweep([*typed, "name=axes", "reward=random,format", "evaluation.samples_per_problem=1,3"]))
+    assert "differ: " not in table("axes")
 
 
 def test_compare_refuses_to_subtract_results_of_other_rules_and_says_which(tmp_path, raised):
