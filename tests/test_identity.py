@@ -211,6 +211,17 @@ def test_a_training_that_went_on_counts_once_under_each_evaluation(tmp_path):
     assert len({c.evaluation for c in cells}) == 2
 
 
+def test_a_training_under_way_to_fewer_steps_is_not_evaluated_in_place_of_the_steps_asked_for(tmp_path):
+    typed = [*TINY, f"output_dir={tmp_path}"]
+    finish_all(plan := plan_sweep([*typed, "name=s"]))
+    run = RunDirectory(plan.cells[0].directory)
+    run.write_state(state="running", step=2)
+    with run.exclusive():
+        (fault,) = plan_sweep([*typed, "steps=8", "evaluation.samples_per_problem=3"]).obstacles
+        assert "to step 4 under another evaluation" in fault and "to step 8" in fault
+        assert plan_sweep([*typed, "evaluation.samples_per_problem=3"]).obstacles == []
+
+
 def test_one_launch_evaluates_one_training_in_several_ways(tmp_path):
     plan = plan_sweep([*TINY, f"output_dir={tmp_path}", "evaluation.samples_per_problem=1,2,3"])
     assert [t.module for t in plan.cells] == [TRAIN, EVALUATION, EVALUATION]
@@ -235,6 +246,8 @@ def test_what_an_older_version_finished_is_named_and_trained_again_only_when_ask
     (fault,) = plan.obstacles
     assert "reward=ground_truth" in fault and f"grading rules {rules.GRADING}, now {rules.GRADING + 1}" in fault
     assert str(first.cells[1].directory) in fault and "retrain=true" in fault
+    (renamed,) = plan_sweep([*typed, "model.name=renamed"]).obstacles
+    assert str(first.cells[1].directory) in renamed
     again = plan_sweep([*typed, "retrain=true"])
     assert again.obstacles == [] and not {t.directory for t in again.cells} & {t.directory for t in first.cells}
 
