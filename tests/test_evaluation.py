@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from conftest import TINY, Shell
 
+from sweep.dispatch.export import export_cell
+from sweep.errors import UserError
+from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
+from sweep.run.files import write_json
 from sweep.run.identity import signature
+from sweep.stages.attempt import Refused
+from sweep.stages.evaluation import finished_run
 
 TYPED = ["-m", *TINY, "steps=2", "name=s", "reward=random", "tuning=full,lora"]
 
@@ -41,3 +48,26 @@ def test_weights_evaluated_later_score_what_they_score_at_the_end_of_training(sh
     for file in (shell.root / "runs").glob("cells/*/metrics.jsonl"):
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         assert [row.get("evaluation") for row in rows] == [None, found["full", 1]["evaluation"]]
+
+
+def test_weights_that_are_gone_or_of_another_step_are_named(tmp_path):
+    (cell,) = plan_sweep([*TINY, f"output_dir={tmp_path}"]).cells
+    run, asked = RunDirectory(tmp_path / "stages" / "e"), cell.config.evaluation
+    cell.directory.mkdir(parents=True)
+    named = asked.model_copy(update={"weights": str(cell.directory.relative_to(tmp_path))})
+    config = cell.config.model_copy(update={"evaluation": named})
+    for step, error, said in ((6, Refused, "but of step 6"), (4, FileNotFoundError, "final, which held the weights")):
+        write_json(RunDirectory(cell.directory).result, {"step": step})
+        with pytest.raises(error, match=said):
+            finished_run(config, run)
+    RunDirectory(cell.directory).final.mkdir()
+    assert finished_run(config, run).path == cell.directory
+
+
+def test_an_evaluation_has_no_model_to_export(tmp_path):
+    (cell,) = plan_sweep([*TINY, f"output_dir={tmp_path}"]).cells
+    run = RunDirectory(tmp_path / "stages" / "evaluation-a-0123456789ab")
+    run.freeze(cell.config, cell.signature, cell.identity, cell.evaluation)
+    run.write_state(state="done")
+    with pytest.raises(UserError, match=r"there is no .*final; only a finished training has a model"):
+        export_cell(tmp_path, str(run.path), tmp_path / "exported", merge=False)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from conftest import ROOT, TINY
 from pydantic import BaseModel, Field
+from rich.console import Console
 
 from models.config import RECORDED
 from sweep.compare.cells import collect
+from sweep.compare.table import print_comparison
 from sweep.dispatch.manage import retry
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -193,6 +196,32 @@ def test_a_finished_run_under_another_evaluation_is_evaluated_and_not_trained(tm
     assert len(read_sweep(tmp_path, "s").stages) == 2  # each training stands once, as the cell that it is
 
 
+def test_a_training_that_went_on_counts_once_under_each_evaluation(tmp_path):
+    """Another sweep raises the steps and evaluates otherwise; the first sweep is then launched again."""
+    typed, more = [*TINY, f"output_dir={tmp_path}", "reward=random"], "evaluation.samples_per_problem=3"
+    finish_all(plan_sweep([*typed, "name=s"]))
+    finish_all(plan_sweep([*typed, "name=s", more]))
+    finish_all(plan_sweep([*typed, "name=other", "steps=6", "evaluation.samples_per_problem=2"]))
+    cells = collect(tmp_path, "s").cells
+    assert [bool(c.unlike) for c in cells] == [True, False]  # the training's own result is that of the other sweep now
+    for overrides in (["name=s"], ["name=s", more]):
+        finish_all(plan_sweep([*typed, *overrides]))
+    cells = collect(tmp_path, "s").cells
+    assert [(c.unlike, RunDirectory(c.directory).identity["steps"]) for c in cells] == [("", 6), ("", 6)]
+    assert len({c.evaluation for c in cells}) == 2
+
+
+def test_a_training_under_way_to_fewer_steps_is_not_evaluated_in_place_of_the_steps_asked_for(tmp_path):
+    typed = [*TINY, f"output_dir={tmp_path}"]
+    finish_all(plan := plan_sweep([*typed, "name=s"]))
+    run = RunDirectory(plan.cells[0].directory)
+    run.write_state(state="running", step=2)
+    with run.exclusive():
+        (fault,) = plan_sweep([*typed, "steps=8", "evaluation.samples_per_problem=3"]).obstacles
+        assert "to step 4 under another evaluation" in fault and "to step 8" in fault
+        assert plan_sweep([*typed, "evaluation.samples_per_problem=3"]).obstacles == []
+
+
 def test_one_launch_evaluates_one_training_in_several_ways(tmp_path):
     plan = plan_sweep([*TINY, f"output_dir={tmp_path}", "evaluation.samples_per_problem=1,2,3"])
     assert [t.module for t in plan.cells] == [TRAIN, EVALUATION, EVALUATION]
@@ -217,6 +246,8 @@ def test_what_an_older_version_finished_is_named_and_trained_again_only_when_ask
     (fault,) = plan.obstacles
     assert "reward=ground_truth" in fault and f"grading rules {rules.GRADING}, now {rules.GRADING + 1}" in fault
     assert str(first.cells[1].directory) in fault and "retrain=true" in fault
+    (renamed,) = plan_sweep([*typed, "model.name=renamed"]).obstacles
+    assert str(first.cells[1].directory) in renamed
     again = plan_sweep([*typed, "retrain=true"])
     assert again.obstacles == [] and not {t.directory for t in again.cells} & {t.directory for t in first.cells}
 
@@ -230,6 +261,21 @@ def test_an_unfinished_run_of_an_older_version_is_left_alone(tmp_path, raised):
     assert plan_sweep(typed).obstacles == []
     with pytest.raises(UserError, match="made by another version of the code"):
         retry(read_sweep(tmp_path, "s"), ["reward=ground_truth"], [], [], False)
+
+
+def test_rows_that_were_evaluated_otherwise_say_so_unless_an_axis_does(tmp_path):
+    def table(name: str) -> str:
+        console = Console(file=StringIO(), width=200)
+        print_comparison(collect(tmp_path, name), console)
+        return console.file.getvalue()
+
+    typed = [*TINY, f"output_dir={tmp_path}"]
+    finish_all(plan_sweep([*typed, "name=rows", "reward=random"]))
+    assert "differ: " not in table("rows")
+    finish_all(plan_sweep([*typed, "name=rows", "reward=format", "evaluation.samples_per_problem=3"]))
+    assert "differ: evaluation.samples_per_problem 1 and 3" in table("rows")
+    finish_all(plan_sweep([*typed, "name=axes", "reward=random,format", "evaluation.samples_per_problem=1,3"]))
+    assert "differ: " not in table("axes")
 
 
 def test_compare_refuses_to_subtract_results_of_other_rules_and_says_which(tmp_path, raised):

@@ -12,9 +12,10 @@ from sweep.data.problems import Problem
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import labels_identity, training_identity
+from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN
 from sweep.run.directory import RunDirectory
 from sweep.run.labels import read_labels, read_rows, too_few, usable
-from sweep.run.ledger import record
+from sweep.run.ledger import Entry, record
 from sweep.run.status import blocked_by, read_status
 from sweep.stages.label import label_rows
 
@@ -129,3 +130,14 @@ def test_a_refused_run_is_over_and_not_done(tmp_path):
 def test_a_sweep_without_labels_has_none_to_show(tmp_path):
     record("none", tmp_path, [], [], [])
     assert label_summaries(tmp_path, "none") == []
+
+
+def test_a_cell_that_only_evaluates_shows_the_labels_of_its_training(tmp_path):
+    def entry(module: str, steps: int, directory: str, stages: list[str]) -> Entry:
+        return Entry(directory, module, {}, "mini", "majority_vote", 0, directory, steps, directory, stages)
+
+    labels, base = entry(LABEL, 0, "stages/labels-mini-1", []), entry(BASELINE, 0, "stages/baseline-mini-2", [])
+    training = entry(TRAIN, 4, "cells/mini-3", [labels.directory])
+    cell = entry(EVALUATION, 0, "stages/evaluation-mini-4", [base.directory, training.directory])
+    record("evaluated", tmp_path, [base, labels, training], [cell], [])
+    assert [summary.model for summary in label_summaries(tmp_path, "evaluated")] == ["mini", "mini"]

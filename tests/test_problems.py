@@ -151,7 +151,7 @@ CHAT = [{"role": "system", "content": "Think."}, {"role": "user", "content": "1+
         ([{"id": ["a"], "prompt": "1", "answer": "1"}], {}, "line 1: id is a list"),
         (SUMS, {"id": "name"}, "has no name in any row; set data.id to the column of ids, or to null"),
         ("[]\n", {}, "line 1: expected one object a line"),
-        ("[\n{\n", {}, "line 1: expected one object a line"),
+        ("[\n{\n", {}, "name a file that is one list with the ending .json"),
         ('[{"prompt": "1", "answer": "1"}]\n', {}, "name a file that is one list with the ending .json"),
         ("prompt,answer\n1+1,2\n", {}, "line 1: expected one object a line"),
         ("prompt,answer\n1+1,2\n", {}, "name a file of comma-separated values with the ending .csv"),

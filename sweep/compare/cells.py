@@ -59,10 +59,26 @@ def collect(root: Path, name: str) -> Comparison:
     """Read the sweep `name` of the output directory `root`."""
     sweep = read_sweep(root, name)
     _, statuses = sweep_statuses(sweep)
-    cells = [_cell(sweep, e, s) for e, s in zip(sweep.cells, statuses, strict=True)]
+    cells = _latest(sweep, [(e, _cell(sweep, e, s)) for e, s in zip(sweep.cells, statuses, strict=True)])
     runs = [RunDirectory(cell.directory) for cell in cells]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
     return Comparison(name, root, cells, evaluations)
+
+
+def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[CellResult]:
+    """One cell for each training and evaluation: the one whose result counts, and of several the one of most steps.
+
+    A training that went on after it had been evaluated is evaluated again by the next launch. The earlier result stays
+    in the ledger, and counted beside the later one it would be taken for another seed.
+    """
+    found: dict[tuple, tuple[tuple[bool, int], CellResult]] = {}
+    for entry, cell in cells:
+        wanted = RunDirectory(sweep.root / entry.stages[0]).evaluation_signature
+        asked = entry.steps or (RunDirectory(cell.directory).identity or {}).get("steps", 0)
+        key, rank = (entry.training, *sorted(entry.axes.items()), wanted), (not cell.unlike, asked)
+        if key not in found or rank > found[key][0]:
+            found[key] = rank, cell
+    return [cell for _, cell in found.values()]
 
 
 def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:

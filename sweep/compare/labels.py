@@ -41,7 +41,9 @@ class LabelSummary:
 def label_summaries(root: Path, name: str) -> list[LabelSummary]:
     """A summary for each label stage (all its shards together) of the sweep, and each way of voting."""
     sweep = read_sweep(root, name)
-    stages = {(e.model, tuple(s for s in e.stages if Path(s).name.startswith("labels-"))) for e in sweep.cells}
+    needs = {run.directory: run.stages for run in (*sweep.stages, *sweep.cells)}
+    trained = {(e.model, e.training) for e in sweep.cells}  # a cell that only evaluates waits for no labels itself
+    stages = {(m, tuple(s for s in needs.get(t, ()) if Path(s).name.startswith("labels-"))) for m, t in trained}
     return [
         _summary(model, vote, [root / s for s in shards])
         for model, shards in sorted(stages)

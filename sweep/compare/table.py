@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from rich.console import Console
@@ -28,7 +28,7 @@ def comparison_json(comparison: Comparison) -> dict:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """A row for each model and reward: accuracy before and after, and how much of it reasons in code."""
     extra = _extra_axes(comparison.cells)
-    apart = [name for name, of in MEASURES.items() if _varies(comparison.cells, extra, of)]
+    apart = _apart(comparison.cells, extra)
     groups = _groups(comparison.cells, extra)
     table = Table(
         title=f"sweep {comparison.sweep}: accuracy and code reasoning in %, means over n seeds",
@@ -58,7 +58,8 @@ def _rules(cell: CellResult) -> str:
     return ", ".join(f"{rule} {number}" for rule, number in cell.rules.items()) or (cell.older and "unknown")
 
 
-# What cells of one row also have in common, shown where two rows would otherwise look the same.
+# What cells of one row also have in common, shown where the axes do not tell it.
+EVALUATED = ("evaluation", "prompt", "grading", "data", "rollout")  # sections that an evaluation is made of
 MEASURES = {"evaluation": lambda cell: cell.evaluation or "", "rules": _rules}
 
 
@@ -70,12 +71,20 @@ def _axes(cell: CellResult, extra: list[str]) -> tuple[str, ...]:
     return (cell.model, cell.reward, *(cell.axes.get(axis, "") for axis in extra))
 
 
-def _varies(cells: list[CellResult], extra: list[str], measure: Callable[[CellResult], str]) -> bool:
-    """Whether cells that differ in nothing but the seed differ in a measure."""
-    found = defaultdict(set)
-    for cell in cells:
-        found[_axes(cell, extra)].add(measure(cell))
-    return any(len(values) > 1 for values in found.values())
+def _apart(cells: list[CellResult], extra: list[str]) -> list[str]:
+    """The measures that rows must show, because cells differ in them without an axis that says so.
+
+    An evaluation is the same for every model and reward, whose rows are read side by side. The rules of a training
+    follow from its reward.
+    """
+    said = [axis for axis in extra if axis.partition(".")[0] in EVALUATED]
+    shown = {"evaluation": lambda c: [c.axes.get(axis, "") for axis in said], "rules": lambda c: _axes(c, extra)}
+    known = [c for c in cells if c.base_accuracy is not None or c.final_accuracy is not None]
+    return [
+        name
+        for name, measure in MEASURES.items()
+        if len({(*shown[name](c), measure(c)) for c in known}) > len({tuple(shown[name](c)) for c in known})
+    ]
 
 
 def _groups(cells: list[CellResult], extra: list[str]) -> dict[tuple[str, ...], list[CellResult]]:

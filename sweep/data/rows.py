@@ -16,6 +16,7 @@ from sweep.errors import UserError
 from sweep.run.data import HubSplit
 
 ONE_OBJECT = 'expected one object a line, such as {"prompt": "1+1", "answer": "2"}'
+LIST_HINT = "; name a file that is one list with the ending .json"
 
 
 class Row(NamedTuple):
@@ -89,6 +90,8 @@ def _json(path: str, place: str, line: str) -> object:
         return json.loads(line, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         hint = "" if line.lstrip()[0] in "{[" else "; name a file of comma-separated values with the ending .csv"
+        if line.strip() == "[":  # of a list that is spread over lines
+            hint = LIST_HINT
         raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is no JSON ({error}){hint}") from None
 
 
@@ -103,7 +106,7 @@ def _fields(pairs: list[tuple[str, object]]) -> dict:
 def _object(path: str, place: str, value: object) -> dict:
     if isinstance(value, dict):
         return value
-    hint = "; name a file that is one list with the ending .json" if isinstance(value, list) else ""
+    hint = LIST_HINT if isinstance(value, list) else ""
     expected = ONE_OBJECT if place.startswith("line") else "expected an object"
     raise UserError(f"data: {path}, {place}: {expected}, and this is {json_type(value)}{hint}")
 

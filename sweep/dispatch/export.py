@@ -21,7 +21,8 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path,
     recorded = run.read_state()
     state = recorded.get("state")
     if state != DONE or not run.final.is_dir():
-        raise UserError(f"{run.path.name}: {state or 'queued'}, not done; only a finished cell has a model to export")
+        why = f"{state or 'queued'}, not done" if state != DONE else f"there is no {run.final}"
+        raise UserError(f"{run.path.name}: {why}; only a finished training has a model to export")
     config = run.read_config()
     model = config.model.model_copy(update={"revision": run.model_commit or config.model.revision})
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import yaml
@@ -37,11 +37,27 @@ class Shelf:
         """The directory of the run `sign`: the one that is there, or a new one called after `name`."""
         return self._known.get((kind, sign)) or self.root / kind / f"{name}-{sign}"
 
-    def others(self, directory: Path) -> list[Path]:
-        """The cells that are called like the one at `directory` and have another signature."""
-        name = directory.name.rpartition("-")[0]
-        found = (p for (kind, _), p in self._known.items() if kind == "cells" and p != directory)
-        return [p for p in found if p.name.rpartition("-")[0] == name]
+    @cached_property
+    def outdated(self) -> dict[Path, str]:
+        """The finished cells that an older version of the code made, each with how that version differs."""
+        runs = [RunDirectory(path) for (kind, _), path in self._known.items() if kind == "cells"]
+        return {r.path: d for r in runs if (d := stale(r.identity or {})) and r.read_state().get("state") == DONE}
+
+    def outdated_as(self, cell: Task) -> Iterator[Path]:
+        """Those of them that are `cell`, whatever their models are called."""
+        for path in self.outdated:
+            made = RunDirectory(path).identity or {}
+            alike = all(made.get(key, cell.identity[key]) == cell.identity[key] for key in ("seed", "reward"))
+            if alike and self._today(path) == cell.signature:
+                yield path
+
+    @cache  # noqa: B019  a shelf lives as long as one plan
+    def _today(self, path: Path) -> str:
+        """The signature that a run's configuration has today; \"\" where what it was made from cannot be read now."""
+        try:
+            return signature(training_identity(RunDirectory(path).read_config()))
+        except (ValidationError, UserError, yaml.YAMLError):
+            return ""
 
 
 def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
@@ -74,22 +90,9 @@ def outdated(cells: Iterable[Task], shelf: Shelf) -> list[str]:
     for cell in cells:
         if cell.module != TRAIN or cell.config.retrain or RunDirectory(cell.directory).read_state():
             continue
-        for path in shelf.others(cell.directory):
-            if difference := _older(RunDirectory(path), cell):
-                faults.append(
-                    f"{cell.label}: finished by an older version ({difference}) in {path}; retrain=true trains it "
-                    "again, in a directory of its own, and leaves that one as it is"
-                )
+        faults += [
+            f"{cell.label}: finished by an older version ({shelf.outdated[path]}) in {path}; retrain=true trains it "
+            "again, in a directory of its own, and leaves that one as it is"
+            for path in shelf.outdated_as(cell)
+        ]
     return faults
-
-
-def _older(run: RunDirectory, cell: Task) -> str:
-    """How the version that finished `run` differs from today's; \"\" where it is not the same cell, or not finished."""
-    difference = stale(run.identity or {})
-    if not difference or run.read_state().get("state") != DONE:
-        return ""
-    try:
-        today = signature(training_identity(run.read_config()))
-    except (ValidationError, UserError, yaml.YAMLError):  # what it was made from can no longer be read
-        return ""
-    return difference if today == cell.signature else ""

@@ -62,15 +62,19 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
         made.add(composition)
     check_data(compositions)
     stages, cells = list(made.stages.values()), list(made.cells.values())
-    obstacles = [*machine_faults(compositions), *_unextendable(cells), *outdated(cells, made.shelf)]
+    obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles)
 
 
 class _Tasks:
-    """The tasks of a plan by signature, each once, in an order in which they can run."""
+    """The tasks of a plan by signature, each once, in an order in which they can run.
+
+    `short`: the evaluations that would be of fewer steps than asked for, in words.
+    """
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
+        self.short: list[str] = []
         self.stages: dict[str, Task] = {}
         self.cells: dict[str, Task] = {}
 
@@ -127,6 +131,11 @@ class _Tasks:
     def _rerun(self, composition: Composition, evaluation: dict, baseline: Task, trained: Task) -> Task:
         """The evaluation of what `trained` leaves."""
         config = composition.config
+        if trained.steps < config.steps:  # it is under way: a finished one would go on
+            self.short.append(
+                f"{composition.label}: another launch is training it to step {trained.steps} under another evaluation; "
+                f"launch again when it is done and it goes on to step {config.steps}, or set steps={trained.steps}"
+            )
         identity = rerun_identity(trained.signature, trained.steps, evaluation)
         sign = signature(identity)
         directory = self.shelf.directory("stages", f"evaluation-{_cell_name(config)}", sign)

@@ -38,6 +38,7 @@ def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
 
     Raises:
         Refused: its weights are not those of the step that this evaluation is for.
+        FileNotFoundError: they are gone.
     """
     trained = RunDirectory(run.path.parents[1] / config.evaluation.weights)
     step = (trained.read_result() or {}).get("step")
@@ -46,4 +47,6 @@ def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
             f"{trained.path.name} has no final weights of step {config.steps}"
             + (f", but of step {step}: it was trained on since" if step else "")
         )
+    if not trained.final.is_dir():
+        raise FileNotFoundError(f"{trained.final}, which held the weights to evaluate, is gone; put it back")
     return trained
