@@ -23,7 +23,8 @@ def answers_equal(answer: str, gold: str, values: Values) -> bool | None:
 
 
 def _packed(text: str) -> str:
-    """`text` without the spaces that LaTeX ignores; those between digits or words stay."""
+    """`text` without the spaces that LaTeX ignores; those between digits, words or two numbers of a list stay."""
+    text = re.sub(r"(?<=\d), (?=\d{3}(?!\d))", ",;", text)  # 123, 456 is not 123,456
     return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=[0-9]) (?=[A-Za-z])", "", text)
 
 
@@ -225,6 +226,8 @@ class Comparison:
         """Units are compared where both are given; a percent sign or degrees may also be read as a factor."""
         x, x_unit = (a.value, a.unit) if isinstance(a, nodes.Quantity) else (a, "")
         y, y_unit = (b.value, b.unit) if isinstance(b, nodes.Quantity) else (b, "")
+        if {x_unit, y_unit} in ({"degree", "degree C"}, {"degree", "degree F"}):
+            x_unit = y_unit  # a bare sign of degrees may be of any scale
         if x_unit and y_unit and x_unit != y_unit and {x_unit, y_unit} != {"degree", "radian"}:
             return False
         plain = False if {x_unit, y_unit} == {"degree", "radian"} else self.same(x, y)

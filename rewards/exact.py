@@ -78,7 +78,8 @@ def read_number(text: str) -> Number | None:
 
 def _unsigned(text: str) -> Number | None:
     if text[:1] + text[-1:] in ("()", "{}"):
-        return read_number(text[1:-1])
+        # (1,234) is a point or an interval: nobody puts parentheses around a number for its thousands.
+        return None if text[0] == "(" and "," in text else read_number(text[1:-1])
     if match := _PLAIN.fullmatch(text):
         return _plain(match)
     if match := _RECURRING.fullmatch(text):

@@ -236,8 +236,11 @@ class _Parser:
         if letter in "ei" and self.next not in ("_", "'") and letter not in self.bound:
             return EULER if letter == "e" else IMAGINARY
         name = self._decorated(letter)
-        # f(x) and g(0) are values of functions; with more in the brackets, the letter may be a factor.
-        if letter in "fg" and self.next == "(" and self.tokens[self.at + 2 : self.at + 3] == [")"]:
+        return self._value_of(name) if letter in "fg" else Sym(name)
+
+    def _value_of(self, name: str) -> Tree:
+        r"""f(x), g(0) and \Gamma(0) are values of functions; with more in the brackets, the letter may be a factor."""
+        if self.next == "(" and self.tokens[self.at + 2 : self.at + 3] == [")"]:
             argument = self.group()
             if isinstance(argument, (Num, Sym)):
                 return Call("value:" + name, (argument,))
@@ -278,7 +281,7 @@ class _Parser:
         if "\\" + name in _ACCENTS:
             return self._accented(name)
         if name in _GREEK:
-            return Sym(self._decorated("\\" + name))
+            return self._value_of(self._decorated("\\" + name))
         raise Unparsed(name)
 
     def _accented(self, accent: str) -> Tree:

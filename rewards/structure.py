@@ -283,6 +283,8 @@ def _set(text: str, inner: Read) -> Node | None:
     if not (text.startswith("\\{") and text.endswith("\\}") and closing_bracket(text, 0) == len(text) - 2):
         return Bag(()) if text == "\\emptyset" else None
     content = text[2:-2].strip()
+    if content == "\\emptyset":  # the set that holds the empty set, which is not empty
+        return Bag((Leaf(content),))
     bar = split(content, r"\||:|\\text ?\{ ?such that ?\}")
     if len(bar) == 2 and _RELATION_SIGN.search(bar[1]):  # { x | 1 < x < 2 }
         variable, *domain = split(bar[0], r"\\in(?![a-zA-Z])")

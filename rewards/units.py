@@ -109,7 +109,7 @@ _UNIT_TOKEN = re.compile(r"\^\{?(-?\d)\}?|([a-z¢]+)|(/)")
 _BARE_LETTERS = set("JNWVKLmsghl")  # the single letters that may be units without a mark as text
 _PERCENT = re.compile(r"(.+?) ?(?:\\%|%|(?:\\text ?\{ ?)?(?<![a-z])(?:percent|per cent)(?: ?\})?)(?:\}| )*")
 _DEGREE = re.compile(
-    r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?[CF]? ?\}|[CF])?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)"
+    r"(.+?) ?(?:\^\\circ ?(?:\\text ?\{ ?([CF])? ?\}|([CF]))?|(?:\\text ?\{ ?)?(?<![a-z])deg(?:rees?)?(?: ?\})?)"
 )
 _MINUTES = re.compile(r"(\d+) ?\^\\circ ?(\d+) ?'(?: ?(\d+) ?'')?")
 _ANGLE_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
@@ -132,7 +132,9 @@ def split_unit(text: str) -> tuple[str, str] | None:
         return f"{degrees}+{minutes}/60+{seconds or 0}/3600", "degree"
     if match := _DEGREE.fullmatch(text):  # a sine of degrees is a number
         angle = not _ANGLE_FUNCTION.search(match.group(1))
-        return (match.group(1).replace(r"^\circ", ""), "degree") if angle else None
+        scale = match.group(2) or match.group(3)
+        unit = f"degree {scale}" if scale else "degree"
+        return (match.group(1).replace(r"^\circ", ""), unit) if angle else None
     if (match := _IN_TEXT.fullmatch(text)) and _value_like(match.group(1)):
         return _named(match.group(1), _MARKED.sub(r" \1 ", match.group(2)), marked=True)
     if match := _IN_WORDS.fullmatch(text):
