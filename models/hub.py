@@ -109,7 +109,8 @@ def content_hash(path: Path) -> str:
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file() and f.name[0] != ".")
     for file in files:
         size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
+        name = "" if file == path else file.name  # a single file may be called anything
+        digest.update(f"{name}\0{size}\0".encode())
         with open(file, "rb") as handle:
             stride = max(SAMPLED_BYTES, size // SAMPLES)
             for start in range(0, size, stride):

@@ -101,9 +101,10 @@ def _hash(*parts: bytes) -> str:
 
 def train_all(code: Path, home: Path, names: Iterable[str]) -> dict[str, Digest]:
     """Train the cells with the code at `code`, two side by side; each in an output directory of its own in `home`."""
+    home.mkdir()
 
     def trained(name: str) -> tuple[str, Digest]:
-        print(f"{code.name}: {name}", file=sys.stderr, flush=True)
+        print(f"{home.name}: {name}", file=sys.stderr, flush=True)
         return name, _train(code, home, name)
 
     with ThreadPoolExecutor(2) as pool:
@@ -173,17 +174,18 @@ def main(arguments: list[str]) -> int:
     if unknown := set(names) - set(CELLS):
         parser.error(f"no such cell: {', '.join(sorted(unknown))}; there are {', '.join(CELLS)}")
     with tempfile.TemporaryDirectory(prefix="same-") as home:
-        before_code = _checkout(asked.before, Path(home) / "before")
-        after_code = _checkout(asked.after, Path(home) / "after") if asked.after else ROOT
+        before_code = _checkout(asked.before, Path(home) / "code-before")
+        after_code = _checkout(asked.after, Path(home) / "code-after") if asked.after else ROOT
         before, after = (
-            train_all(code, Path(home) / f"runs-{label}", names)
+            train_all(code, Path(home) / label, names)
             for label, code in (("before", before_code), ("after", after_code))
         )
     changed = 0
     for name in names:
         found = differences(before[name], after[name])
         changed += bool(found)
-        print(f"{name}: {'; '.join(found) or 'same'}")
+        same_weights = "" if any(line.startswith("weights") for line in found) else " (the weights are the same)"
+        print(f"{name}: {'; '.join(found) + same_weights if found else 'same'}")
     print(f"{changed} of {len(names)} cells changed")
     return int(changed > 0)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from rich.console import Console
 
 from models.config import RECORDED
+from models.hub import content_hash
 from sweep.compare.cells import collect
 from sweep.compare.table import print_comparison
 from sweep.dispatch.manage import retry
@@ -62,7 +63,7 @@ def test_what_cannot_change_the_weights_is_no_part_of_the_training():
     changes = [
         "evaluation.samples_per_problem=7", "evaluation.split=validation", "evaluation.temperature=0",
         "grading=lenient", "labels.samples=8", "model.name=other", "data.name=other", "tracking.project=p",
-        "steps=99", "retrain=true",
+        "steps=99", "retrain=true", "data.on_bad_gold=drop",
     ]  # fmt: skip
     assert {signature(training_identity(config("reward=random", change))) for change in changes} == {base}
     graded = ["reward=ground_truth", "grading=lenient"]
@@ -276,6 +277,35 @@ def test_rows_that_were_evaluated_otherwise_say_so_unless_an_axis_does(tmp_path)
     assert "differ: evaluation.samples_per_problem 1 and 3" in table("rows")
     finish_all(plan_sweep([*typed, "name=axes", "reward=random,format", "evaluation.samples_per_problem=1,3"]))
     assert "differ: " not in table("axes")
+
+
+def test_compare_says_that_an_evaluation_is_older_than_the_rules_of_today(tmp_path, raised):
+    finish_all(plan_sweep([*TINY, "name=s", "reward=random", f"output_dir={tmp_path}"]))
+    assert [cell.older for cell in collect(tmp_path, "s").cells] == [""]
+    raised()
+    (cell,) = collect(tmp_path, "s").cells
+    assert cell.older == f"grading rules {rules.GRADING}, now {rules.GRADING + 1}" and cell.rules == {}
+
+
+def test_compare_says_which_seeds_were_trained_further(tmp_path, capsys):
+    plan = plan_sweep([*TINY, "name=s", "seed=0,1,2", f"output_dir={tmp_path}"])
+    finish_all(plan)
+    RunDirectory(plan.cells[1].directory).write_state(step=9)
+    print_comparison(collect(tmp_path, "s"), Console(width=200))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "its seeds were not trained alike (seed 0 to step 4, seed 1 to step 9, seed 2 to step 4)" in said
+
+
+@pytest.mark.parametrize("typed", ["evaluation.weights=cells/x", "labels.shard=3", "labels.directories=[stages/x]"])
+def test_what_the_plan_sets_for_its_jobs_is_not_to_be_typed(typed):
+    with pytest.raises(UserError, match=f"{typed.partition('=')[0]}: is set by the plan"):
+        plan_sweep([typed])
+
+
+def test_a_single_file_of_weights_may_be_called_anything(tmp_path):
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(b"weights")
+    assert content_hash(tmp_path / "a.gguf") == content_hash(tmp_path / "b.gguf")
 
 
 def test_compare_refuses_to_subtract_results_of_other_rules_and_says_which(tmp_path, raised):

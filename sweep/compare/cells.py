@@ -16,8 +16,9 @@ class CellResult:
     """A cell with its accuracies and code-reasoning shares in [0, 1]; None where not known yet.
 
     `evaluation`: the signature of the evaluation that the final numbers come from. `rules`: the numbers of the rules
-    that its training read. `unlike`: why base and final must not be subtracted; "" where they may be. `older`: how the
-    version of the code that made it differs from this one; "" where it does not.
+    that its training read; None where they are not known. `unlike`: why base and final must not be subtracted; "" where
+    they may be. `older`: how the version of the code that trained or evaluated it differs from this one; "" where it
+    does not.
     """
 
     model: str
@@ -34,7 +35,7 @@ class CellResult:
     directory: str
     note: str
     evaluation: str | None = None
-    rules: dict[str, int] = field(default_factory=dict)
+    rules: dict[str, int] | None = field(default_factory=dict)
     unlike: str = ""
     older: str = ""
 
@@ -100,9 +101,9 @@ def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
         directory=str(run.path),
         note=status.note,
         evaluation=final.get("evaluation", base.get("evaluation")),
-        rules=trained.get("rules", {}),
+        rules=trained.get("rules", {}) if "schema" in trained and trained["schema"] > 1 else None,
         unlike=_unlike(run, baseline) if final and base else "",
-        older=stale(trained),
+        older=stale(trained) or (run.evaluation and stale(run.evaluation)) or "",
     )
 
 

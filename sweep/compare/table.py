@@ -55,7 +55,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _rules(cell: CellResult) -> str:
-    return ", ".join(f"{rule} {number}" for rule, number in cell.rules.items()) or (cell.older and "unknown")
+    return "unknown" if cell.rules is None else ", ".join(f"{rule} {number}" for rule, number in cell.rules.items())
 
 
 # What cells of one row also have in common, shown where the axes do not tell it.
@@ -105,6 +105,11 @@ def _evaluations(identities: dict[str, dict]) -> Iterator[str]:
 def _warnings(cells: list[CellResult]) -> list[str]:
     """What keeps numbers from being read side by side."""
     lines = [f"{_where(cell)}: {cell.unlike}" for cell in cells if cell.unlike]
+    for row in _groups(cells, _extra_axes(cells)).values():
+        steps = sorted({cell.step for cell in row if cell.difference is not None})
+        if len(steps) > 1:
+            trained = ", ".join(f"seed {cell.seed} to step {cell.step}" for cell in row if cell.difference is not None)
+            lines.append(f"{_where(row[0], 'seed')}: its seeds were not trained alike ({trained})")
     older = [cell for cell in cells if cell.older]
     if older:
         versions = " and ".join(sorted({cell.older for cell in older}))
@@ -135,5 +140,5 @@ def _percent(values: list[float | None], sign: str = "") -> str:
     return f"{100 * sum(known) / len(known):{sign}.1f}" if known else ""
 
 
-def _where(cell: CellResult) -> str:
-    return " ".join(f"{k}={v}" for k, v in cell.axes.items())
+def _where(cell: CellResult, without: str = "") -> str:
+    return " ".join(f"{k}={v}" for k, v in cell.axes.items() if k != without)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -38,26 +38,23 @@ class Shelf:
         return self._known.get((kind, sign)) or self.root / kind / f"{name}-{sign}"
 
     @cached_property
-    def outdated(self) -> dict[Path, str]:
-        """The finished cells that an older version of the code made, each with how that version differs."""
-        runs = [RunDirectory(path) for (kind, _), path in self._known.items() if kind == "cells"]
-        return {r.path: d for r in runs if (d := stale(r.identity or {})) and r.read_state().get("state") == DONE}
+    def outdated(self) -> dict[str, list[tuple[Path, str]]]:
+        """The finished cells that an older version of the code made, by the signature that they would have today.
 
-    def outdated_as(self, cell: Task) -> Iterator[Path]:
-        """Those of them that are `cell`, whatever their models are called."""
-        for path in self.outdated:
-            made = RunDirectory(path).identity or {}
-            alike = all(made.get(key, cell.identity[key]) == cell.identity[key] for key in ("seed", "reward"))
-            if alike and self._today(path) == cell.signature:
-                yield path
-
-    @cache  # noqa: B019  a shelf lives as long as one plan
-    def _today(self, path: Path) -> str:
-        """The signature that a run's configuration has today; \"\" where what it was made from cannot be read now."""
-        try:
-            return signature(training_identity(RunDirectory(path).read_config()))
-        except (ValidationError, UserError, yaml.YAMLError):
-            return ""
+        Each comes with how that version differs. What was made from something that can no longer be read is left out.
+        """
+        found: dict[str, list[tuple[Path, str]]] = {}
+        for path in [path for (kind, _), path in self._known.items() if kind == "cells"]:
+            run = RunDirectory(path)
+            difference = stale(run.identity or {})
+            if not difference or run.read_state().get("state") != DONE:
+                continue
+            try:
+                today = signature(training_identity(run.read_config()))
+            except (ValidationError, UserError, yaml.YAMLError):
+                continue
+            found.setdefault(today, []).append((path, difference))
+        return found
 
 
 def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
@@ -91,8 +88,8 @@ def outdated(cells: Iterable[Task], shelf: Shelf) -> list[str]:
         if cell.module != TRAIN or cell.config.retrain or RunDirectory(cell.directory).read_state():
             continue
         faults += [
-            f"{cell.label}: finished by an older version ({shelf.outdated[path]}) in {path}; retrain=true trains it "
-            "again, in a directory of its own, and leaves that one as it is"
-            for path in shelf.outdated_as(cell)
+            f"{cell.label}: finished by an older version ({difference}) in {path}; retrain=true trains it again, in a "
+            "directory of its own, and leaves that one as it is"
+            for path, difference in shelf.outdated.get(cell.signature, ())
         ]
     return faults

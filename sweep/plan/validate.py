@@ -66,8 +66,18 @@ def _same_run(keys: tuple[str, ...], values: dict[str, list[str]], config: CellC
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
-    faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
+    faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config), *_planned_faults(config)]
     return faults or shape_faults(config)
+
+
+def _planned_faults(config: CellConfig) -> list[str]:
+    """Keys that a plan sets for its jobs, and nobody else."""
+    planned = {
+        "evaluation.weights": config.evaluation.weights,
+        "labels.shard": config.labels.shard,
+        "labels.directories": config.labels.directories,
+    }
+    return [f"{key}: is set by the plan for its jobs; leave it out" for key, value in planned.items() if value]
 
 
 def _length_faults(config: CellConfig) -> list[str]:

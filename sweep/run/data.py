@@ -90,6 +90,7 @@ class ProblemSet(Strict):
     only: OneProblem | None = Field(None, description="train on this problem alone, again and again (one-shot)")
     on_bad_gold: Literal["error", "drop"] = Field(
         "error",
+        json_schema_extra=RECORDED,  # what is refused is never trained on, so what is trained on is the same
         description="what to do with rows without a usable gold answer, and with problems that have contradictory ones",
     )
     max_prompt_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
