@@ -287,6 +287,24 @@ def test_compare_says_that_an_evaluation_is_older_than_the_rules_of_today(tmp_pa
     assert cell.older == f"grading rules {rules.GRADING}, now {rules.GRADING + 1}" and cell.rules == {}
 
 
+def test_cells_of_several_launches_that_differ_in_a_typed_key_are_no_seeds_of_one_another(tmp_path, capsys):
+    for typed in (["reward.probability=0.9", "seed=0"], ["reward.probability=0.1", "seed=1"]):
+        finish_all(plan_sweep([*TINY, "name=s", "reward=random", f"output_dir={tmp_path}", *typed]))
+    print_comparison(collect(tmp_path, "s"), Console(width=200))
+    rows = [line.split("│")[1:5] for line in capsys.readouterr().out.splitlines() if "qwen2_mini" in line]
+    assert [[word.strip() for word in row] for row in rows] == [
+        ["qwen2_mini", "random", "0.9", "1"],
+        ["qwen2_mini", "random", "0.1", "1"],
+    ]
+
+
+def test_a_long_value_that_tells_cells_apart_is_shown_hashed(tmp_path):
+    for text in ("a" * 50, "b" * 50):
+        finish_all(plan_sweep([*TINY, "name=s", f"prompt.system={text}", f"output_dir={tmp_path}"]))
+    shown = [c.axes["prompt.system"] for c in collect(tmp_path, "s").cells]
+    assert len(set(shown)) == 2 and all(value.startswith("#") and len(value) == 13 for value in shown)
+
+
 def test_compare_says_which_seeds_were_trained_further(tmp_path, capsys):
     plan = plan_sweep([*TINY, "name=s", "seed=0,1,2", f"output_dir={tmp_path}"])
     finish_all(plan)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
-from sweep.run.identity import differences, stale
+from sweep.run.identity import differences, flat, signature, stale
 from sweep.run.ledger import Entry, Sweep, read_sweep
 from sweep.run.status import Status, sweep_statuses
+
+LONGEST_VALUE = 40  # characters of a value in a table; a custom reward's whole source is one
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def collect(root: Path, name: str) -> Comparison:
     sweep = read_sweep(root, name)
     _, statuses = sweep_statuses(sweep)
     cells = _latest(sweep, [(e, _cell(sweep, e, s)) for e, s in zip(sweep.cells, statuses, strict=True)])
+    cells = _told_apart(cells, {e.signature: _trained(sweep, e) for e in sweep.cells})
     runs = [RunDirectory(cell.directory) for cell in cells]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
     return Comparison(name, root, cells, evaluations)
@@ -82,10 +85,41 @@ def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[CellRes
     return [cell for _, cell in found.values()]
 
 
+def _trained(sweep: Sweep, entry: Entry) -> dict:
+    """The identity of the training that a cell shows the results of; {} where it was never frozen."""
+    return RunDirectory(sweep.root / entry.training).identity or {}
+
+
+def _told_apart(cells: list[CellResult], trained: dict[str, dict]) -> list[CellResult]:
+    """The cells with an axis for each key in which cells of the same axes were trained differently.
+
+    A key that two launches of one sweep typed with a value each is an axis of neither. Long values are shown hashed.
+
+    Args:
+        trained: the identity of each cell's training by the cell's signature.
+    """
+    alike: dict[tuple, list[CellResult]] = {}
+    for cell in cells:
+        axes = sorted(item for item in cell.axes.items() if item[0] != "seed")
+        alike.setdefault((*axes, trained[cell.signature].get("schema")), []).append(cell)
+    added: dict[str, dict[str, str]] = {}
+    for group in alike.values():
+        values = {cell.signature: flat(trained[cell.signature]) for cell in group}
+        keys = {key for of_cell in values.values() for key in of_cell if key != "seed" and not key.startswith("rules.")}
+        varied = [key for key in sorted(keys) if len({str(of_cell.get(key)) for of_cell in values.values()}) > 1]
+        added |= {sign: {key: _short(of_cell.get(key, "")) for key in varied} for sign, of_cell in values.items()}
+    return [replace(cell, axes=cell.axes | added[cell.signature]) for cell in cells]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"#{signature({'value': text})}"
+
+
 def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
     run, baseline = RunDirectory(sweep.directory(entry)), RunDirectory(sweep.root / entry.stages[0])
     final, base = run.read_result() or {}, baseline.read_result() or {}
-    trained = RunDirectory(sweep.root / entry.training).identity or {}
+    trained = _trained(sweep, entry)
     return CellResult(
         model=entry.model,
         reward=entry.reward,

@@ -60,13 +60,14 @@ def signature(identity: dict) -> str:
 
 def differences(first: dict, second: dict) -> list[str]:
     """The dotted keys whose values differ between two identities, with both values."""
-    one, other = _flat(first), _flat(second)
+    one, other = flat(first), flat(second)
     keys = [k for k in one | other if one.get(k) != other.get(k)]
     return [f"{key} {one.get(key)} and {other.get(key)}" for key in sorted(keys)]
 
 
-def _flat(identity: dict, prefix: str = "") -> dict[str, object]:
+def flat(identity: dict, prefix: str = "") -> dict[str, object]:
+    """The values of an identity by their dotted keys."""
     found = {}
     for key, value in identity.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
