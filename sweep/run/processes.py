@@ -34,6 +34,11 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     deepspeed.init_distributed(backend, dist_init_required=False, verbose=False)
 
 
+def leave() -> None:
+    """End what `join` began: a process that exits while gloo's threads run may be aborted, which fails its job."""
+    dist.destroy_process_group()
+
+
 def _store(rank: int, world_size: int, meeting: Path) -> dist.TCPStore:
     if rank == 0:
         hosts = _own_names()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweep.grpo.checks import check_forward
 from sweep.run.files import write_json
-from sweep.run.processes import any_rank, join
+from sweep.run.processes import any_rank, join, leave
 from sweep.stages.attempt import Interrupted, attempt
 from sweep.stages.policy import load_initial
 
@@ -27,3 +27,4 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         if rank == 0:
             write_json(run.result, {"evaluation": run.evaluation_signature, **asdict(result)})
             run.write_state(accuracy=result.accuracy)
+        leave()

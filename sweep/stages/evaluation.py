@@ -8,7 +8,7 @@ from pathlib import Path
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.processes import any_rank, join
+from sweep.run.processes import any_rank, join, leave
 from sweep.stages.attempt import Interrupted, Refused, attempt
 from sweep.stages.policy import load_initial
 
@@ -31,6 +31,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         if rank == 0:
             write_json(run.result, {"step": config.steps, "evaluation": run.evaluation_signature, **asdict(result)})
             run.write_state(accuracy=result.accuracy)
+        leave()
 
 
 def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:

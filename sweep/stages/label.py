@@ -24,7 +24,7 @@ from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.labels import FILE, read_rows
-from sweep.run.processes import any_rank, gather, join
+from sweep.run.processes import any_rank, gather, join, leave
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.policy import Initial, load_initial
 
@@ -41,6 +41,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
             _label(initial, run, stop)
         finally:
             initial.grader.close()
+        leave()
 
 
 def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:

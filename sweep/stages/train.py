@@ -23,7 +23,7 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
-from sweep.run.processes import any_rank, gather, join
+from sweep.run.processes import any_rank, gather, join, leave
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
@@ -46,6 +46,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
             training.close(exit_code=1)
             raise
         training.close(exit_code=0)
+        leave()
 
 
 class Training:
