@@ -61,36 +61,29 @@ def fetch_repository(
     Raises:
         ValueError: it cannot be had; with the remedy.
     """
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import constants, errors, snapshot_download
 
     page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{repository}"
     options = {"repo_type": kind, "allow_patterns": patterns, "ignore_patterns": left_out}
     try:
         return Path(snapshot_download(repository, revision=revision, **options))
-    except GatedRepoError:
+    except errors.GatedRepoError:
         reason = (
             f"is gated: accept its licence on {page}, then set HF_TOKEN or run `hf auth login` where you launch or "
             "prefetch"
         )
-    except RevisionNotFoundError:
+    except errors.RevisionNotFoundError:
         reason = f"has no revision {revision!r}; set {key}.revision to a branch, tag or commit of it, or to main"
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         reason = "is not on the hub, or private: check the spelling, or set HF_TOKEN for a private repository"
-    except LocalEntryNotFoundError as error:
+    except errors.LocalEntryNotFoundError as error:
         offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub did not answer"
         why = f" ({error.__cause__})" if error.__cause__ else ""
         reason = (
             f"(revision {revision}) is not in the cache ({constants.HF_HUB_CACHE}) and {offline}{why}: run `python -m "
             f"sweep prefetch` with the same overrides where there is a network, or set {key}.path to a local file"
         )
-    except (HTTPError, OSError, ValueError) as error:
+    except (errors.HTTPError, OSError, ValueError) as error:
         reason = f"cannot be fetched: {type(error).__name__}: {error}"
     raise ValueError(f"{key}.path={repository}: {reason}")
 

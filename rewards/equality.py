@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from rewards import nodes
 from rewards.exact import Number
@@ -15,6 +16,8 @@ from rewards.parsing import Unparsed, parse
 from rewards.relations import parameter_of, with_parameter_of
 from rewards.structure import read
 from rewards.values import Values
+
+T = TypeVar("T")
 
 
 def answers_equal(answer: str, gold: str, values: Values) -> bool | None:
@@ -38,6 +41,22 @@ def either(values: Iterable[bool | None]) -> bool | None:
     """Three-valued `any`."""
     found = list(values)
     return True if True in found else None if None in found else False
+
+
+def paired(left: Sequence[T], right: Sequence[T], same: Callable[[T, T], bool | None]) -> bool | None:
+    """Whether the two can be paired off, in three values; each of `left` is paired with the first that fits."""
+    if len(left) != len(right):
+        return False
+    rest, unsure = list(right), False
+    for item in left:
+        verdicts = [same(item, other) for other in rest]
+        if True in verdicts:
+            rest.pop(verdicts.index(True))
+        elif None in verdicts:
+            unsure = True
+        else:
+            return False
+    return None if unsure else True
 
 
 class Comparison:
@@ -199,18 +218,9 @@ class Comparison:
 
     def _relations(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         """Inequalities are the same if their sides' differences are, up to a positive factor."""
-        if not isinstance(a, nodes.Relations) or not isinstance(b, nodes.Relations) or len(a.parts) != len(b.parts):
+        if not isinstance(a, nodes.Relations) or not isinstance(b, nodes.Relations):
             return False
-        rest, unsure = list(b.parts), False
-        for part in a.parts:
-            verdicts = [self._same_relation(part, other) for other in rest]
-            if True in verdicts:
-                rest.pop(verdicts.index(True))
-            elif None in verdicts:
-                unsure = True
-            else:
-                return False
-        return None if unsure else True
+        return paired(a.parts, b.parts, self._same_relation)
 
     def _same_relation(self, a: tuple[str, bool, str], b: tuple[str, bool, str]) -> bool | None:
         if a[1] != b[1]:
@@ -261,19 +271,7 @@ class Comparison:
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))
 
     def _matching(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
-        """Whether the two can be paired off; each is paired with the first that fits."""
-        if len(left) != len(right):
-            return False
-        rest, unsure = list(right), False
-        for item in left:
-            verdicts = [self.same(item, other) for other in rest]
-            if True in verdicts:
-                rest.pop(verdicts.index(True))
-            elif None in verdicts:
-                unsure = True
-            else:
-                return False
-        return None if unsure else True
+        return paired(left, right, self.same)
 
     def _matrices(self, a: nodes.Node, b: nodes.Node) -> bool | None:
         if isinstance(a, nodes.Matrix) and isinstance(b, nodes.Matrix):

@@ -50,7 +50,7 @@ def bash_word(typed: str) -> str:
         ("data.path=/d/lr=1/p.jsonl", "/d/lr=1/p.jsonl"),
         ("data.train.split=train[:100]", "train[:100]"),
         ("cluster.constraint=a100&ib", "a100&ib"),
-        ("output_dir=/tmp/Jürgen (2)", "/tmp/Jürgen (2)"),
+        ("output_dir=runs/Jürgen (2)", "runs/Jürgen (2)"),
         # Numbers and truth values are what they were.
         ("seed=3", 3),
         ("optimizer.learning_rate=1e-5", 1e-5),
