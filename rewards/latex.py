@@ -29,7 +29,7 @@ _TEXT_STYLE = "text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)"
 # Sets of numbers and unit vectors keep what sets them apart from letters.
 _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:mathbb|Bbb)\s*(?:\{\s*([RQZNC])\s*\}|([RQZNC])(?![a-zA-Z]))", r"\\mathbb{\1\2}"),
-    (r"\\mathbf\s*\{\s*([RQZN])\s*\}|\\bf\s*\{?\s*([RQZN])\s*\}?", r"\\mathbb{\1\2}"),
+    (r"\\(?:mathbf|bf)\s*(?:\{\s*([RQZN])\s*\}|([RQZN])(?![a-zA-Z]))", r"\\mathbb{\1\2}"),
     (rf"{_VECTOR}\s*\{{\s*{_VECTOR}\s*\{{\s*\\?([ijk])(?:math)?\s*\}}\s*\}}", r"\\hat{\1}"),
     (rf"{_VECTOR}(?:\s*\{{\s*\\?([ijk])(?:math)?\s*\}}|\s+\\?([ijk])(?:math)?(?![a-zA-Z]))", r"\\hat{\1\2}"),
 )]  # fmt: skip

@@ -29,7 +29,7 @@ from sweep.errors import UserError
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
 from sweep.plan.files import configuration_files
-from sweep.plan.missing import file_of_choice, missing_values
+from sweep.plan.missing import file_of_choice, missing_values, texts_of
 from sweep.plan.overrides import in_hydras_grammar, parse, quoted
 from sweep.run.config import CellConfig
 
@@ -186,7 +186,7 @@ class _Base:
     def __init__(self, config: DictConfig, keys: Iterable[str]) -> None:
         OmegaConf.set_struct(config, False)  # the schema decides which keys there are, not which of them a file sets
         self._config = config
-        interpolations = [v for v in _leaves(OmegaConf.to_container(config, resolve=False)) if "${" in v]
+        interpolations = [v for _, v in texts_of(OmegaConf.to_container(config, resolve=False)) if "${" in v]
         seen = set(re.findall(r"\w+", " ".join(interpolations)))
         parts = {key: key.split(".") for key in keys}
         self._independent = {
@@ -226,15 +226,6 @@ class _Base:
             return None if OmegaConf.missing_keys(config) else OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException:
             return None
-
-
-def _leaves(value) -> Iterator[str]:
-    """The strings in a nested container."""
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
-    elif isinstance(value, str):
-        yield value
 
 
 @cache

@@ -26,7 +26,7 @@ def missing_values(config: DictConfig, file_of: Callable[[str], Path | None]) ->
         config: unresolved.
         file_of: the file that was chosen for a group, if the key begins with one.
     """
-    texts = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
+    texts = dict(texts_of(OmegaConf.to_container(config, resolve=False)))
     faults = [f"{key}: has no default; add {key}=…" for key, text in sorted(texts.items()) if text == MISSING]
     takers: dict[str, list[str]] = {}
     for key, text in texts.items():
@@ -54,11 +54,11 @@ def _absent(config: DictConfig, reference: str) -> bool:
         return False
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def texts_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """The strings of a nested container with their dotted keys."""
     if isinstance(value, dict | list):
         for part, inside in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _leaves(inside, f"{key}.{part}" if key else str(part))
+            yield from texts_of(inside, f"{key}.{part}" if key else str(part))
     elif isinstance(value, str):
         yield key, value
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from sweep.grpo.checks import check_forward
-from sweep.run.files import write_json
-from sweep.run.processes import any_rank, join, leave
-from sweep.stages.attempt import Interrupted, attempt
+from sweep.run.processes import join, leave
+from sweep.stages.attempt import attempt
+from sweep.stages.evaluation import evaluate
 from sweep.stages.policy import load_initial
 
 
@@ -19,12 +18,5 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         initial = load_initial(config, run, stop, training=False)
         problems, prompts = initial.evaluation_set()
         check_forward(initial.model, prompts[0])
-        if any_rank(stop):
-            raise Interrupted
-        if rank == 0:
-            run.write_state(note=f"evaluating {len(problems)} problems")
-        result = initial.evaluate(initial.model, problems, prompts)
-        if rank == 0:
-            write_json(run.result, {"evaluation": run.evaluation_signature, **asdict(result)})
-            run.write_state(accuracy=result.accuracy)
+        evaluate(initial, (problems, prompts), stop)
         leave()
