@@ -266,8 +266,10 @@ class Comparison:
         for bag, other in ((a, b), (b, a)):
             if isinstance(other, nodes.Bracketed) and len(bag.items) != 1:
                 return False
-        if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag) and 0 != _parameters(a) != _parameters(b) != 0:
-            return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
+        if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag):
+            counts = _parameters(a), _parameters(b)
+            if 0 not in counts and counts[0] != counts[1]:
+                return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))
 
     def _matching(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:

@@ -41,7 +41,7 @@ def conjunction(text: str, read: Read) -> Node | None:
     if len(parts) < 2 and not text.rstrip().endswith(","):
         return None
     items = [read(p) for p in parts]
-    if len(items) > 1 and isinstance(items[0], Bounds) and items[0].solutions == _but_one(items[0].solutions):
+    if len(items) > 1 and isinstance(items[0], Bounds) and _is_all_but_some(items[0].solutions):
         items = _more_holes(items)
     if all(isinstance(i, Bounds) for i in items) and len({i.variable for i in items}) == 1 < len(items):
         if len(by_and) == len(parts):
@@ -54,9 +54,9 @@ def conjunction(text: str, read: Read) -> Node | None:
     return _values(items)
 
 
-def _but_one(solutions: Node) -> Node | None:
-    """The set itself where it is all real numbers but some."""
-    return solutions if isinstance(solutions, Without) and solutions.interval == REALS else None
+def _is_all_but_some(solutions: Node) -> bool:
+    """Whether a set is all real numbers but some points."""
+    return isinstance(solutions, Without) and solutions.interval == REALS
 
 
 def _more_holes(items: list[Node]) -> list[Node]:

@@ -26,7 +26,8 @@ def split_numeral(text: str) -> tuple[int, str] | None:
     total, group, count = 0, 0, 0
     for word in words:
         if word in _SMALL:
-            if group % 100 and not (group % 100 >= 20 > group % 10 + 10 and _SMALL[word] < 10):
+            after_tens = group % 100 >= 20 and group % 10 == 0 and 0 < _SMALL[word] < 10
+            if group % 100 and not after_tens:
                 return None  # `two three` is no number
             group += _SMALL[word]
         elif word in ("hundred", "dozen") and group:

@@ -203,7 +203,7 @@ def _absolute(on: Numeric, number: mpf | mpc) -> mpf:
     return abs(number)
 
 
-def _rounded(function, step: int):
+def _rounded(function):
     """Down or up to a whole number, where a value next to one is that one."""
 
     def value(on: Numeric, number: mpf | mpc) -> mpf:
@@ -257,8 +257,8 @@ _FUNCTIONS = {
     "pow": _power,
     "root": _root,
     "abs": _absolute,
-    "floor": _rounded(mpmath.floor, -1),
-    "ceil": _rounded(mpmath.ceil, 1),
+    "floor": _rounded(mpmath.floor),
+    "ceil": _rounded(mpmath.ceil),
     "factorial": _gamma,
     "binomial": lambda on, n, k: _gamma(on, n) / (_gamma(on, k) * _gamma(on, n - k)),
     "max": _extreme(max),

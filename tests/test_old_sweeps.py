@@ -59,7 +59,7 @@ def test_a_launch_trains_none_of_it_again(kept):
     cells = [RunDirectory(path) for path in kept.glob("cells/*")]
     changed = [run for run in cells if stale(run.identity)]
     assert len(plan.obstacles) == len(changed)
-    assert {s.state for s in plan.statuses() if not changed} <= {"done"}
+    assert changed or {status.state for status in plan.statuses()} == {"done"}
     assert planned(kept, "retrain=true").obstacles == []
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*") if path.is_file()} == before
 

@@ -22,7 +22,6 @@ from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import training_identity
 from sweep.run.identity import signature
 
-GROUPS = sorted(p for p in CONF.iterdir() if p.is_dir())
 SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
 NEEDS = {
     "data=jsonl": ["data.path=PROBLEMS", *SHORT],
