@@ -229,6 +229,16 @@ def test_one_launch_evaluates_one_training_in_several_ways(tmp_path):
     assert len({t.signature for t in plan.cells}) == 3 and len(plan.stages) == 3  # a baseline for each
 
 
+def test_a_finished_training_among_several_evaluations_stands_once_and_first(tmp_path):
+    typed = [*TINY, "name=s", f"output_dir={tmp_path}"]
+    finish_all(plan_sweep([*typed, "evaluation.samples_per_problem=3"]))
+    plan = plan_sweep([*typed, "evaluation.samples_per_problem=1,3"])
+    assert [t.module for t in plan.cells] == [TRAIN, EVALUATION]
+    assert len({t.directory for t in plan.tasks}) == len(plan.tasks)
+    places = [t.directory for t in plan.tasks]
+    assert all(places.index(need) < places.index(t.directory) for t in plan.tasks for need in t.after)
+
+
 def test_a_run_is_found_by_its_signature_whatever_its_model_file_is_called(tmp_path):
     typed = [*TINY, f"output_dir={tmp_path}"]
     finish_all(plan_sweep([*typed, "name=s"]))

@@ -61,13 +61,13 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     for composition in compositions:
         made.add(composition)
     check_data(compositions)
-    stages, cells = list(made.stages.values()), list(made.cells.values())
+    stages, cells = made.in_order()
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles)
 
 
 class _Tasks:
-    """The tasks of a plan by signature, each once, in an order in which they can run.
+    """The tasks of a plan by signature.
 
     `short`: the evaluations that would be of fewer steps than asked for, in words.
     """
@@ -96,6 +96,11 @@ class _Tasks:
         if trained is not None and trained.evaluation != evaluation:
             cell = self._rerun(composition, evaluation, baseline, trained)
         self.cells[cell.signature] = cell
+
+    def in_order(self) -> tuple[list[Task], list[Task]]:
+        """Stages and cells, each task once; what is trained stands before what evaluates it."""
+        stages = [task for sign, task in self.stages.items() if sign not in self.cells]
+        return stages, sorted(self.cells.values(), key=lambda task: task.module == EVALUATION)
 
     def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
         identity = baseline_identity(config, evaluation)
