@@ -114,7 +114,7 @@ def cancel(sweep: Sweep, patterns: Sequence[str]) -> list[Run]:
     chosen = [run for run in select(runs(sweep), patterns) if run.status.state in ACTIVE]
     if jobs := [run.status.job for run in chosen if run.status.job]:
         slurm.cancel(jobs)
-    here = [run for run in chosen if not run.status.job and run.status.state == State.RUNNING]
+    here = [run for run in chosen if not run.status.job and run.status.state.at_work]
     for run in here:
         RunDirectory(run.path).signal(signal.SIGTERM)
     return [run for run in chosen if run.status.job] + here

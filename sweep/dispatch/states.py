@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from sweep.run.claims import Claim, Submission, latest_claim, read_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
-from sweep.run.status import Status, blocked_by, read_status, sweep_statuses
+from sweep.run.status import Status, blocked_by, read_status, silence, stands_still, sweep_statuses
 
 ENDS = {
     "TIMEOUT": State.TIMED_OUT,
@@ -23,8 +22,6 @@ ENDS = {
     "CANCELLED": State.CANCELLED,
     "PREEMPTED": State.INTERRUPTED,
 }
-SILENT_SECONDS = 300  # without a heartbeat a process that Slurm believes to run has stalled
-SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,8 @@ class SlurmView:
         if submission.under_way:
             return Joined(replace(status, state=State.QUEUED, note="being submitted"), last)
         written = RunDirectory(directory).read_state()
-        return Joined(join(replace(status, job=job or ""), view, written, _silence(directory), submission), last)
+        quiet = silence(RunDirectory(directory))
+        return Joined(join(replace(status, job=job or ""), view, written, quiet, submission), last)
 
     def remember(self, jobs: list[str]) -> None:
         """Ask accounting for all of `jobs` that have left the queue, in one call."""
@@ -87,12 +85,6 @@ class SlurmView:
         remembered = self._history.get(job)
         # What accounting still takes for waiting or running has left the queue: cancelled before it began.
         return self._queue.get(job) or (remembered if remembered and not remembered.alive else None)
-
-
-def _silence(directory: Path) -> tuple[float, float]:
-    """Seconds since the last heartbeat, and since the state was last written."""
-    run, now = RunDirectory(directory), time.time()
-    return run.heartbeat_age() or 0.0, now - (run.read_state().updated or now)
 
 
 def join(
@@ -123,7 +115,7 @@ def join(
     if job.state in slurm.UNDER_WAY:
         if not begun:
             return replace(status, state=State.RUNNING, note="starting")
-        return _running(status, written, *silence)
+        return _running(status, written, silence)
     if begun and written.state == State.DONE:  # and its target was raised since
         return replace(status, state=State.INTERRUPTED)
     if job.state in ENDS:
@@ -136,13 +128,9 @@ def join(
     return replace(status, state=State.FAILED, note=_last_words(submission, status.job) or f"Slurm says {job.state}")
 
 
-def _running(status: Status, written: RunState, heartbeat_age: float, state_age: float) -> Status:
-    pace = written.seconds_per_step or 0.0
-    if heartbeat_age > SILENT_SECONDS:
-        return replace(status, state=State.STALLED, note=f"no heartbeat for {heartbeat_age / 60:.0f} min")
-    if pace and state_age > max(SLOW_SECONDS, SLOW_STEPS * pace):
-        note = f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual"
-        return replace(status, state=State.STALLED, note=note)
+def _running(status: Status, written: RunState, silence: tuple[float, float]) -> Status:
+    if standstill := stands_still(written, silence):
+        return replace(status, state=State.STALLED, note=standstill)
     if status.state in (State.INTERRUPTED, State.FAILED):
         return replace(status, state=State.RUNNING, note="ending" if status.state == State.FAILED else "starting again")
     save, grace = written.save_seconds, written.grace_seconds
@@ -153,7 +141,7 @@ def _running(status: Status, written: RunState, heartbeat_age: float, state_age:
 
 
 def _gone(status: Status, begun: bool, submission: Submission | None) -> Status:
-    if status.state == State.RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
+    if status.state.at_work:  # its process lives all the same: started by hand, or Slurm forgets early
         return status
     if begun:
         return replace(status, state=State.INTERRUPTED) if status.state == State.QUEUED else status
