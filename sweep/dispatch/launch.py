@@ -22,6 +22,7 @@ from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
+from sweep.plan.view import print_notes
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import DONE, RUNNING, RunDirectory
 from sweep.run.ledger import Entry, record
@@ -42,6 +43,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     plan = plan_sweep(overrides, config_dir)
     if plan.obstacles:
         raise UserError("\n".join(plan.obstacles))
+    print_notes(plan, screen)
     cluster = plan.cells[0].config.cluster
     if isinstance(cluster, SlurmCluster):
         check_requests(plan.tasks, plan.root)

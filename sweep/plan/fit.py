@@ -16,8 +16,7 @@ import psutil
 
 from models.architecture import read_architecture
 from models.config import LoraTuning
-from sweep.plan.compose import Composition
-from sweep.plan.faults import counted, say_once
+from sweep.plan.faults import Labelled, counted, say_once
 from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
 from sweep.run.config import CellConfig, LocalCluster
 
@@ -35,7 +34,7 @@ def shape_faults(config: CellConfig) -> list[str]:
     return _memory_faults(config, asked.gpu_memory_gb * 2**30 * GPU_SHARE, True, f"{asked.gpu_memory_gb:g} GiB a GPU")
 
 
-def machine_faults(cells: list[Composition]) -> list[str]:
+def machine_faults(cells: Sequence[Labelled]) -> list[str]:
     """Why this machine cannot run the cells; empty where it can. A cluster is asked when they are submitted."""
     here = [cell for cell in cells if isinstance(cell.config.cluster, LocalCluster)]
     faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells)))
@@ -187,7 +186,7 @@ def gpu_memories() -> tuple[int, ...]:
     return sizes if visible is None else sizes[: len([v for v in visible.split(",") if v.strip()])]
 
 
-def place_faults(cells: Iterable[Composition]) -> list[str]:
+def place_faults(cells: Iterable[Labelled]) -> list[str]:
     """Why an output directory cannot be made or written to; empty where all can."""
     faults = []
     for wanted in dict.fromkeys(Path(cell.config.output_dir).expanduser().absolute() for cell in cells):
@@ -202,7 +201,7 @@ def place_faults(cells: Iterable[Composition]) -> list[str]:
     return faults
 
 
-def _disk_faults(cells: list[Composition]) -> list[str]:
+def _disk_faults(cells: Sequence[Labelled]) -> list[str]:
     """Whether the checkpoints of all cells fit beside what is on the disk now."""
     needed: dict[Path, int] = {}
     for cell in cells:
