@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import netrc
 import os
 import signal
@@ -18,7 +17,7 @@ from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests
 from sweep.dispatch.view import console, live_view
-from sweep.errors import UserError
+from sweep.errors import UNWRITABLE, UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
@@ -28,8 +27,6 @@ from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.state import State
 from sweep.run.status import read_status
-
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:

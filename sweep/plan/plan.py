@@ -193,13 +193,13 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
 
 
 def _is_done(task: Task) -> bool:
-    return RunDirectory(task.directory).read_state().get("state") == DONE
+    return RunDirectory(task.directory).read_state().state == State.DONE
 
 
 def _all_beyond(cells: Iterable[Task]) -> Iterator[str]:
     """A line for each training that has gone further than it is asked to."""
     for cell in cells:
-        reached = RunDirectory(cell.directory).read_state().get("step", 0)
+        reached = RunDirectory(cell.directory).read_state().step
         if cell.module == TRAIN and reached > cell.steps:
             yield _beyond(cell.label, reached, cell.steps)
 

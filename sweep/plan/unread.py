@@ -59,19 +59,20 @@ def _value(config: CellConfig, key: str) -> Any:
 def run_once(cells: Sequence[Composition]) -> tuple[list[Composition], list[str]]:
     """The cells without the axes that they do not read, each once; and what is to be said about unread keys."""
     kept: dict[object, Composition] = {}
-    said: list[tuple[str, str]] = []
-    everywhere: dict[str, int] = {}
+    said: list[tuple[str, tuple[str, str]]] = []  # a cell, the key that it does not read, and why
+    times: dict[tuple[str, str], int] = {}
     for place, cell in enumerate(cells):
         reasons = dict(_reasons(cell))
         axes = {key: value for key, value in cell.axes.items() if key in SHOWN_AXES or key not in reasons}
         merged = replace(cell, axes=axes)
         kept.setdefault(tuple(axes.items()) if len(axes) < len(cell.axes) else place, merged)
-        for fault in (f"{key} is not read ({why})" for key, why in reasons.items()):
-            said.append((merged.label, fault))
-            everywhere[fault] = everywhere.get(fault, 0) + 1
-    by_all = [fault for fault, number in everywhere.items() if number == len(cells)]
-    notes = [f"{fault} by any cell" for fault in by_all]
-    notes += say_once((label, fault) for label, fault in said if fault not in by_all)
+        for pair in reasons.items():
+            said.append((merged.label, pair))
+            times[pair] = times.get(pair, 0) + 1
+    by_all = [pair for pair, number in times.items() if number == len(cells)]
+    notes = [f"no cell reads {key}, because {why}" for key, why in by_all]
+    some = [(label, pair) for label, pair in said if pair not in by_all]
+    notes += say_once((label, f"{key} is not read, because {why}") for label, (key, why) in some)
     if len(kept) < len(cells):
         notes.append(
             f"{counted(len(cells), 'combination')} typed make {counted(len(kept), 'cell')}: those that differ only in "
