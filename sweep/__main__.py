@@ -18,6 +18,7 @@ from sweep.errors import UserError
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import read_sweep
 from sweep.run.state import State
+from sweep.run.unwritable import complaint
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
 
@@ -99,11 +100,15 @@ def status(
     """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
     from sweep.dispatch.manage import runs, select
     from sweep.dispatch.remote import watch as keep_watching
+    from sweep.dispatch.states import look
 
     ledger = read_sweep(output_dir, sweep)
     if watch:
         raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
-    statuses = [run.status for run in select(runs(ledger), patterns or [])]
+    seen, complaint_of_slurm = look(ledger)
+    if complaint_of_slurm:
+        print(complaint_of_slurm, file=sys.stderr)
+    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
     if as_json:
         _print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
     elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
@@ -160,7 +165,7 @@ def retry(
     chosen = [state for state, is_asked in asked.items() if is_asked]
     submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
     say_what_was_submitted(submitted, ledger, console())
-    raise typer.Exit(int(bool(submitted.hopeless)))
+    raise typer.Exit(int(not submitted.complete))
 
 
 @app.command()
@@ -237,6 +242,11 @@ def main(typed: list[str]) -> int:
         return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        if not (fault := complaint(error)):
+            raise
+        print(fault, file=sys.stderr)
         return 2
     except Exception as error:
         # Typer's own usage errors, whichever click it brings along.

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sweep.dispatch import slurm
 from sweep.dispatch.snapshot import snapshot_code
-from sweep.dispatch.states import statuses
+from sweep.dispatch.states import Statuses, look, statuses
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
 from sweep.plan.explain import explain_validation
@@ -39,9 +39,9 @@ class Run:
     status: Status
 
 
-def runs(sweep: Sweep) -> list[Run]:
-    """Every stage and cell."""
-    stages, cells = statuses(sweep)
+def runs(sweep: Sweep, seen: Statuses | None = None) -> list[Run]:
+    """Every stage and cell, with the statuses that were `seen`, or else those of now."""
+    stages, cells = seen or statuses(sweep)
     entries = [*sweep.stages, *sweep.cells]
     return [Run(e, sweep.root / e.directory, s) for e, s in zip(entries, [*stages, *cells], strict=True)]
 
@@ -81,7 +81,8 @@ def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[s
     Raises:
         UserError: no run or several match.
     """
-    chosen = select(runs(sweep), patterns)
+    seen, _ = look(sweep)  # a log can be read where Slurm cannot be asked
+    chosen = select(runs(sweep, seen), patterns)
     if len(chosen) != 1:
         names = "\n  ".join(Path(run.entry.directory).name for run in chosen)
         raise UserError(f"logs shows one run, and these match:\n  {names}")
