@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from sweep.dispatch import slurm
 from sweep.dispatch.select import Run, runs, select
 from sweep.dispatch.snapshot import snapshot_code
+from sweep.dispatch.states import look
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
 from sweep.plan.explain import explain_validation
@@ -37,7 +38,8 @@ def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[s
     Raises:
         UserError: no run or several match.
     """
-    chosen = select(runs(sweep), patterns)
+    seen, _ = look(sweep)  # a log can be read where Slurm cannot be asked
+    chosen = select(runs(sweep, seen), patterns)
     if len(chosen) != 1:
         names = "\n  ".join(Path(run.entry.directory).name for run in chosen)
         raise UserError(f"logs shows one run, and these match:\n  {names}")

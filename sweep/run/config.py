@@ -138,6 +138,7 @@ class SlurmCluster(Strict):
     qos: str | None = None
     constraint: str | None = Field(None, description="features a node must have, as sbatch --constraint takes them")
     gpu_type: str | None = Field(None, description="as in --gpus-per-node=TYPE:COUNT; null: any")
+    gpu_option: Literal["gpus-per-node", "gres"] = Field("gpus-per-node", description="what asks for GPUs")
     processes_per_node: int = Field(8, ge=1, description="the GPUs of a node; a job with more spans several")
     cpus_per_process: int = Field(4, ge=1, description="cores, and threads, of each process")
     max_parallel: int | None = Field(None, ge=1, description="jobs of one launch at once; null: all that Slurm starts")
@@ -145,7 +146,9 @@ class SlurmCluster(Strict):
     container: str | None = Field(None, description="image of each process, as srun --container-image (pyxis)")
     python: str | None = Field(None, description="the command that starts Python on a node; null: this interpreter")
     srun: tuple[str, ...] = Field((), description="more arguments for srun")
-    sbatch: dict[str, str | int | bool] = Field({}, description="more sbatch options, without their dashes")
+    sbatch: dict[str, str | int | bool | None] = Field(
+        {}, description="more sbatch options, without their dashes; null: one that is otherwise given is left out"
+    )
     setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
     env: dict[str, str | int | float] = Field({}, description="environment variables of the job")
     wait: bool = Field(
