@@ -173,10 +173,13 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
 
 def _one(compositions: list[Composition], key: str, get):
     """The value of `key`, which all cells of a sweep must share."""
-    values = {str(get(c.config)): get(c.config) for c in compositions}
+    values = []
+    for composition in compositions:
+        if (value := get(composition.config)) not in values:
+            values.append(value)
     if len(values) > 1:
-        raise UserError(f"{key}: one sweep has one {key}, not {', '.join(values)}")
-    return next(iter(values.values()))
+        raise UserError(f"{key}: one sweep has one {key}, not {', '.join(map(str, values))}")
+    return values[0]
 
 
 def _default_name(cells: list[Task]) -> str:
