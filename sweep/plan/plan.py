@@ -19,6 +19,7 @@ from sweep.plan.signature import (
     training_identity,
 )
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
+from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
@@ -64,6 +65,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     check_data(compositions)
     stages, cells = made.in_order()
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
+    obstacles += tracking_obstacles(c.config for c in compositions)
     return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles)
 
 

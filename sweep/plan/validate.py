@@ -14,6 +14,7 @@ from sweep.plan.faults import say_once
 from sweep.plan.fit import place_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
 from sweep.plan.signature import evaluation_identity, training_identity
+from sweep.plan.tracking import tracking_faults
 from sweep.run.config import CellConfig
 from sweep.run.data import DataConfig
 from sweep.run.identity import signature
@@ -67,6 +68,7 @@ def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
     faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config), *_planned_faults(config)]
+    faults += tracking_faults(config.tracking)
     return faults or shape_faults(config)
 
 
