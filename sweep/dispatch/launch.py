@@ -122,7 +122,8 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in (State.DONE, State.RUNNING, State.REFUSED):
+    state = read_status(task.label, task.directory, task.steps).state
+    if state.at_work or state in (State.DONE, State.REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)

@@ -103,6 +103,9 @@ class ChecksConfig(Strict):
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
     logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
+    stall_minutes: float = Field(10.0, gt=0, description="a process may stay in any phase of a step for so long")
+    stall_factor: float = Field(20.0, ge=1, description="and for so many times the longest that the phase took lately")
+    stall_hours: float = Field(1.0, gt=0, description="a phase's limit while it has not been finished once")
 
 
 class TrackingConfig(Strict):

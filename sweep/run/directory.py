@@ -12,6 +12,7 @@ result.json      accuracy and behaviour at the end; written last
 labels.jsonl     of a label stage: a row for each training problem
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
+ranks/           where each process of the latest attempt is: sweep.run.ranks
 lock             held by the process that works here
 heartbeat        touched by that process while it lives, wherever it runs
 
@@ -80,6 +81,8 @@ class RunDirectory:
         self.log = self.path / "log.txt"
         self.attempts = self.path / "attempts"
         self.labels = self.path / "labels.jsonl"
+        self.ranks = self.path / "ranks"
+        self.starting = self.attempts / ".starting.lock"  # held by the launch on this machine that starts the run
         self._state = self.path / "state.json"
         self._state_lock = self.path / ".state.lock"
         self._lock = self.path / "lock"

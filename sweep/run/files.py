@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
 PARTIAL = ".partial"  # ends the name of a file that is being written; one that a killed process left is garbage
@@ -61,6 +61,23 @@ def locked(path: Path) -> Iterator[None]:
             if error.errno not in NO_LOCKS:
                 raise
         yield
+
+
+def try_lock(path: Path) -> IO | None:
+    """The open file `path`, which is locked until it is closed; None where another holds it.
+
+    A file system without locks gives the file all the same.
+    """
+    file = open(path, "a")  # noqa: SIM115 (open for as long as the lock is held)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return file
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -37,23 +37,29 @@ log = logging.getLogger("sweep")
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The training of a cell on one process."""
-    with attempt(path, rank) as (run, config, stop):
-        join(rank, world_size, local_rank, meeting)
-        training = Training(run, config, load_initial(config, run, stop, training=True))
+    with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
+        with stop.ending_at_once(), phases.at("joining"):
+            join(rank, world_size, local_rank, meeting)
+        with stop.ending_at_once(), phases.at("loading"):
+            initial = load_initial(config, run, stop, training=True)
+            dist.barrier()
+        with phases.at("loading"):
+            training = Training(run, config, initial, phases)
         try:
             training.run_to_target(stop)
         except BaseException:
             training.close(exit_code=1)
             raise
         training.close(exit_code=0)
-        leave()
+        with phases.at("leaving"):
+            leave()
 
 
 class Training:
     """The loop's state on one process."""
 
-    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
-        self.run, self.config, self.initial = run, config, initial
+    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial, phases: Phases) -> None:
+        self.run, self.config, self.initial, self.phases = run, config, initial, phases
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.problems, self.prompts = training_set(initial)
         self.learner = Learner(initial.model, config, initial.reference_model())
@@ -61,7 +67,6 @@ class Training:
         self.step = self._resume()
         self.evaluation: dict | None = None
         self.save_seconds = run.read_state().save_seconds or 0.0  # of the slowest checkpoint so far
-        self.phases = Phases()
         self.unchecked = True  # until the first step of this attempt
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
@@ -78,6 +83,8 @@ class Training:
 
     def run_to_target(self, stop: StopRequest) -> None:
         """Train to `steps`, then write the result."""
+        if any_rank(stop):  # before the first step there is nothing to save
+            raise Interrupted
         while self.step < self.config.steps:
             self.step += 1
             row = self.train_step()
@@ -95,7 +102,8 @@ class Training:
 
     def _save(self) -> None:
         began = time.monotonic()
-        save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
+        with self.phases.at("checkpoint"):
+            save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
         self.save_seconds = max(self.save_seconds, time.monotonic() - began)
         if self.rank == 0:
             self.run.write_state(save_seconds=self.save_seconds)
@@ -268,7 +276,8 @@ class Training:
         if self.rank == 0:
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
-        self.learner.export(self.run.final, self.initial.tokenizer)
+        with self.phases.at("export"):
+            self.learner.export(self.run.final, self.initial.tokenizer)
         if self.rank == 0:
             result = {"step": self.step, "evaluation": self.run.evaluation_signature, **self.evaluation}
             write_json(self.run.result, result)
