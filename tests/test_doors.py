@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from written_sweeps import entry_of, finish, finish_all
 
 from models.config import Architecture, MiniRecipe, ModelConfig, Resources
-from models.prompts import PromptConfig
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
 from rewards.signals import Signal
@@ -58,7 +57,7 @@ def launched(root: Path, *typed: str) -> Sweep:
         ("deepspeed.processes=3", "reward=random seed=0; model=qwen2_mini reward=format seed=0: "
          "algorithm.prompts_per_step=4 does not divide by deepspeed.processes=3"),
         ("cluster.processes_per_node=0", "cluster.processes_per_node=0: Input should be greater"),
-        ("cache_dir=/dev/null/x", "cache_dir=/dev/null/x: /dev/null is a file"),
+        ("cache_dir=/dev/null", "cache_dir=/dev/null: /dev/null is a file"),
         ("deepspeed=zero3", "deepspeed='zero3': is a section"),
         ("resources.gpu=2", "resources.gpu: no such key. Did you mean resources.gpus?"),
         # What nothing would read.
@@ -244,6 +243,7 @@ def test_remove_takes_cells_out_of_a_sweep_and_keeps_what_they_computed(tmp_path
     code, said = on(capsys, tmp_path, "remove", "reward=random", "--yes")
     assert code == 2 and "is running; cancel it first" in said
     RunDirectory(random.directory).write_state(state="failed")
+    (random.directory / "heartbeat").unlink()
 
     assert on(capsys, tmp_path, "remove", "reward=random", "--yes")[0] == 0
     assert [cell.reward for cell in read_sweep(tmp_path, "s").cells] == ["format"]
@@ -259,9 +259,7 @@ def test_remove_takes_cells_out_of_a_sweep_and_keeps_what_they_computed(tmp_path
 
 
 @pytest.mark.parametrize(("command", "what"), [("gc", "directory"), ("remove", "sweep")])
-def test_a_place_that_cannot_be_written_is_named_and_no_traceback_shown(
-    tmp_path, local, capsys, monkeypatch, command, what
-):
+def test_a_place_that_cannot_be_written_is_named(tmp_path, local, capsys, monkeypatch, command, what):
     def full(*_):
         raise OSError(28, "No space left on device", str(tmp_path / what))
 
@@ -290,7 +288,8 @@ def test_a_place_that_cannot_be_written_is_named_and_no_traceback_shown(
         ),
         (
             ["optimizer.learning_rate=1e-4", "model.learning_rate=1e-5", "rollout.batch_size=8",
-             "model.resources.rollout_cache_gb=2", "resources.memory_gb=2", "tracking.mode=disabled", "tracking.tags=[a]"],
+             "model.resources.rollout_cache_gb=2", "resources.memory_gb=2",
+             "tracking.mode=disabled", "tracking.tags=[a]"],
             ["reward=ground_truth seed=0"],
             ["no cell reads model.learning_rate, because optimizer.learning_rate=0.0001 stands in its place",
              "no cell reads model.resources.rollout_cache_gb, because rollout.batch_size=8",
@@ -342,7 +341,6 @@ READ_AS_A_WHOLE = {
     (MiniRecipe, "version"),
     (Architecture, "tie_word_embeddings"),
     (HubData, "train"),
-    (HubData, "test"),
 }
 
 
@@ -376,11 +374,7 @@ def test_each_key_is_read_by_some_code_or_marked_with_the_key_that_takes_its_val
 
 
 def test_numbers_of_an_architecture_that_contradict_each_other_are_refused():
-    with pytest.raises(UserError, match=r"architecture.parameters=100: its other numbers .* make 1543712768; correct"):
+    with pytest.raises(UserError, match=r"architecture.parameters=100: its other numbers .* make 1543569408; correct"):
         plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.parameters=100"])
     with pytest.raises(UserError, match="tie_word_embeddings=false"):
         plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.tie_word_embeddings=false"])
-
-
-def test_prompt_formats_follow_the_models_own(tmp_path):
-    assert reader_of("model.prompt") == "prompt.format" and "format" in PromptConfig.model_fields
