@@ -13,8 +13,10 @@ from sweep.plan.compose import Composition
 from sweep.plan.faults import Labelled, say_once
 from sweep.plan.fit import machine_faults, place_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
+from sweep.plan.sbatch import cluster_faults
 from sweep.plan.signature import evaluation_identity, training_identity
-from sweep.run.config import CellConfig
+from sweep.plan.tracking import tracking_faults
+from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.data import DataConfig
 from sweep.run.identity import signature
 
@@ -86,6 +88,9 @@ def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
     faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
+    faults += tracking_faults(config.tracking)
+    if isinstance(config.cluster, SlurmCluster):
+        faults += cluster_faults(config.cluster)
     return faults or shape_faults(config)
 
 
