@@ -258,19 +258,6 @@ def test_remove_takes_cells_out_of_a_sweep_and_keeps_what_they_computed(tmp_path
     assert [run.entry.reward for run in runs(read_sweep(tmp_path, "s"))][1:] == ["random"]
 
 
-@pytest.mark.parametrize(("command", "what"), [("gc", "directory"), ("remove", "sweep")])
-def test_a_place_that_cannot_be_written_is_named(tmp_path, local, capsys, monkeypatch, command, what):
-    def full(*_):
-        raise OSError(28, "No space left on device", str(tmp_path / what))
-
-    monkeypatch.setattr("sweep.dispatch.disk.shutil.rmtree", full)
-    monkeypatch.setattr("sweep.run.ledger.write_json", full)
-    (tmp_path / "cells" / "orphan").mkdir()
-    words = ["gc", "--yes"] if command == "gc" else ["remove", "s", "--yes"]
-    assert main([*words, "--output-dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"{tmp_path / what}: cannot be written: No space left on device\n"
-
-
 @pytest.mark.parametrize(
     ("typed", "cells", "notes"),
     [
