@@ -45,7 +45,9 @@ def test_who_stands_still_and_who_is_silent():
     # A minute later rank 1 has said nothing more for long enough.
     last = observer.look({0: replace(first, changes=12, beats=50), 1: replace(second, beats=5)}, 752.0)
     assert answering(last, 15.0) == [0]
-    assert complaint(last, [0]).startswith("no progress: rank 1 does not answer, last in rollout on n2; rank 2 never")
+    assert complaint(last, [0]).startswith(
+        "no progress: rank 1 has not answered for 3 min, last in rollout on n2; rank 2 never"
+    )
 
 
 def test_what_has_ended_is_not_missed():

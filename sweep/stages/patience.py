@@ -91,13 +91,19 @@ def complaint(standings: Sequence[Standing], heard: Sequence[int]) -> str:
     """In words: who stays where for how long; those that do not answer first."""
     mute = [s for s in standings if s.rank not in heard and not (s.beat and s.beat.ended)]
     overdue = [s for s in standings if s.overdue and s.rank in heard]
-    parts = [f"rank {s.rank} " + (f"does not answer, last {_place(s)}" if s.beat else "never began") for s in mute]
-    parts += [f"rank {s.rank} {_place(s)} for {_words(s.still_seconds)}" for s in overdue]
+    parts = [f"rank {s.rank} {_silence(s)}" for s in mute]
+    parts += [f"rank {s.rank} in {_place(s)} for {_words(s.still_seconds)}" for s in overdue]
     return "no progress: " + "; ".join(parts)
 
 
+def _silence(standing: Standing) -> str:
+    if standing.beat is None:
+        return "never began"
+    return f"has not answered for {_words(standing.silent_seconds)}, last in {_place(standing)}"
+
+
 def _place(standing: Standing) -> str:
-    return f"in {standing.beat.phase} on {standing.beat.host}"
+    return f"{standing.beat.phase} on {standing.beat.host}"
 
 
 def _words(seconds: float) -> str:

@@ -43,7 +43,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         with stop.ending_at_once(), phases.at("loading"):
             initial = load_initial(config, run, stop, training=True)
             dist.barrier()
-        with phases.at("loading"):
+        with phases.at("preparing"):
             training = Training(run, config, initial, phases)
         try:
             training.run_to_target(stop)

@@ -92,6 +92,7 @@ class Watchdog:
             heard = answering(standings, self.interval)
             if any(s.overdue for s in standings) and heard[:1] == [self.rank] and self.ranks.give_verdict():
                 self._lead(standings, heard)
+                return
 
     def _beat(self, **more: bool) -> None:
         place = self.phases.place
