@@ -29,7 +29,7 @@ def refuse(bad: dict[str, torch.Tensor], where: str, evidence: Callable[[], dict
     if not any_n.any():
         return
     names = [name for name, flag in zip(bad, any_n.tolist(), strict=True) if flag]
-    raise NotFinite(f"{' and '.join(names)} of {where}", evidence() if own_n.any() else None)
+    raise NotFinite(f"{', '.join(names)} of {where}", evidence() if own_n.any() else None)
 
 
 def refuse_loss(loss: torch.Tensor, found: Statistics, inputs: LossInputs, chosen: Sequence[Part], where: str) -> None:
@@ -38,9 +38,9 @@ def refuse_loss(loss: torch.Tensor, found: Statistics, inputs: LossInputs, chose
     The mean of the ratios stands for each of them: one that is infinite or NaN makes it so, whatever its weight.
     """
     bad = {
-        "the loss": ~loss.detach().isfinite(),
-        "the ratio": ~found.means["ratio"].isfinite(),
-        "a log-prob": ~inputs.logprobs_bt.detach().isfinite().all(),
+        "loss": ~loss.detach().isfinite(),
+        "ratios": ~found.means["ratio"].isfinite(),
+        "log-probs": ~inputs.logprobs_bt.detach().isfinite().all(),
     }
     refuse(bad, where, lambda: _micro_batch(loss, inputs, chosen))
 
@@ -55,8 +55,8 @@ def refuse_weights(named: Iterable[tuple[str, torch.Tensor]], device: torch.devi
     }
     any_bad = torch.stack(list(bad.values())).any()
     refuse(
-        {"a number": any_bad},
-        "the weights or of the optimiser's moments",
+        {"weights or moments": any_bad},
+        "the optimiser",
         lambda: {"tensors": [name for name, flag in bad.items() if flag]},
     )
 

@@ -20,6 +20,7 @@ from sweep.plan.signature import (
 )
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
 from sweep.plan.validate import check_data, validate
+from sweep.run.checkpoints import checkpoints
 from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
@@ -164,7 +165,7 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
         run = RunDirectory(cell.directory)
         written = run.read_state()
         reached = written.steps
-        if written.state == State.DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
+        if written.state == State.DONE and reached < cell.steps and not checkpoints(run.checkpoints):
             faults.append(
                 f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"

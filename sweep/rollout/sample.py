@@ -53,7 +53,7 @@ class Sampled:
     def __post_init__(self) -> None:
         if not math.isfinite(sum(self.logprobs)):
             drawn = {"prompt_ids": list(self.prompt_ids), "ids": self.ids, "sampler_logprobs": self.logprobs}
-            raise NotFinite("a log-prob of the sampler", {"responses": [drawn]})
+            raise NotFinite("log-probs of a sampled response", {"responses": [drawn]})
 
 
 class Sampler(Protocol):

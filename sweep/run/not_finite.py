@@ -17,16 +17,16 @@ MOST_TOKENS = 2**18  # of the responses in a file: at most some 20 MB
 class NotFinite(Exception):
     """A number that is NaN or infinite, so that nothing computed from it means anything.
 
-    what: the number and where it stood, as the subject of "is not finite".
+    what: the numbers and where they stood.
     evidence: what this process worked on, ready for JSON, where it had the number; it is not sent to other processes.
     message: what the person is told.
     """
 
     def __init__(self, what: str, evidence: dict | None = None, message: str = "") -> None:
-        super().__init__(message or f"{what} is not finite: look at the model's weights and at model.dtype")
+        super().__init__(message or f"not finite: {what}. Look at the model's weights and at model.dtype")
         self.what, self.evidence, self.message = what, evidence, message
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return type(self), (self.what, None, self.message)
 
 
@@ -34,7 +34,7 @@ def explained(fault: NotFinite, step: int, config: CellConfig, file: Path) -> No
     """The fault as the last word of a training, in one line: the step, the batch's file, and what to try."""
     return NotFinite(
         fault.what,
-        message=f"step {step}: {fault.what} is not finite. The step was given up, without a checkpoint; {file} holds "
+        message=f"step {step}: not finite: {fault.what}. The step was given up, without a checkpoint; {file} holds "
         f"its batch: look there first. {_remedies(config)}. Where another machine passes the step, suspect this one",
     )
 
@@ -59,7 +59,7 @@ def write_batch(file: Path, step: int, fault: NotFinite, ranks: Iterable[dict], 
         rollout: the step's responses, with `prompt_ids` and `ids`; those over MOST_TOKENS are counted and left out.
     """
     kept = first_tokens(rollout)
-    found = {"step": step, "fault": f"{fault.what} is not finite", "ranks": list(ranks), "rollout": kept}
+    found = {"step": step, "not_finite": fault.what, "ranks": list(ranks), "rollout": kept}
     write_text(file, json.dumps(spelled({**found, "responses_left_out": len(rollout) - len(kept)})) + "\n")
 
 
