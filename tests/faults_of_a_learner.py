@@ -29,16 +29,15 @@ POLICY_LOSS = module.policy_loss
 
 
 class BadGradient(torch.autograd.Function):
-    """The identity, whose gradient is `value`."""
+    """The identity, whose gradient is NaN."""
 
     @staticmethod
-    def forward(ctx, x, value):
-        ctx.value = value
+    def forward(ctx, x):
         return x.clone()
 
     @staticmethod
     def backward(ctx, gradient):
-        return gradient * ctx.value, None
+        return gradient * math.nan
 
 
 def main(rank: int, world_size: int, directory: Path) -> None:
@@ -79,8 +78,8 @@ def faulty_loss(fault: str):
         if fault == "ratio":  # of a good answer: the clipped objective and so the loss stay finite
             inputs.old_logprobs_bt[int(inputs.advantages_b.argmax()), 0] = -200.0
         loss, found = POLICY_LOSS(inputs, algorithm)
-        if fault.startswith("gradient"):
-            loss = BadGradient.apply(loss, math.nan if fault == "gradient nan" else math.inf)
+        if fault == "gradient":
+            loss = BadGradient.apply(loss)
         return (loss * math.nan if fault == "loss" else loss), found
 
     return loss_of

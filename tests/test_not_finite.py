@@ -25,8 +25,7 @@ FAULTS = {
     "loss": (r"not finite: loss of micro-batch 1 of update 1\.", 0),
     "log-prob": (r"not finite: log-probs of micro-batch 1 of update 1\.", 0),
     "ratio": (r"not finite: ratios of micro-batch 1 of update 1\.", 0),
-    "gradient nan": (r"not finite: gradient norm of update 1\.", 1),
-    "gradient inf": (r"not finite: gradient norm of update 1\.", 1),
+    "gradient": (r"not finite: gradient norm of update 1\.", 1),
     "weight": (r"not finite: weights or moments of the optimiser\.", 0),
 }
 # Each way in which DeepSpeed holds gradients and optimiser leaves out a step by code of its own.
@@ -38,7 +37,9 @@ LAYOUTS = [
     ["deepspeed=zero3", "model.dtype=float32", "deepspeed.offload_optimizer=true"],
     ["deepspeed=zero3", "model.dtype=bfloat16"],
 ]
-CASES = [*((layout, "gradient nan") for layout in LAYOUTS), *((LAYOUTS[-1], fault) for fault in FAULTS)]
+_, ZERO2, _, _, _, ZERO3 = LAYOUTS
+CASES = [(layout, "gradient") for layout in LAYOUTS]
+CASES += [(ZERO2, "nothing"), (ZERO2, "log-prob"), (ZERO2, "ratio"), (ZERO3, "loss"), (ZERO3, "weight")]
 
 
 def test_nothing_changes_on_any_process_where_one_meets_a_number_that_is_not_finite(tmp_path):
@@ -71,7 +72,7 @@ def test_tokens_of_logits_that_are_not_finite_are_told_by_their_log_prob():
         token_b, logprob_b = draw_tokens(bad_bv.clone(), draws_b, temperature)
         assert logprob_b.isfinite().tolist() == [True, False, False, False]
         assert (token_b[0], logprob_b[0]) == (fine[0][0], fine[1][0])
-        assert ((0 <= token_b) & (token_b < 700)).all()
+        assert ((token_b >= 0) & (token_b < 700)).all()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.0])

@@ -30,12 +30,17 @@ class NotFinite(Exception):
         return type(self), (self.what, None, self.message)
 
 
-def explained(fault: NotFinite, step: int, config: CellConfig, file: Path) -> NotFinite:
-    """The fault as the last word of a training, in one line: the step, the batch's file, and what to try."""
+def explained(fault: NotFinite, step: int, config: CellConfig, file: Path, went_back: int | None = None) -> NotFinite:
+    """The fault as the last word of a training, in one line: the step, the batch's file, and what to try.
+
+    Args:
+        went_back: the step of the checkpoint that training went back from before; None where it never has.
+    """
+    again = "" if went_back is None else f" Training went back once before, from step {went_back}."
     return NotFinite(
         fault.what,
         message=f"step {step}: not finite: {fault.what}. The step was given up, without a checkpoint; {file} holds "
-        f"its batch: look there first. {_remedies(config)}. Where another machine passes the step, suspect this one",
+        f"its batch: look there first.{again} {_remedies(config)}. Where another machine passes the step, suspect this one",
     )
 
 

@@ -137,7 +137,7 @@ class Training:
         ]
         if self.rank == 0:
             write_batch(file, self.step, fault, ranks, rollout)
-        return explained(fault, self.step, self.config, file)
+        return explained(fault, self.step, self.config, file, self.run.read_state().rolled_back_from)
 
     def goes_back(self) -> bool:
         """Whether training begins again one checkpoint earlier: once, where the first step after a resume failed.
@@ -358,7 +358,7 @@ class Training:
                 shutil.rmtree(self.run.checkpoints)
 
     def close(self, exit_code: int) -> None:
-        """Flush what is open; a mirror that cannot finish in time is left to `wandb sync`."""
+        """Flush what is open; a mirror that cannot finish in time says so and is left."""
         self.initial.grader.close()
         if self.rank == 0:
             self.metrics.close()
