@@ -62,7 +62,8 @@ def test_each_file_that_is_cut_flipped_emptied_or_missing_is_named(written, tmp_
         assert damage(checkpoint) is None
         damage_file(checkpoint / FILES[0], "flipped")
         name = FILES[0]
-    assert name[-12:] in damage(checkpoint)
+    missing_of_older = older and kind == "missing"  # told by its kind, as nothing names it
+    assert (name.split("_")[-2] if missing_of_older else name) in damage(checkpoint)
     # Processes share the work: the fault is found by one of them at least, without a look at contents by none or all.
     found = [damage(checkpoint, part, 2) for part in range(2)]
     assert any(found) and damage(checkpoint) in found

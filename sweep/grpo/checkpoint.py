@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch.distributed as dist
 
 from sweep.grpo.learner import Learner
 from sweep.run.checkpoints import (
+    RANK,
     checkpoint_path,
     checkpoints,
     checkpoints_set_aside,
@@ -25,7 +25,6 @@ from sweep.run.checkpoints import (
 from sweep.run.processes import gather
 
 log = logging.getLogger("sweep")
-_WRITER = re.compile(r"zero_pp_rank_(\d+)_")  # in the name of a file that each process writes; rank 0 writes the others
 
 
 class NoWholeCheckpoint(Exception):
@@ -58,8 +57,8 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
 
 
 def _writer(file: Path) -> int:
-    """The rank that wrote a file."""
-    found = _WRITER.search(file.name)
+    """The rank that wrote a file: its name says so, or it is one of those that rank 0 writes."""
+    found = RANK.search(file.name)
     return int(found.group(1)) if found else 0
 
 

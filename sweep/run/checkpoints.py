@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from sweep.run.files import write_text
 FORMAT = 1
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 2**22
+RANK = re.compile(r"zero_pp_rank_(\d+)_")  # in the name of a file that each process writes
 
 
 @dataclass(frozen=True)
@@ -162,13 +164,7 @@ def damage(checkpoint: Path, part: int = 0, parts: int = 1) -> str | None:
 def _present(checkpoint: Path, manifest: Manifest | None) -> list[FileRecord]:
     """The files that must be there, which are, in their sizes."""
     if manifest is None:
-        found = sorted(p for p in checkpoint.glob("*.pt"))
-        for kind in ("model_states.pt", "optim_states.pt"):
-            if not any(p.name.endswith(kind) for p in found):
-                raise Damaged(f"there is neither {MANIFEST} nor any *{kind}")
-        if empty := [p.name for p in found if not p.stat().st_size]:
-            raise Damaged(f"{empty[0]} is empty")
-        return [FileRecord(p.name, p.stat().st_size, "") for p in found]
+        return _present_of_older(checkpoint)
     if checkpoint.name != checkpoint_path(checkpoint.parent, manifest.step).name:
         raise Damaged(f"{MANIFEST} is of step {manifest.step}")
     for record in manifest.files:
@@ -178,6 +174,20 @@ def _present(checkpoint: Path, manifest: Manifest | None) -> list[FileRecord]:
         if (size := file.stat().st_size) != record.size:
             raise Damaged(f"{record.name} has {size} bytes instead of {record.size}")
     return list(manifest.files)
+
+
+def _present_of_older(checkpoint: Path) -> list[FileRecord]:
+    """The files of a checkpoint without a manifest, of which some must be there; with no hash."""
+    found = {path.name: path.stat().st_size for path in sorted(checkpoint.glob("*.pt"))}
+    for kind in ("model_states.pt", "optim_states.pt"):
+        if not any(name.endswith(kind) for name in found):
+            raise Damaged(f"there is neither {MANIFEST} nor any *{kind}")
+    ranks = sorted(int(of.group(1)) for name in found if (of := RANK.search(name)) and name.endswith("optim_states.pt"))
+    if gaps := sorted(set(range(len(ranks))) - set(ranks)):
+        raise Damaged(f"the *optim_states.pt of process {gaps[0]} is missing")
+    if empty := [name for name, size in found.items() if not size]:
+        raise Damaged(f"{empty[0]} is empty")
+    return [FileRecord(name, size, "") for name, size in found.items()]
 
 
 def _compare_content(file: Path, xxh3: str) -> None:

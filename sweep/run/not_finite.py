@@ -40,7 +40,8 @@ def explained(fault: NotFinite, step: int, config: CellConfig, file: Path, went_
     return NotFinite(
         fault.what,
         message=f"step {step}: not finite: {fault.what}. The step was given up, without a checkpoint; {file} holds "
-        f"its batch: look there first.{again} {_remedies(config)}. Where another machine passes the step, suspect this one",
+        f"its batch: look there first.{again} {_remedies(config)}. Where another machine passes the step, suspect "
+        "this one",
     )
 
 
