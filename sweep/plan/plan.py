@@ -24,6 +24,7 @@ from sweep.plan.told_apart import told_apart
 from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.unread import run_once
 from sweep.plan.validate import check, check_data, validate
+from sweep.run.checkpoints import checkpoints
 from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
@@ -192,7 +193,7 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
         run = RunDirectory(cell.directory)
         written = run.read_state()
         reached = written.steps
-        if written.state == State.DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
+        if written.state == State.DONE and reached < cell.steps and not checkpoints(run.checkpoints):
             faults.append(
                 f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"

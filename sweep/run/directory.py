@@ -10,6 +10,7 @@ checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
 labels.jsonl     of a label stage: a row for each training problem
+not_finite_step_N.json  the batch of a step that was given up because a number was not finite
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
 ranks/           where each process of the latest attempt is: sweep.run.ranks
@@ -102,6 +103,10 @@ class RunDirectory:
     def sign(self) -> str:
         """The signature that the directory's name ends with; `signature` is the recorded one."""
         return self.path.name.rpartition("-")[2]
+
+    def not_finite(self, step: int) -> Path:
+        """Where the batch of a step is left in which a number was not finite."""
+        return self.path / f"not_finite_step_{step:06d}.json"
 
     def meeting(self) -> Path:
         """A new file in which the processes of an attempt find each other."""

@@ -55,6 +55,10 @@ class Initial:
         with sharded(self.config, self.source):
             return load_model(self.config.model, self.source)
 
+    def renewed(self) -> Initial:
+        """The same with newly loaded weights, for the old ones were trained, and with a grader that is open."""
+        return replace(self, model=_trainable(self.config, self.source), grader=_grader(self.config))
+
     def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
         """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
 
@@ -143,16 +147,27 @@ def load_initial(
             }
         )
     tokenizer = load_tokenizer(source)
-    with sharded(config, source) if training else contextlib.nullcontext():
+    if training:
+        model = _trainable(config, source)
+    else:
         model = load_model(config.model, source, config.rollout.max_tokens)
-    if weights is not None:
-        model = load_trained(config.model, model, weights, config.rollout.max_tokens)
-    torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
-    model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
+        if weights is not None:
+            model = load_trained(config.model, model, weights, config.rollout.max_tokens)
+        model = model.to(device()).eval()
     rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
     sampler = open_sampler(config.rollout, rules)
-    grader = Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
-    return Initial(model, tokenizer, sampler, config, run, grader, source)
+    return Initial(model, tokenizer, sampler, config, run, _grader(config), source)
+
+
+def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
+    with sharded(config, source):
+        model = load_model(config.model, source, config.rollout.max_tokens)
+    torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
+    return adapt(model, config.tuning, config.model)
+
+
+def _grader(config: CellConfig) -> Grader:
+    return Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
 
 
 @contextlib.contextmanager
