@@ -29,6 +29,7 @@ from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sa
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
+from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -37,9 +38,14 @@ log = logging.getLogger("sweep")
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The training of a cell on one process."""
+    starting = Starting()
+    starting.reached("imports")
     with attempt(path, rank) as (run, config, stop):
         join(rank, world_size, local_rank, meeting)
-        training = Training(run, config, load_initial(config, run, stop, training=True))
+        starting.reached("processes")
+        initial = load_initial(config, run, stop, training=True)
+        starting.reached("model")
+        training = Training(run, config, initial, starting)
         try:
             training.run_to_target(stop)
         except BaseException:
@@ -52,13 +58,16 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
 class Training:
     """The loop's state on one process."""
 
-    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
+    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial, starting: Starting) -> None:
         self.run, self.config, self.initial = run, config, initial
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.problems, self.prompts = training_set(initial)
-        self.learner = Learner(initial.model, config, initial.reference_model())
         self.evaluation_set = initial.evaluation_set()
+        starting.reached("problems")
+        self.learner = Learner(initial.model, config, initial.reference_model())
+        starting.reached("deepspeed")
         self.step = self._resume()
+        starting.reached("checkpoint")
         self.evaluation: dict | None = None
         self.save_seconds = run.read_state().get("save_seconds") or 0.0  # of the slowest checkpoint so far
         self.phases = Phases()
@@ -66,6 +75,8 @@ class Training:
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
+        starting.reached("tracking")
+        self.starting = starting
 
     def _resume(self) -> int:
         """Load the newest checkpoint, if any; returns the step after which it was written."""
@@ -81,6 +92,7 @@ class Training:
         while self.step < self.config.steps:
             self.step += 1
             row = self.train_step()
+            self._say_how_it_started()
             last = self.step == self.config.steps
             if last or self.step % self.config.evaluation.every == 0:
                 row |= self.evaluate()
@@ -93,6 +105,12 @@ class Training:
                 raise Interrupted
         self._finish()
 
+    def _say_how_it_started(self) -> None:
+        self.starting.reached("first update")
+        if self.rank == 0 and not self.starting.ended:
+            log.info(self.starting.end())
+            self.run.add_provenance(start=self.starting.parts)
+
     def _save(self) -> None:
         began = time.monotonic()
         save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
@@ -104,6 +122,7 @@ class Training:
         """One rollout and its updates; returns the step's metrics."""
         with self.phases("step"):
             batch, sampling = self.rollout()
+            self.starting.reached("first rollout")
             if self.rank == 0:  # before anything can stop the run for what they are
                 for graded in batch[: self.config.tracking.samples_per_step]:
                     self.samples.write(sample_row(self.step, graded))
