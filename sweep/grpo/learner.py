@@ -12,7 +12,9 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
+from models.export import write_stops
 from models.load import save_model
+from models.prompts import Stop
 from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
 from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
@@ -238,16 +240,18 @@ class Learner:
         self.updates_done = state["updates"]
         return state["step"]
 
-    def export(self, directory: Path, tokenizer) -> None:
+    def export(self, directory: Path, tokenizer, stop: Stop) -> None:
         """Write the policy as transformers loads it, tokenizer included; the directory appears whole or not at all.
 
-        Under LoRA these are the adapters, which name the model they belong to.
+        Under LoRA these are the adapters, which name the model they belong to. `stop`: what ended a response.
         """
         with self.sampling_model() as model:
             if dist.get_rank() == 0:
                 partial = directory.with_name(f".{directory.name}.partial")
                 save_model(model, partial)
                 tokenizer.save_pretrained(partial)
+                if not self._adapters_only:
+                    write_stops(partial, stop)
                 partial.rename(directory)
         dist.barrier()
 

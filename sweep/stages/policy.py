@@ -16,7 +16,7 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
-from models.prompts import prompt_ids, stop_rules
+from models.prompts import Stop, prompt_ids, stop_rules
 from rewards.grading import Grader
 from sweep.data.problems import Problem, load_split, refuse_changed
 from sweep.errors import UserError
@@ -42,6 +42,7 @@ class Initial:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    stop: Stop
     sampler: Sampler
     config: CellConfig
     run: RunDirectory
@@ -149,10 +150,10 @@ def load_initial(
         model = load_trained(config.model, model, weights, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
     model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
-    rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
-    sampler = open_sampler(config.rollout, rules)
+    stop_at = stop_rules(tokenizer, config.model, config.prompt)
+    sampler = open_sampler(config.rollout, StopRules(tokenizer, stop_at))
     grader = Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
-    return Initial(model, tokenizer, sampler, config, run, grader, source)
+    return Initial(model, tokenizer, stop_at, sampler, config, run, grader, source)
 
 
 @contextlib.contextmanager

@@ -25,10 +25,11 @@ from sweep.run.files import write_json
 from sweep.run.keyed import generator
 from sweep.run.processes import any_rank, gather, join, leave
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
-from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
+from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
+from sweep.stages.samples import sample_rows
 from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
@@ -124,8 +125,8 @@ class Training:
             batch, sampling = self.rollout()
             self.starting.reached("first rollout")
             if self.rank == 0:  # before anything can stop the run for what they are
-                for graded in batch[: self.config.tracking.samples_per_step]:
-                    self.samples.write(sample_row(self.step, graded))
+                for row in sample_rows(self.config, self.step, batch):
+                    self.samples.write(row)
             checked = self._is_checked()
             if checked:
                 size = self.config.algorithm.samples_per_prompt
@@ -222,8 +223,11 @@ class Training:
         lengths_pg = torch.tensor([float(len(g.sampled.ids)) for g in batch]).view(shape)
         kl_pg, row = None, {}
         every = self.config.tracking.reference_kl_every
-        in_reward = algorithm.kl_coefficient > 0 and algorithm.kl_place == "reward"
-        if in_reward or (every and self.step % every == 0):
+        in_reward, in_loss = (
+            algorithm.kl_coefficient > 0 and algorithm.kl_place == place for place in ("reward", "loss")
+        )
+        # In the loss the updates measure it themselves, under the same name.
+        if in_reward or (every and not in_loss and self.step % every == 0):
             estimator = algorithm.kl_estimator if in_reward else "k3"
             with self.phases("reference"):
                 measured = self.learner.sequence_kl([g.sampled for g in batch], estimator)
@@ -287,7 +291,7 @@ class Training:
         if self.rank == 0:
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
-        self.learner.export(self.run.final, self.initial.tokenizer)
+        self.learner.export(self.run.final, self.initial.tokenizer, self.initial.stop)
         if self.rank == 0:
             result = {"step": self.step, "evaluation": self.run.evaluation_signature, **self.evaluation}
             write_json(self.run.result, result)
