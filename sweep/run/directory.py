@@ -2,10 +2,10 @@
 
 config.yaml      the frozen, resolved configuration; jobs read only this
 signature.json   the signature and what it was computed from; how the run evaluates
-provenance.json  code, package versions and the model's hub commit, of the latest attempt
+provenance.json  code, package versions, the model's hub commit and the seconds of its start, of the latest attempt
 state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state names every key
 metrics.jsonl    a row a step
-samples.jsonl    responses with their rewards
+samples.jsonl    all answers of a few groups a step, with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
@@ -35,7 +35,7 @@ from pathlib import Path
 import yaml
 
 from sweep.errors import UserError
-from sweep.run.config import CellConfig
+from sweep.run.config import CellConfig, of_today
 from sweep.run.files import NO_LOCKS, PARTIAL, locked, read_json, read_rows, write_json, write_text
 from sweep.run.identity import signature
 from sweep.run.process import send
@@ -134,7 +134,8 @@ class RunDirectory:
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
-        return CellConfig.model_validate(yaml.load(self.config.read_text(), Loader=_LOADER))
+        """The frozen configuration, whatever version of the code froze it."""
+        return CellConfig.model_validate(of_today(yaml.load(self.config.read_text(), Loader=_LOADER)))
 
     @property
     def signature(self) -> str:

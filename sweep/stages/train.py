@@ -27,10 +27,12 @@ from sweep.run.keyed import generator
 from sweep.run.not_finite import NotFinite, explained, write_batch
 from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
-from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
+from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
+from sweep.stages.samples import sample_rows, whole_rows
+from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -39,15 +41,18 @@ log = logging.getLogger("sweep")
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The training of a cell on one process."""
+    starting = Starting()
+    starting.reached("imports")
     with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
         with stop.ending_at_once(), phases.at("joining"):
             join(rank, world_size, local_rank, meeting)
-        train(run, config, stop, phases)
+        starting.reached("processes")
+        train(run, config, stop, phases, starting)
         with phases.at("leaving"):
             leave()
 
 
-def train(run: RunDirectory, config: CellConfig, stop: StopRequest, phases: Phases) -> None:
+def train(run: RunDirectory, config: CellConfig, stop: StopRequest, phases: Phases, starting: Starting) -> None:
     """Train from the newest whole checkpoint to the end.
 
     Raises:
@@ -58,16 +63,19 @@ def train(run: RunDirectory, config: CellConfig, stop: StopRequest, phases: Phas
     with stop.ending_at_once(), phases.at("loading"):
         initial = load_initial(config, run, stop, training=True)
         dist.barrier()
-    if not _train(run, config, initial, stop, phases):
+    starting.reached("model")
+    if not _train(run, config, initial, stop, phases, starting):
         with phases.at("loading"):
             initial = initial.renewed()
-        _train(run, config, initial, stop, phases)
+        _train(run, config, initial, stop, phases, starting)
 
 
-def _train(run: RunDirectory, config: CellConfig, initial: Initial, stop: StopRequest, phases: Phases) -> bool:
+def _train(
+    run: RunDirectory, config: CellConfig, initial: Initial, stop: StopRequest, phases: Phases, starting: Starting
+) -> bool:
     """Train to the end; False where training went back one checkpoint and is to begin again from there."""
     with phases.at("preparing"):
-        training = Training(run, config, initial, phases)
+        training = Training(run, config, initial, phases, starting)
     try:
         training.run_to_target(stop)
     except NotFinite:
@@ -89,14 +97,19 @@ def _train(run: RunDirectory, config: CellConfig, initial: Initial, stop: StopRe
 class Training:
     """The loop's state on one process."""
 
-    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial, phases: Phases) -> None:
+    def __init__(
+        self, run: RunDirectory, config: CellConfig, initial: Initial, phases: Phases, starting: Starting
+    ) -> None:
         self.run, self.config, self.initial, self.phases = run, config, initial, phases
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.problems, self.prompts = training_set(initial)
-        self.learner = Learner(initial.model, config, initial.reference_model())
         self.evaluation_set = initial.evaluation_set()
+        starting.reached("problems")
+        self.learner = Learner(initial.model, config, initial.reference_model())
+        starting.reached("deepspeed")
         self.resumed_from = newest_whole(run.checkpoints)
         self.first_step = self.step = self._resume()
+        starting.reached("checkpoint")
         self.batch: list[Graded] = []  # of the step at hand, and what the updates make of it
         self.scored: list[Scored] = []
         self.evaluation: dict | None = None
@@ -105,6 +118,8 @@ class Training:
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
+        starting.reached("tracking")
+        self.starting = starting
 
     def _resume(self) -> int:
         """Load the newest whole checkpoint, if any; returns the step after which it was written."""
@@ -127,20 +142,10 @@ class Training:
 
     def _explained(self, fault: NotFinite) -> NotFinite:
         """The fault with all that is known of it, once the step's batch is on disk."""
-        file, size = self.run.not_finite(self.step), self.config.algorithm.samples_per_prompt
+        file = self.run.not_finite(self.step)
         ranks = gather([] if fault.evidence is None else [{"rank": self.rank, **fault.evidence}])
-        rollout = [
-            {
-                **sample_row(self.step, graded),
-                "key": [self.config.seed, "rollout", self.step, graded.slot, k % size],
-                "prompt_ids": list(graded.sampled.prompt_ids),
-                "ids": graded.sampled.ids,
-                "sampler_logprobs": graded.sampled.logprobs,
-                **({"advantage": self.scored[k].advantage, "counted": self.scored[k].counted} if self.scored else {}),
-            }
-            for k, graded in enumerate(self.batch)
-        ]
         if self.rank == 0:
+            rollout = whole_rows(self.config, self.step, self.batch, self.scored)
             write_batch(file, self.step, fault, ranks, rollout)
         return explained(fault, self.step, self.config, file, self.run.read_state().rolled_back_from)
 
@@ -169,6 +174,7 @@ class Training:
         while self.step < self.config.steps:
             self.step += 1
             row = self.train_step()
+            self._say_how_it_started()
             last = self.step == self.config.steps
             if last or self.step % self.config.evaluation.every == 0:
                 row |= self.evaluate()
@@ -180,6 +186,12 @@ class Training:
             if stopping and not last:
                 raise Interrupted
         self._finish()
+
+    def _say_how_it_started(self) -> None:
+        self.starting.reached("first update")
+        if self.rank == 0 and not self.starting.ended:
+            log.info(self.starting.end())
+            self.run.add_provenance(start=self.starting.parts)
 
     def _save(self) -> None:
         began = time.monotonic()
@@ -195,9 +207,10 @@ class Training:
         with self.phases("step"):
             batch, sampling = self.rollout()
             self.batch = batch
+            self.starting.reached("first rollout")
             if self.rank == 0:  # before anything can stop the run for what they are
-                for graded in batch[: self.config.tracking.samples_per_step]:
-                    self.samples.write(sample_row(self.step, graded))
+                for row in sample_rows(self.config, self.step, batch):
+                    self.samples.write(row)
             checked = self._is_checked()
             if checked:
                 size = self.config.algorithm.samples_per_prompt
@@ -293,8 +306,11 @@ class Training:
         lengths_pg = torch.tensor([float(len(g.sampled.ids)) for g in batch]).view(shape)
         kl_pg, row = None, {}
         every = self.config.tracking.reference_kl_every
-        in_reward = algorithm.kl_coefficient > 0 and algorithm.kl_place == "reward"
-        if in_reward or (every and self.step % every == 0):
+        in_reward, in_loss = (
+            algorithm.kl_coefficient > 0 and algorithm.kl_place == place for place in ("reward", "loss")
+        )
+        # In the loss the updates measure it themselves, under the same name.
+        if in_reward or (every and not in_loss and self.step % every == 0):
             estimator = algorithm.kl_estimator if in_reward else "k3"
             with self.phases("reference"):
                 measured = self.learner.sequence_kl([g.sampled for g in batch], estimator)
@@ -359,7 +375,7 @@ class Training:
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
         with self.phases.at("export"):
-            self.learner.export(self.run.final, self.initial.tokenizer)
+            self.learner.export(self.run.final, self.initial.tokenizer, self.initial.stop)
         if self.rank == 0:
             result = {"step": self.step, "evaluation": self.run.evaluation_signature, **self.evaluation}
             write_json(self.run.result, result)
