@@ -16,9 +16,8 @@ from sweep.compare.table import comparison_json, print_comparison
 from sweep.dispatch.view import console, plain_line, status_table, suggested
 from sweep.errors import UserError
 from sweep.plan.view import LARGEST_TABLE
-from sweep.run.directory import FAILED
 from sweep.run.ledger import read_sweep
-from sweep.run.status import OUT_OF_MEMORY, TIMED_OUT
+from sweep.run.state import State
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
 
@@ -157,7 +156,8 @@ def retry(
     from sweep.dispatch.remote import say_what_was_submitted
 
     ledger = read_sweep(output_dir, sweep)
-    chosen = [s for s, asked in ((FAILED, failed), (TIMED_OUT, timeout), (OUT_OF_MEMORY, oom)) if asked]
+    asked = {State.FAILED: failed, State.TIMED_OUT: timeout, State.OUT_OF_MEMORY: oom}
+    chosen = [state for state, is_asked in asked.items() if is_asked]
     submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
     say_what_was_submitted(submitted, ledger, console())
     raise typer.Exit(int(bool(submitted.hopeless)))

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from sweep.run.state import State
+
 # Tests run side by side: threads that wait for a core while others hold it make everything several times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,8 +146,7 @@ class SlurmShell(Shell):
         return found
 
     def wait_for_the_end(self, sweep: str, seconds: float = 600) -> dict[str, dict]:
-        active = ("queued", "running", "requeued", "stalled")
-        return self.wait(sweep, lambda found: all(s["state"] not in active for s in found.values()), seconds)
+        return self.wait(sweep, lambda found: all(State(s["state"]).ended for s in found.values()), seconds)
 
     def logs(self) -> str:
         return "\n".join(f"{p}\n{p.read_text()[-2000:]}" for p in self.root.rglob("*_log.err"))

@@ -23,6 +23,7 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.ledger import Entry, read_sweep, record
+from sweep.run.state import RunState, State
 from sweep.run.status import Status, read_status
 from sweep.stages.attempt import StopRequest
 
@@ -72,15 +73,16 @@ def test_slurms_words_and_ids_are_read():
     assert expand("12_4") == ["12_4"]
 
 
-BEGUN = {"job": "7_0", "seconds_per_step": 10.0}
+NEW, BEGUN = RunState(), RunState(job="7_0", seconds_per_step=10.0)
+ENDED = BEGUN.model_copy(update={"state": State.DONE})
 
 
 @pytest.mark.parametrize(
-    ("directory", "slurm", "state", "silence", "expected", "note"),
+    ("directory", "slurm", "written", "silence", "expected", "note"),
     [
-        ("queued", ("PENDING", "Priority"), {}, (0, 0), "queued", "Priority"),
+        ("queued", ("PENDING", "Priority"), NEW, (0, 0), "queued", "Priority"),
         ("interrupted", ("PENDING", "BeginTime"), BEGUN, (0, 0), "requeued", "BeginTime"),
-        ("queued", ("RUNNING", ""), {}, (0, 0), "running", "starting"),
+        ("queued", ("RUNNING", ""), NEW, (0, 0), "running", "starting"),
         ("running", ("RUNNING", ""), BEGUN, (5, 60), "running", ""),
         ("running", ("RUNNING", ""), BEGUN, (900, 900), "stalled", "no heartbeat for 15 min"),
         ("running", ("RUNNING", ""), BEGUN, (5, 7200), "stalled", "no step for 120 min, 10 s are usual"),
@@ -90,27 +92,27 @@ BEGUN = {"job": "7_0", "seconds_per_step": 10.0}
         ("interrupted", ("CANCELLED", ""), BEGUN, (0, 0), "cancelled", ""),
         ("failed", ("FAILED", ""), BEGUN, (0, 0), "failed", "ValueError: no"),
         ("interrupted", ("FAILED", ""), BEGUN, (0, 0), "failed", "Slurm says FAILED"),
-        ("queued", ("COMPLETED", ""), {}, (0, 0), "failed", "its job ended without an error and without a result"),
+        ("queued", ("COMPLETED", ""), NEW, (0, 0), "failed", "its job ended without an error and without a result"),
         ("done", ("COMPLETED", ""), BEGUN, (0, 0), "done", ""),
         ("done", ("NODE_FAIL", ""), BEGUN, (0, 0), "done", ""),
         ("refused", ("COMPLETED", ""), BEGUN, (0, 0), "refused", ""),
-        ("queued", ("COMPLETED", ""), {**BEGUN, "state": "done"}, (0, 0), "interrupted", ""),  # its target was raised
-        ("queued", None, {**BEGUN, "state": "done"}, (0, 0), "interrupted", ""),
-        ("queued", None, {}, (0, 0), "cancelled", "its job left the queue before it began"),
+        ("queued", ("COMPLETED", ""), ENDED, (0, 0), "interrupted", ""),  # its target was raised
+        ("queued", None, ENDED, (0, 0), "interrupted", ""),
+        ("queued", None, NEW, (0, 0), "cancelled", "its job left the queue before it began"),
         ("interrupted", None, BEGUN, (0, 0), "interrupted", "its process is gone"),
     ],
 )
-def test_two_sources_make_one_state(directory, slurm, state, silence, expected, note):
+def test_two_sources_make_one_state(directory, slurm, written, silence, expected, note):
     notes = {"failed": "ValueError: no", "interrupted": "its process is gone"}
-    status = Status("a cell", directory, job="7_0", note=notes.get(directory, ""))
-    joined = join(status, slurm and JobView("7_0", *slurm), state, silence)
+    status = Status("a cell", State(directory), job="7_0", note=notes.get(directory, ""))
+    joined = join(status, slurm and JobView("7_0", *slurm), written, silence)
     assert joined.state == expected
     assert joined.note == note
 
 
 def test_a_checkpoint_longer_than_the_grace_is_told():
-    state = {**BEGUN, "save_seconds": 90.0, "grace_seconds": 30.0}
-    joined = join(Status("a cell", "running", job="7_0"), JobView("7_0", "RUNNING"), state, (0, 0))
+    written = RunState(job="7_0", save_seconds=90.0, grace_seconds=30.0)
+    joined = join(Status("a cell", State.RUNNING, job="7_0"), JobView("7_0", "RUNNING"), written, (0, 0))
     assert joined.note == "a checkpoint takes 90 s, preemption leaves 30 s: it would go on from the last one"
 
 

@@ -24,7 +24,7 @@ def results(shell: Shell) -> dict[tuple[str, int], dict]:
     found = {}
     for cell in shell.sweep("compare", "s")["cells"]:
         run = RunDirectory(cell["directory"])
-        assert cell["state"] == "done" and cell["unlike"] == "" and run.read_state()["attempt"] == 1
+        assert cell["state"] == "done" and cell["unlike"] == "" and run.read_state().attempt == 1
         config, result = run.read_config(), run.read_result()
         assert result["evaluation"] == signature(run.evaluation) == cell["evaluation"]
         found[config.tuning.method, config.evaluation.samples_per_problem] = result

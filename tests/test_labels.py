@@ -92,7 +92,7 @@ def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path
     stage, run = before.cells[0].after[1], RunDirectory(before.cells[0].directory)
     left = problems_left(before.cells[0], before.root)
     assert refused["note"] == f"labels leave {left['training']} of 48 problems, fewer than a batch of 64"
-    assert run.read_state()["problems"] == {"training": left["training"], "labelled": 48}
+    assert run.read_state().problems == {"training": left["training"], "labelled": 48}
     assert 4 <= left["training"] < 48 and left["refused"] is None
     voted = {x.id: x.text for x in read_labels([stage], "equivalence")}
     for sample in map(json.loads, run.samples.read_text().splitlines()):
@@ -111,7 +111,7 @@ def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path
     shell.launch("-m", *cells, "labels.chunk=7", check=False)
     assert file.read_bytes() == whole
     assert "goes on after 7 labelled problems" in (stage / "log.txt").read_text()
-    assert RunDirectory(before.cells[1].directory).read_state()["attempt"] == 1  # refused for good
+    assert RunDirectory(before.cells[1].directory).read_state().attempt == 1  # refused for good
 
     shell.launch("-m", *cells, "labels.chunk=7", "labels.jobs=2", "deepspeed.processes=2", check=False)
     shards = [d for d in (tmp_path / "runs" / "stages").glob("labels-*") if d != stage]

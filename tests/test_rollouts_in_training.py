@@ -49,8 +49,8 @@ def test_a_sampler_that_disagrees_stops_the_run_and_says_what_to_look_at(shell, 
     assert done.returncode == 1
     (run,) = runs(tmp_path).values()
     state = run.read_state()
-    assert state["state"] == "failed" and state["error"].startswith("RolloutFault: sampler and trainer disagree")
-    assert "tied embeddings" in state["error"]
+    assert state.state == "failed" and state.error.startswith("RolloutFault: sampler and trainer disagree")
+    assert "tied embeddings" in state.error
     assert run.read_metrics() == []
 
 
@@ -60,8 +60,8 @@ def test_another_number_of_processes_is_told_what_to_do(shell, tmp_path):
     (run,) = runs(tmp_path).values()
     done = shell.launch(*measured, "deepspeed.processes=2", check=False)
     assert done.returncode == 1
-    assert "written by 1 processes and this attempt has 2" in run.read_state()["error"]
-    assert "deepspeed.processes=1" in run.read_state()["error"]
+    assert "written by 1 processes and this attempt has 2" in run.read_state().error
+    assert "deepspeed.processes=1" in run.read_state().error
     shell.launch(*measured, "deepspeed.processes=1")
     first, second = run.read_metrics()
     assert first["train/reference_kl"] == 0.0 < second["train/reference_kl"]  # measured before the step's updates

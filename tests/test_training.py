@@ -71,7 +71,7 @@ def assert_explains_itself(run: RunDirectory) -> None:
     assert {s["step"] for s in samples} == {1, 2}
     assert all(s["reward"] in (0.0, 1.0) and isinstance(s["response"], str) for s in samples)
     assert "step 2/2" in run.log.read_text()
-    assert run.read_state()["state"] == "done"
+    assert run.read_state().state == "done"
     assert [p.name for p in run.checkpoints.glob("step_*")] == ["step_000002"]
     assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -92,7 +92,7 @@ def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
     half = next(iter(cells(tmp_path).values()))
     assert [row["step"] for row in half.read_metrics()] == [1, 2]
     shell.launch(*TINY, "steps=4")
-    assert half.read_state()["attempt"] == 2
+    assert half.read_state().attempt == 2
     assert comparable(half) == expected
     resumed = load_file(half.final / "model.safetensors")
     assert resumed.keys() == weights.keys()
@@ -109,14 +109,14 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
     ):
         launcher = shell.start(*long)
         run = wait_for_step(tmp_path, steps + 7)
-        os.kill(launcher.pid if victim == "launcher" else run.read_state()["pid"], number)
+        os.kill(launcher.pid if victim == "launcher" else run.read_state().pid, number)
         assert launcher.wait(timeout=120) == code
         assert read_status("", run.path, 400).state == "interrupted"
         steps = len(run.read_metrics())
         assert steps < 400
     shell.launch(*long, f"steps={steps + 3}")
     assert [row["step"] for row in run.read_metrics()] == list(range(1, steps + 4))
-    assert run.read_state()["state"] == "done"
+    assert run.read_state().state == "done"
 
 
 def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
@@ -129,8 +129,8 @@ def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
     before = run.read_state()
     shell.launch(*long)
     after = run.read_state()
-    assert after["state"] == "done"
-    assert (after["attempt"], after["pid"]) == (before["attempt"], before["pid"])
+    assert after.state == "done"
+    assert (after.attempt, after.pid) == (before.attempt, before.pid)
     assert [row["step"] for row in run.read_metrics()] == list(range(1, 151))
 
 
@@ -156,13 +156,13 @@ def test_long_prompts_are_left_out_and_counted_never_cut(shell, tmp_path):
     limits = ["rollout.max_prompt_tokens=32", "data.held_out=0.2"]
     shell.launch(*TINY, *limits, "steps=1", "data=jsonl", f"data.path={problems}", "tracking.samples_per_step=16")
     run = next(iter(cells(tmp_path).values()))
-    counted = run.read_state()["prompts_left_out"]
+    counted = run.read_state().prompts_left_out
     held_out = [p.question for p in load_problems(run.read_config().data, "test")]
     trained_on = [p.question for p in load_problems(run.read_config().data, "train")]
     assert counted == {"train": len(long & set(trained_on)), "test": len(long & set(held_out))}
     assert counted["train"] > 0
     assert not {json.loads(line)["question"] for line in run.samples.read_text().splitlines()} & long
-    data = run.read_state()["data"]
+    data = run.read_state().data
     assert {split: (found["rows"], found["used"]) for split, found in data.items()} == {
         "train": (40, 32),
         "test": (40, 4),
@@ -176,7 +176,7 @@ def wait_for_step(tmp_path: Path, step: int) -> RunDirectory:
     while time.monotonic() < deadline:
         for path in tmp_path.glob("runs/cells/*/state.json"):
             run = RunDirectory(path.parent)
-            if run.read_state().get("step", 0) >= step:
+            if run.read_state().step >= step:
                 return run
         time.sleep(0.1)
     raise TimeoutError(f"no run reached step {step}")

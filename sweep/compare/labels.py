@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sweep.run.directory import DONE
 from sweep.run.labels import read_labels
 from sweep.run.ledger import read_sweep
+from sweep.run.state import State
 from sweep.run.status import read_status
 
 VOTES = ("equivalence", "string")
@@ -54,7 +54,7 @@ def label_summaries(root: Path, name: str) -> list[LabelSummary]:
 
 def _summary(model: str, vote: str, shards: Sequence[Path]) -> LabelSummary:
     states = [read_status(shard.name, shard, 0).state for shard in shards]
-    unfinished = [state for state in states if state != DONE]
+    unfinished = [state for state in states if state != State.DONE]
     shares: dict[bool, list[float]] = {True: [], False: []}
     problems, true = 0, 0.0
     for label in read_labels(shards, vote):
@@ -66,7 +66,7 @@ def _summary(model: str, vote: str, shards: Sequence[Path]) -> LabelSummary:
     return LabelSummary(
         model=model,
         vote=vote,
-        state=unfinished[0] if unfinished else DONE,
+        state=unfinished[0] if unfinished else State.DONE,
         problems=problems,
         labelled=len(right + wrong),
         wrong=len(wrong),

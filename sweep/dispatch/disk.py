@@ -9,15 +9,15 @@ from pathlib import Path
 
 from sweep.dispatch.states import statuses
 from sweep.run.claims import latest_claim, read_submissions
-from sweep.run.directory import DONE, RunDirectory
+from sweep.run.directory import RunDirectory, run_directories
 from sweep.run.ledger import read_sweeps
 from sweep.run.provenance import code_hash
-from sweep.run.status import ACTIVE
+from sweep.run.state import ACTIVE, State
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A directory that may go, why, and its bytes."""
+    """A file or directory that may go, why, and its bytes."""
 
     path: Path
     reason: str
@@ -31,13 +31,13 @@ def garbage(root: Path) -> list[Garbage]:
     """
     active, done, known = _states(root)
     found = []
-    for run in sorted(p for kind in ("cells", "stages") for p in (root / kind).glob("*") if p.is_dir()):
-        if run in active or (run not in known and RunDirectory(run).alive):
+    for run in run_directories(root):
+        if run.path in active or (run.path not in known and run.alive):
             continue
-        if run not in known:
-            found.append((run, "belongs to no sweep"))
+        if run.path not in known:
+            found.append((run.path, "belongs to no sweep"))
         else:
-            found += _within(RunDirectory(run), run in done)
+            found += _within(run, run.path in done)
     used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
     used |= {s.id for s in read_submissions(root) if s.under_way}
     found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
@@ -54,7 +54,7 @@ def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
         for entry, status in zip((*sweep.stages, *sweep.cells), (*stages, *cells), strict=True):
             path = root / entry.directory
             known.add(path)
-            if status.state == DONE:
+            if status.state == State.DONE:
                 done.add(path)
             elif status.state in ACTIVE and (latest_claim(RunDirectory(path).attempts) or RunDirectory(path).alive):
                 active.add(path)
@@ -63,7 +63,7 @@ def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
 
 def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
     config = run.read_config().checkpoint
-    for partial in (*run.checkpoints.glob("partial_*"), *run.path.glob(".*.partial")):
+    for partial in (*run.checkpoints.glob("partial_*"), *run.unfinished()):
         yield partial, "was not finished"
     kept = 0 if done and not config.resumable else config.keep
     complete = sorted(run.checkpoints.glob("step_*"))
@@ -76,9 +76,9 @@ def _others(home: Path, kept: set[str]) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    return sum(f.lstat().st_size for f in path.rglob("*") if not f.is_dir())
+    return sum(f.lstat().st_size for f in (path, *path.rglob("*")) if not f.is_dir())
 
 
 def remove(found: list[Garbage]) -> None:
     for item in found:
-        shutil.rmtree(item.path)
+        shutil.rmtree(item.path) if item.path.is_dir() else item.path.unlink()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from models.export import export_model
 from sweep.errors import UserError
-from sweep.run.directory import DONE, RunDirectory
+from sweep.run.directory import CELLS, RunDirectory, run_directories
+from sweep.run.state import State
 
 
 def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path, int]:
@@ -18,10 +19,9 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path,
         UserError: there is no such cell, it is not done, or `target` exists.
     """
     run = RunDirectory(find_cell(root, cell))
-    recorded = run.read_state()
-    state = recorded.get("state")
-    if state != DONE or not run.final.is_dir():
-        why = f"{state or 'queued'}, not done" if state != DONE else f"there is no {run.final}"
+    written = run.read_state()
+    if written.state != State.DONE or not run.final.is_dir():
+        why = f"{written.state}, not done" if written.state != State.DONE else f"there is no {run.final}"
         raise UserError(f"{run.path.name}: {why}; only a finished training has a model to export")
     config = run.read_config()
     model = config.model.model_copy(update={"revision": run.model_commit or config.model.revision})
@@ -29,7 +29,7 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path,
         export_model(model, Path(config.cache_dir).expanduser(), run.final, target, merge)
     except (FileExistsError, ValueError) as error:
         raise UserError(f"export: {error}") from None
-    return run.path, recorded["steps"]
+    return run.path, written.steps
 
 
 def find_cell(root: Path, cell: str) -> Path:
@@ -38,8 +38,9 @@ def find_cell(root: Path, cell: str) -> Path:
     Raises:
         UserError: no cell of the output directory `root` goes by that name, or several do.
     """
-    known = sorted(p for p in (root / "cells").glob("*") if p.is_dir())
-    found = [p for p in known if p.name == cell or p.name.rpartition("-")[2].startswith(cell)]
+    runs = run_directories(root, CELLS)
+    known = [run.path for run in runs]
+    found = [run.path for run in runs if run.path.name == cell or run.sign.startswith(cell)]
     if (Path(cell) / "config.yaml").exists():
         here = Path(cell).absolute()
         if found and found != [here]:
@@ -51,5 +52,5 @@ def find_cell(root: Path, cell: str) -> Path:
         return found[0]
     names = "\n  ".join(p.name for p in found or known)
     wanted = "several cells match" if found else "no cell matches"
-    there = f"in {root / 'cells'} there are:\n  {names}" if names else f"there is none in {root / 'cells'}"
+    there = f"in {root / CELLS} there are:\n  {names}" if names else f"there is none in {root / CELLS}"
     raise UserError(f"{cell}: {wanted}; {there}\n  --output-dir names another output directory")

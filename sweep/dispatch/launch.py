@@ -23,9 +23,10 @@ from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.run.config import LocalCluster, SlurmCluster
-from sweep.run.directory import DONE, RUNNING, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, record
-from sweep.run.status import REFUSED, read_status
+from sweep.run.state import State
+from sweep.run.status import read_status
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -77,7 +78,7 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
         screen.print("left; jobs that still run are adopted when the same command is given again")
         return 130
     print_comparison(collect(plan.root, plan.name), screen)
-    done = all(s.state == DONE for s in statuses)
+    done = all(s.state == State.DONE for s in statuses)
     if queue.stopping and not done:
         screen.print("interrupted; the same command goes on from here")
         return 130
@@ -127,7 +128,7 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in (DONE, RUNNING, REFUSED):
+    if read_status(task.label, task.directory, task.steps).state in (State.DONE, State.RUNNING, State.REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
@@ -149,6 +150,6 @@ def _entry(task: Task, root: Path) -> Entry:
 
 
 def _say_what_runs(plan: Plan, screen: Console) -> None:
-    done = sum(read_status(t.label, t.directory, t.steps).state == DONE for t in plan.cells)
+    done = sum(read_status(t.label, t.directory, t.steps).state == State.DONE for t in plan.cells)
     cells = counted(len(plan.cells), "cell")
     screen.print(f"sweep {plan.name}: {cells}, {done} done before; runs in {plan.root}", soft_wrap=True)

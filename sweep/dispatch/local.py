@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,11 +16,13 @@ from pathlib import Path
 import submitit
 
 from sweep.dispatch.job import Job
+from sweep.errors import UserError
 from sweep.plan.fit import local_processes
 from sweep.plan.task import Task
 from sweep.run.config import LocalCluster
-from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
-from sweep.run.status import QUEUED, REFUSED, Status, blocked_by, read_status
+from sweep.run.directory import RunDirectory
+from sweep.run.state import State
+from sweep.run.status import Status, blocked_by, read_status
 
 POLL_SECONDS = 0.5
 NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
@@ -58,11 +59,11 @@ class LocalQueue:
             if self.stopping:
                 # Again and again: a job that is only just starting may not listen yet.
                 self._ask_to_stop()
-                statuses = [replace(s, note="stopping") if s.state == RUNNING else s for s in statuses]
+                statuses = [replace(s, note="stopping") if s.state == State.RUNNING else s for s in statuses]
             else:
                 statuses = self._start_ready(statuses)
             watch(statuses)
-            if all(s.ended or (self.stopping and s.state == QUEUED) for s in statuses):
+            if all(s.ended or (self.stopping and s.state == State.QUEUED) for s in statuses):
                 return statuses
             time.sleep(POLL_SECONDS)
 
@@ -74,29 +75,30 @@ class LocalQueue:
 
     def _status(self, task: Task, needs: list[Status]) -> Status:
         status = read_status(task.label, task.directory, task.steps)
-        if status.state in (DONE, RUNNING, REFUSED):
+        if status.state in (State.DONE, State.RUNNING, State.REFUSED):
             return status
         job = self._jobs.get(task.directory)
         if job is not None and not job.done():
-            return replace(status, state=RUNNING, note="starting")
-        if job is not None and status.state == QUEUED:
-            return replace(status, state=FAILED, note=f"the job died before it began; see {job.paths.stderr}")
+            return replace(status, state=State.RUNNING, note="starting")
+        if job is not None and status.state == State.QUEUED:
+            return replace(status, state=State.FAILED, note=f"the job died before it began; see {job.paths.stderr}")
         if job is not None:
             return status
         # Whatever ended an earlier attempt, launching again is asking for another.
         note = "" if status.step == 0 else f"goes on from step {status.step}"
-        return blocked_by(needs, replace(status, state=QUEUED, note=note))
+        return blocked_by(needs, replace(status, state=State.QUEUED, note=note))
 
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
-        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state == RUNNING)
+        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state == State.RUNNING)
         for task in self.tasks:
-            ready = by_directory[task.directory].state == QUEUED and task.directory not in self._jobs
-            ready = ready and all(by_directory[d].state == DONE for d in task.after)
+            ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
+            ready = ready and all(by_directory[d].state == State.DONE for d in task.after)
             # A job wider than the machine still runs, alone.
             if ready and (busy == 0 or busy + _processes(task) <= self.max_parallel):
                 self._jobs[task.directory] = self._submit(task)
-                by_directory[task.directory] = replace(by_directory[task.directory], state=RUNNING, note="starting")
+                started = replace(by_directory[task.directory], state=State.RUNNING, note="starting")
+                by_directory[task.directory] = started
                 busy += _processes(task)
         return list(by_directory.values())
 
@@ -104,19 +106,19 @@ class LocalQueue:
         run = RunDirectory(task.directory)
         executor = submitit.LocalExecutor(run.attempts)
         executor.update_parameters(tasks_per_node=_processes(task), timeout_min=NO_TIME_LIMIT_MINUTES)
-        meeting = run.attempts / f"meeting-{uuid.uuid4().hex}.json"
         with _surroundings(self.code, self.threads):
-            return executor.submit(Job(task.module, task.directory, meeting))
+            return executor.submit(Job(task.module, task.directory, run.meeting()))
 
     def _ask_to_stop(self) -> None:
         for task in self.tasks:
             status = read_status(task.label, task.directory, task.steps)
             job = self._jobs.get(task.directory)
-            with suppress(ProcessLookupError):  # it ended between the look and the signal
-                if job is not None and not job.done():
+            if job is not None and not job.done():
+                with suppress(ProcessLookupError):  # it ended between the look and the signal
                     os.kill(int(job.job_id), signal.SIGTERM)  # submitit's controller, which forwards it to each process
-                elif job is None and status.state == RUNNING:
-                    os.kill(RunDirectory(task.directory).read_state()["pid"], signal.SIGTERM)
+            elif job is None and status.state == State.RUNNING:
+                with suppress(UserError):  # it runs elsewhere, and goes on
+                    RunDirectory(task.directory).signal(signal.SIGTERM)
 
 
 def _processes(task: Task) -> int:

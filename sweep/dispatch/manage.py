@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,10 +23,11 @@ from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.plan.task import Task
 from sweep.run.claims import latest_claim, read_submission
 from sweep.run.config import CellConfig, SlurmCluster
-from sweep.run.directory import DONE, RUNNING, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
 from sweep.run.ledger import Entry, Sweep
-from sweep.run.status import ACTIVE, BLOCKED, REFUSED, Status
+from sweep.run.state import ACTIVE, State
+from sweep.run.status import Status
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,10 @@ def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[s
 
 
 def _standard_error(sweep: Sweep, run: Run) -> list[str]:
-    folder = RunDirectory(run.path).attempts
-    pattern = "*_log.err"
-    if claim := latest_claim(folder):
-        submission = read_submission(sweep.root, claim.submission)
-        folder, pattern = Path(submission.folder), f"{submission.element(claim.index)}_*_log.err"
-    return [line for file in sorted(folder.glob(pattern)) for line in file.read_text(errors="replace").splitlines()]
+    files = RunDirectory(run.path).error_files()
+    if claim := latest_claim(RunDirectory(run.path).attempts):
+        files = read_submission(sweep.root, claim.submission).error_files(claim.index)
+    return [line for file in files for line in file.read_text(errors="replace").splitlines()]
 
 
 def cancel(sweep: Sweep, patterns: Sequence[str]) -> list[Run]:
@@ -117,10 +114,9 @@ def cancel(sweep: Sweep, patterns: Sequence[str]) -> list[Run]:
     chosen = [run for run in select(runs(sweep), patterns) if run.status.state in ACTIVE]
     if jobs := [run.status.job for run in chosen if run.status.job]:
         slurm.cancel(jobs)
-    here = [run for run in chosen if not run.status.job and run.status.state == RUNNING]
+    here = [run for run in chosen if not run.status.job and run.status.state == State.RUNNING]
     for run in here:
-        with suppress(ProcessLookupError):
-            os.kill(RunDirectory(run.path).read_state()["pid"], signal.SIGTERM)
+        RunDirectory(run.path).signal(signal.SIGTERM)
     return [run for run in chosen if run.status.job] + here
 
 
@@ -156,8 +152,9 @@ def retry(
 
 
 def _to_retry(run: Run, states: Sequence[str]) -> bool:
-    ended = run.status.state not in (*ACTIVE, DONE, REFUSED)
-    return ended and (not states or run.status.state in states or (run.status.state == BLOCKED and "failed" in states))
+    ended = run.status.state not in (*ACTIVE, State.DONE, State.REFUSED)
+    waits_for_one = run.status.state == State.BLOCKED and State.FAILED in states
+    return ended and (not states or run.status.state in states or waits_for_one)
 
 
 def _same(config: CellConfig) -> CellConfig:

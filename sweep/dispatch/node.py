@@ -16,8 +16,9 @@ from pathlib import Path
 import submitit
 
 from sweep.run.claims import latest_claim
-from sweep.run.directory import DONE, INTERRUPTED, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
+from sweep.run.state import State
 
 
 def main(file: Path) -> int:
@@ -33,17 +34,17 @@ def main(file: Path) -> int:
     if claim is None or claim.submission != work["id"]:
         print(f"{run.path}: another launch has submitted this run since; nothing is done here")
         return 1
-    state, target = run.read_state(), run.read_config().steps
-    if state.get("state") == DONE and state.get("steps", target) >= target:
+    written = run.read_state()
+    if written.state == State.DONE and (not written.steps or written.steps >= run.read_config().steps):
         return 0  # requeued between its end and Slurm's noticing
     if place.global_rank == 0:
-        SlurmJob.of_this_process().rename(run.path.name.rpartition("-")[0])
+        SlurmJob.of_this_process().rename(run.name)
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     meeting = file.parent / f"meeting-{place.raw_job_id}-{restarts}.json"
     stage = importlib.import_module(work["modules"][index])
     stage.main(run.path, place.global_rank, place.num_tasks, place.local_rank, meeting)
     # An interrupted job that is not requeued must not count as a success, or what depends on it would start.
-    return int(place.global_rank == 0 and run.read_state().get("state") == INTERRUPTED)
+    return int(place.global_rank == 0 and run.read_state().state == State.INTERRUPTED)
 
 
 if __name__ == "__main__":

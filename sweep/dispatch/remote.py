@@ -12,8 +12,8 @@ from sweep.dispatch.submit import Submitted, submit
 from sweep.dispatch.view import live_view, suggested
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan
-from sweep.run.directory import DONE
 from sweep.run.ledger import Sweep
+from sweep.run.state import State
 
 WATCH_SECONDS = 2.0
 
@@ -57,7 +57,7 @@ def watch(sweep: Sweep, screen: Console, only_until_ended: bool) -> int:
                 stages, cells = statuses(sweep)
                 show([*stages, *cells])
                 if only_until_ended and all(s.ended for s in (*stages, *cells)):
-                    return int(any(s.state != DONE for s in cells))
+                    return int(any(s.state != State.DONE for s in cells))
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return 130

@@ -14,6 +14,7 @@ import submitit
 from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
+from sweep.run.directory import RunDirectory
 from sweep.run.provenance import ROOT
 
 LONGEST_NAME = 100
@@ -162,5 +163,5 @@ def array_name(tasks: Sequence[Task]) -> str:
         seeds = sorted({t.config.seed for t in tasks})
         parts.append([f"s{seeds[0]}" if len(seeds) == 1 else f"s{seeds[0]}..{seeds[-1]}"])
     else:
-        parts = [[t.directory.name.rpartition("-")[0] for t in tasks]]
+        parts = [[RunDirectory(t.directory).name for t in tasks]]
     return "-".join("+".join(dict.fromkeys(p)) for p in parts)[:LONGEST_NAME]

@@ -9,31 +9,19 @@ from pathlib import Path
 from sweep.dispatch import slurm
 from sweep.dispatch.slurm import JobView
 from sweep.run.claims import Claim, Submission, latest_claim, read_submission
-from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
-from sweep.run.status import (
-    CANCELLED,
-    NODE_FAILURE,
-    OUT_OF_MEMORY,
-    QUEUED,
-    REFUSED,
-    REQUEUED,
-    STALLED,
-    TIMED_OUT,
-    Status,
-    blocked_by,
-    read_status,
-    sweep_statuses,
-)
+from sweep.run.state import RunState, State
+from sweep.run.status import Status, blocked_by, read_status, sweep_statuses
 
 ENDS = {
-    "TIMEOUT": TIMED_OUT,
-    "DEADLINE": TIMED_OUT,
-    "OUT_OF_MEMORY": OUT_OF_MEMORY,
-    "NODE_FAIL": NODE_FAILURE,
-    "BOOT_FAIL": NODE_FAILURE,
-    "CANCELLED": CANCELLED,
-    "PREEMPTED": INTERRUPTED,
+    "TIMEOUT": State.TIMED_OUT,
+    "DEADLINE": State.TIMED_OUT,
+    "OUT_OF_MEMORY": State.OUT_OF_MEMORY,
+    "NODE_FAIL": State.NODE_FAILURE,
+    "BOOT_FAIL": State.NODE_FAILURE,
+    "CANCELLED": State.CANCELLED,
+    "PREEMPTED": State.INTERRUPTED,
 }
 SILENT_SECONDS = 300  # without a heartbeat a process that Slurm believes to run has stalled
 SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
@@ -83,9 +71,9 @@ class SlurmView:
         job = submission.element(last.index)
         view = self._job(job) if job else None
         if submission.under_way:
-            return Joined(replace(status, state=QUEUED, note="being submitted"), last)
-        state = RunDirectory(directory).read_state()
-        return Joined(join(replace(status, job=job or ""), view, state, _silence(directory), submission), last)
+            return Joined(replace(status, state=State.QUEUED, note="being submitted"), last)
+        written = RunDirectory(directory).read_state()
+        return Joined(join(replace(status, job=job or ""), view, written, _silence(directory), submission), last)
 
     def remember(self, jobs: list[str]) -> None:
         """Ask accounting for all of `jobs` that have left the queue, in one call."""
@@ -104,66 +92,74 @@ class SlurmView:
 def _silence(directory: Path) -> tuple[float, float]:
     """Seconds since the last heartbeat, and since the state was last written."""
     run, now = RunDirectory(directory), time.time()
-    return run.heartbeat_age() or 0.0, now - run.read_state().get("updated", now)
+    return run.heartbeat_age() or 0.0, now - (run.read_state().updated or now)
 
 
-def join(status: Status, job: JobView | None, state: dict, silence: tuple[float, float], submission=None) -> Status:
+def join(
+    status: Status,
+    job: JobView | None,
+    written: RunState,
+    silence: tuple[float, float],
+    submission: Submission | None = None,
+) -> Status:
     """One state out of two sources: the directory knows how a run ended, Slurm whether its job still is.
 
     Args:
         status: from the directory.
         job: Slurm's view; None where it knows no such job.
-        state: what the run last wrote.
+        written: what the run last wrote.
         silence: seconds since its last heartbeat and since its last step.
     """
-    if status.state in (DONE, REFUSED):
+    if status.state in (State.DONE, State.REFUSED):
         return status
-    begun = state.get("job") == status.job and bool(status.job)  # by this very job
+    begun = written.job == status.job and bool(status.job)  # by this very job
     if job is None:
         return _gone(status, begun, submission)
     if job.state in slurm.WAITING:
         if job.reason == "DependencyNeverSatisfied":
-            return replace(status, state=CANCELLED, note="what it waits for cannot end well any more")
+            return replace(status, state=State.CANCELLED, note="what it waits for cannot end well any more")
         reason = "" if job.reason in ("None", "") else job.reason
-        return replace(status, state=REQUEUED if begun else QUEUED, note=reason, seconds_left=None)
+        return replace(status, state=State.REQUEUED if begun else State.QUEUED, note=reason, seconds_left=None)
     if job.state in slurm.UNDER_WAY:
         if not begun:
-            return replace(status, state=RUNNING, note="starting")
-        return _running(status, state, *silence)
-    if begun and state.get("state") == DONE:  # and its target was raised since
-        return replace(status, state=INTERRUPTED)
+            return replace(status, state=State.RUNNING, note="starting")
+        return _running(status, written, *silence)
+    if begun and written.state == State.DONE:  # and its target was raised since
+        return replace(status, state=State.INTERRUPTED)
     if job.state in ENDS:
-        return replace(status, state=ENDS[job.state], note=status.note if begun and status.state == FAILED else "")
-    if begun and status.state in (FAILED, INTERRUPTED) and status.note != "its process is gone":
+        note = status.note if begun and status.state == State.FAILED else ""
+        return replace(status, state=ENDS[job.state], note=note)
+    if begun and status.state in (State.FAILED, State.INTERRUPTED) and status.note != "its process is gone":
         return status
     if job.state == "COMPLETED":
-        return replace(status, state=FAILED, note="its job ended without an error and without a result")
-    return replace(status, state=FAILED, note=_last_words(submission, status.job) or f"Slurm says {job.state}")
+        return replace(status, state=State.FAILED, note="its job ended without an error and without a result")
+    return replace(status, state=State.FAILED, note=_last_words(submission, status.job) or f"Slurm says {job.state}")
 
 
-def _running(status: Status, state: dict, heartbeat_age: float, state_age: float) -> Status:
-    pace = state.get("seconds_per_step") or 0.0
+def _running(status: Status, written: RunState, heartbeat_age: float, state_age: float) -> Status:
+    pace = written.seconds_per_step or 0.0
     if heartbeat_age > SILENT_SECONDS:
-        return replace(status, state=STALLED, note=f"no heartbeat for {heartbeat_age / 60:.0f} min")
+        return replace(status, state=State.STALLED, note=f"no heartbeat for {heartbeat_age / 60:.0f} min")
     if pace and state_age > max(SLOW_SECONDS, SLOW_STEPS * pace):
-        return replace(status, state=STALLED, note=f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual")
-    if status.state in (INTERRUPTED, FAILED):
-        return replace(status, state=RUNNING, note="ending" if status.state == FAILED else "starting again")
-    save, grace = state.get("save_seconds"), state.get("grace_seconds")
+        note = f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual"
+        return replace(status, state=State.STALLED, note=note)
+    if status.state in (State.INTERRUPTED, State.FAILED):
+        return replace(status, state=State.RUNNING, note="ending" if status.state == State.FAILED else "starting again")
+    save, grace = written.save_seconds, written.grace_seconds
     if save and grace is not None and save > grace:
         note = f"a checkpoint takes {save:.0f} s, preemption leaves {grace:.0f} s: it would go on from the last one"
-        return replace(status, state=RUNNING, note=status.note or note)
-    return replace(status, state=RUNNING)
+        return replace(status, state=State.RUNNING, note=status.note or note)
+    return replace(status, state=State.RUNNING)
 
 
 def _gone(status: Status, begun: bool, submission: Submission | None) -> Status:
-    if status.state == RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
+    if status.state == State.RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
         return status
     if begun:
-        return replace(status, state=INTERRUPTED) if status.state == QUEUED else status
+        return replace(status, state=State.INTERRUPTED) if status.state == State.QUEUED else status
     if submission is not None and submission.error:
-        return replace(status, state=FAILED, note=submission.error)
-    return replace(status, state=CANCELLED, note="its job left the queue before it began")
+        return replace(status, state=State.FAILED, note=submission.error)
+    return replace(status, state=State.CANCELLED, note="its job left the queue before it began")
 
 
 def _last_words(submission: Submission | None, job: str) -> str:

@@ -16,8 +16,8 @@ from sweep.dispatch.states import Joined, SlurmView
 from sweep.errors import UserError
 from sweep.plan.task import Task
 from sweep.run.claims import Submission, claim, claims, latest_claim, new_submission, read_submission
-from sweep.run.directory import DONE, FAILED, RUNNING, RunDirectory
-from sweep.run.status import ACTIVE, OUT_OF_MEMORY, QUEUED, REFUSED, TIMED_OUT
+from sweep.run.directory import RunDirectory
+from sweep.run.state import ACTIVE, State
 
 SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
 POLL_SECONDS = 0.5
@@ -72,12 +72,12 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
     for task in tasks:
         joined = view.status(task.label, task.directory, task.steps)
         outcome = _outcome(joined)
-        active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == RUNNING)
+        active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == State.RUNNING)
         unmet = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
         # Those are neither done nor queued: a job that waits for an earlier one of theirs never starts.
-        if active and not (unmet and joined.status.state == QUEUED):
+        if active and not (unmet and joined.status.state == State.QUEUED):
             done.adopted.append(task.directory)
-        elif joined.status.state in (DONE, REFUSED):
+        elif joined.status.state in (State.DONE, State.REFUSED):
             continue
         elif any(d not in missing for d in unmet):
             done.blocked.append(task.directory)
@@ -111,7 +111,7 @@ def settle(view: SlurmView, directories: Sequence[Path]) -> None:
 def _outcome(joined: Joined) -> str:
     """What was wrong with the run's last attempt, as one line; empty where nothing was that could happen again."""
     status = joined.status
-    if not joined.claimed or status.state not in (FAILED, TIMED_OUT, OUT_OF_MEMORY):
+    if not joined.claimed or status.state not in (State.FAILED, State.TIMED_OUT, State.OUT_OF_MEMORY):
         return ""
     return f"{status.state}: {status.note}" if status.note else status.state
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from sweep.run.directory import RUNNING
+from sweep.run.state import State
 from sweep.run.status import Status
 
 COLOURS = {
@@ -61,7 +61,7 @@ def status_table(title: str, statuses: list[Status]) -> Table:
             step,
             _number(s.reward),
             _number(s.accuracy),
-            f"{s.tokens_per_second:.0f}" if s.state == RUNNING and s.tokens_per_second else "",
+            f"{s.tokens_per_second:.0f}" if s.state == State.RUNNING and s.tokens_per_second else "",
             _duration(s.seconds_left),
             escape(s.note),
         )
@@ -77,7 +77,7 @@ class PlainLines:
 
     def __call__(self, statuses: list[Status]) -> None:
         for s in statuses:
-            quarter = 4 * s.step // s.steps if s.steps and s.state == RUNNING else 0
+            quarter = 4 * s.step // s.steps if s.steps and s.state == State.RUNNING else 0
             note = s.note.partition(":")[0]
             if self._shown.get(s.label) == (s.state, quarter, note):
                 continue
@@ -95,7 +95,7 @@ def plain_line(s: Status) -> str:
         parts.append(f"reward {s.reward:.3f}")
     if s.accuracy is not None:
         parts.append(f"accuracy {s.accuracy:.3f}")
-    if s.state == RUNNING and s.tokens_per_second:
+    if s.state == State.RUNNING and s.tokens_per_second:
         parts.append(f"{s.tokens_per_second:.0f} tokens/s")
     if s.seconds_left is not None:
         parts.append(f"{_duration(s.seconds_left)} left")

@@ -14,8 +14,9 @@ from sweep.errors import UserError
 from sweep.plan.signature import training_identity
 from sweep.plan.task import TRAIN, Task
 from sweep.run.claims import latest_claim
-from sweep.run.directory import DONE, RUNNING, RunDirectory
+from sweep.run.directory import CELLS, RunDirectory, run_directories, run_directory
 from sweep.run.identity import signature, stale
+from sweep.run.state import State
 from sweep.run.status import read_status
 
 
@@ -27,15 +28,11 @@ class Shelf:
 
     @cached_property
     def _known(self) -> dict[tuple[str, str], Path]:
-        return {
-            (kind, path.name.rpartition("-")[2]): path
-            for kind in ("cells", "stages")
-            for path in sorted((self.root / kind).glob("*-*"))
-        }
+        return {(run.path.parent.name, run.sign): run.path for run in run_directories(self.root)}
 
     def directory(self, kind: str, name: str, sign: str) -> Path:
         """The directory of the run `sign`: the one that is there, or a new one called after `name`."""
-        return self._known.get((kind, sign)) or self.root / kind / f"{name}-{sign}"
+        return self._known.get((kind, sign)) or run_directory(self.root, kind, name, sign)
 
     @cached_property
     def outdated(self) -> dict[str, list[tuple[Path, str]]]:
@@ -44,10 +41,10 @@ class Shelf:
         Each comes with how that version differs. What was made from something that can no longer be read is left out.
         """
         found: dict[str, list[tuple[Path, str]]] = {}
-        for path in [path for (kind, _), path in self._known.items() if kind == "cells"]:
+        for path in [path for (kind, _), path in self._known.items() if kind == CELLS]:
             run = RunDirectory(path)
             difference = stale(run.identity or {})
-            if not difference or run.read_state().get("state") != DONE:
+            if not difference or run.read_state().state != State.DONE:
                 continue
             try:
                 today = signature(training_identity(run.read_config()))
@@ -68,9 +65,9 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
     run = RunDirectory(task.directory)
     if run.evaluation in (None, task.evaluation):
         return None
-    begun = bool(run.read_state())
+    begun = run.read_state().begun
     waits = not begun and latest_claim(run.attempts) is not None
-    if not waits and read_status(task.label, task.directory, task.steps).state not in (DONE, RUNNING):
+    if not waits and read_status(task.label, task.directory, task.steps).state not in (State.DONE, State.RUNNING):
         return None
     return replace(
         task,
@@ -85,7 +82,7 @@ def outdated(cells: Iterable[Task], shelf: Shelf) -> list[str]:
     """Why cells are not trained that an older version of the code finished, each unless `retrain` is set."""
     faults = []
     for cell in cells:
-        if cell.module != TRAIN or cell.config.retrain or RunDirectory(cell.directory).read_state():
+        if cell.module != TRAIN or cell.config.retrain or RunDirectory(cell.directory).read_state().begun:
             continue
         faults += [
             f"{cell.label}: finished by an older version ({difference}) in {path}; retrain=true trains it again, in a "

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.plan.task import Task
-from sweep.run.directory import DONE
 from sweep.run.labels import read_labels, too_few, usable
+from sweep.run.state import State
 from sweep.run.status import read_status
 
 
@@ -15,7 +15,7 @@ def problems_left(task: Task, root: Path) -> dict | None:
     """`training` of `labelled` problems and why the cell is `refused`, if so; None without labels, or before them."""
     reward = task.config.reward
     stages = tuple(root / d for d in task.config.labels.directories)
-    if not stages or any(read_status(stage.name, stage, 0).state != DONE for stage in stages):
+    if not stages or any(read_status(stage.name, stage, 0).state != State.DONE for stage in stages):
         return None
     (vote,) = reward.votes
     training, labelled = _count(stages, vote, reward.wrong_labels_only)

@@ -21,9 +21,10 @@ from sweep.plan.signature import (
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
 from sweep.plan.validate import check_data, validate
 from sweep.run.config import CellConfig
-from sweep.run.directory import DONE, RunDirectory
+from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
 from sweep.run.names import LONGEST, short_name
+from sweep.run.state import State
 from sweep.run.status import Status, read_status
 
 
@@ -105,7 +106,7 @@ class _Tasks:
     def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
         identity = baseline_identity(config, evaluation)
         sign = signature(identity)
-        directory = self.shelf.directory("stages", f"baseline-{config.model.name}", sign)
+        directory = self.shelf.directory(STAGES, f"baseline-{config.model.name}", sign)
         label = f"baseline of {config.model.name}"
         return Task(label, BASELINE, sign, identity, directory, config, {}, evaluation=evaluation)
 
@@ -117,7 +118,7 @@ class _Tasks:
         for shard in range(jobs):
             identity = labels_identity(config) | ({"shard": [shard, jobs, config.labels.chunk]} if jobs > 1 else {})
             sign = signature(identity)
-            place = self.shelf.directory("stages", f"labels-{config.model.name}", sign)
+            place = self.shelf.directory(STAGES, f"labels-{config.model.name}", sign)
             label = f"labels of {config.model.name}" + (f" {shard + 1}/{jobs}" if jobs > 1 else "")
             own = config.model_copy(update={"labels": config.labels.model_copy(update={"shard": shard})})
             tasks.append(Task(label, LABEL, sign, identity, place, own, {}))
@@ -126,7 +127,7 @@ class _Tasks:
     def _training(self, composition: Composition, evaluation: dict, baseline: Task, labels: list[Task]) -> Task:
         config, identity = composition.config, training_identity(composition.config)
         sign = signature(identity)
-        directory = self.shelf.directory("cells", _cell_name(config), sign)
+        directory = self.shelf.directory(CELLS, _cell_name(config), sign)
         if labels:
             places = tuple(str(t.directory.relative_to(self.shelf.root)) for t in labels)
             config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": places})})
@@ -143,7 +144,7 @@ class _Tasks:
             )
         identity = rerun_identity(trained.signature, trained.steps, evaluation)
         sign = signature(identity)
-        directory = self.shelf.directory("stages", f"evaluation-{_cell_name(config)}", sign)
+        directory = self.shelf.directory(STAGES, f"evaluation-{_cell_name(config)}", sign)
         weights = str(trained.directory.relative_to(self.shelf.root))
         asked = config.evaluation.model_copy(update={"weights": weights})
         config = config.model_copy(update={"evaluation": asked, "steps": trained.steps})
@@ -161,9 +162,9 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
     faults = []
     for cell in cells:
         run = RunDirectory(cell.directory)
-        state = run.read_state()
-        reached = state.get("steps", 0)
-        if state.get("state") == DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
+        written = run.read_state()
+        reached = written.steps
+        if written.state == State.DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
             faults.append(
                 f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"

@@ -16,9 +16,8 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from sweep.run.files import read_json, write_json
+from sweep.run.process import is_running, start_of
 
 FOREIGN_OWNER_SECONDS = 120  # how long a launch on another machine may take from its intent to the end of its sbatch
 
@@ -52,15 +51,20 @@ class Submission:
         """Slurm's id of the job of one run."""
         return self.job and f"{self.job}_{index}"
 
+    def error_files(self, index: int) -> list[Path]:
+        """What the processes of one run wrote to their standard error."""
+        return sorted(Path(self.folder).glob(f"{self.element(index)}_*_log.err"))
+
+    def meeting(self, name: str) -> Path:
+        """The file in which the processes of a job find each other."""
+        return Path(self.folder) / f"meeting-{name}.json"
+
     @property
     def owner_is_alive(self) -> bool:
         """Whether the launch that wrote this may still be at it."""
         if self.host != platform.node():
             return time.time() - self.created < FOREIGN_OWNER_SECONDS
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.process_started) < 1
-        except psutil.NoSuchProcess:
-            return False
+        return is_running(self.pid, self.process_started)
 
     @property
     def under_way(self) -> bool:
@@ -82,15 +86,14 @@ class Submission:
 def new_submission(root: Path) -> Submission:
     """An intent, not yet written; its folder also takes the files of its jobs."""
     identifier = uuid.uuid4().hex[:12]
-    process = psutil.Process()
     return Submission(
         id=identifier,
         folder=str(root / "submissions" / identifier),
         runs=[],
         modules=[],
         host=platform.node(),
-        pid=process.pid,
-        process_started=process.create_time(),
+        pid=os.getpid(),
+        process_started=start_of(),
         created=time.time(),
     )
 

@@ -3,26 +3,29 @@
 config.yaml      the frozen, resolved configuration; jobs read only this
 signature.json   the signature and what it was computed from; how the run evaluates
 provenance.json  code, package versions and the model's hub commit, of the latest attempt
-state.json       state, step, reward, accuracy, seconds a step, last error
+state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state names every key
 metrics.jsonl    a row a step
 samples.jsonl    responses with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
+labels.jsonl     of a label stage: a row for each training problem
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
 lock             held by the process that works here
 heartbeat        touched by that process while it lives, wherever it runs
+
+Its own name is NAME-SIGNATURE, and it lies in `cells/` (trainings) or `stages/` of an output directory.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import platform
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -31,14 +34,14 @@ import yaml
 
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
-from sweep.run.files import read_json, read_rows, write_json, write_text
+from sweep.run.files import NO_LOCKS, PARTIAL, locked, read_json, read_rows, write_json, write_text
 from sweep.run.identity import signature
+from sweep.run.process import send
+from sweep.run.state import RunState
 
-# What a job writes into state.json; `status` derives the others (queued, blocked, and running without a process).
-RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+CELLS, STAGES = "cells", "stages"
 HEARTBEAT_SECONDS = 15
 DEAD_SECONDS = 120  # without a heartbeat a process on another machine counts as gone
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, which is ten times as fast, where it is installed
@@ -48,6 +51,17 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, which is t
 def _yaml(name: str, value: str) -> str:
     """One section as YAML, from JSON. The cells of a sweep share most of theirs, and each takes milliseconds."""
     return yaml.safe_dump({name: json.loads(value)}, sort_keys=False, allow_unicode=True)
+
+
+def run_directory(root: Path, kind: str, name: str, sign: str) -> Path:
+    """Where the run `sign` of the output directory `root` lies; `kind`: CELLS or STAGES."""
+    return root / kind / f"{name}-{sign}"
+
+
+def run_directories(root: Path, *kinds: str) -> list[RunDirectory]:
+    """Every run directory of the output directory `root`, or only those of the `kinds`."""
+    found = [path for kind in kinds or (CELLS, STAGES) for path in sorted((root / kind).glob("*"))]
+    return [RunDirectory(path) for path in found if path.is_dir()]
 
 
 class RunDirectory:
@@ -65,9 +79,38 @@ class RunDirectory:
         self.result = self.path / "result.json"
         self.log = self.path / "log.txt"
         self.attempts = self.path / "attempts"
+        self.labels = self.path / "labels.jsonl"
         self._state = self.path / "state.json"
+        self._state_lock = self.path / ".state.lock"
         self._lock = self.path / "lock"
         self._heartbeat = self.path / "heartbeat"
+
+    @property
+    def root(self) -> Path:
+        """The output directory that the run belongs to; other runs are named relative to it."""
+        return self.path.parents[1]
+
+    @property
+    def name(self) -> str:
+        """What the run is called, without its signature."""
+        return self.path.name.rpartition("-")[0]
+
+    @property
+    def sign(self) -> str:
+        """The signature that the directory's name ends with; `signature` is the recorded one."""
+        return self.path.name.rpartition("-")[2]
+
+    def meeting(self) -> Path:
+        """A new file in which the processes of an attempt find each other."""
+        return self.attempts / f"meeting-{uuid.uuid4().hex}.json"
+
+    def error_files(self) -> list[Path]:
+        """What the processes of each attempt on this machine wrote to their standard error."""
+        return sorted(self.attempts.glob("*_log.err"))
+
+    def unfinished(self) -> list[Path]:
+        """What processes that died were about to write; a live one may still be at it."""
+        return sorted(self.path.glob(f".*{PARTIAL}"))
 
     def freeze(self, config: CellConfig, sign: str, identity: dict, evaluation: dict) -> None:
         """Write the configuration that the next attempt will read, creating the directory.
@@ -104,13 +147,32 @@ class RunDirectory:
         """The name of that evaluation in results and metrics rows."""
         return self.evaluation and signature(self.evaluation)
 
-    def read_state(self) -> dict:
-        """The last state written; {} before the first attempt."""
-        return read_json(self._state) or {}
+    def read_state(self) -> RunState:
+        """The last state written; where none was, one of the defaults."""
+        return RunState.model_validate(read_json(self._state) or {})
 
     def write_state(self, **changes) -> None:
-        """Merge `changes` into the state, atomically."""
-        write_json(self._state, {**self.read_state(), **changes, "updated": time.time()})
+        """Merge `changes`, which are fields of RunState, into the state; whoever else writes at the same time waits."""
+        if unknown := changes.keys() - RunState.model_fields.keys():
+            raise TypeError(f"no such field of a run's state: {', '.join(sorted(unknown))}")
+        with locked(self._state_lock):
+            merged = (read_json(self._state) or {}) | changes | {"updated": time.time()}
+            write_json(
+                self._state, merged | RunState.model_validate(merged).model_dump(mode="json", include=set(merged))
+            )
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to the process that works here; False where it is gone.
+
+        Raises:
+            UserError: it runs on another machine, or which process it is was not recorded.
+        """
+        state = self.read_state()
+        if state.host != platform.node():
+            raise UserError(f"{self.path.name}: runs on {state.host or 'an unknown machine'}; give the command there")
+        if state.pid is None or state.process_started is None:
+            raise UserError(f"{self.path.name}: its process was started by an older version; stop process {state.pid}")
+        return send(number, state.pid, state.process_started)
 
     def add_provenance(self, **facts) -> None:
         """Merge `facts` into what is recorded of the attempt's code, packages and files."""
@@ -171,7 +233,7 @@ class RunDirectory:
     @property
     def alive(self) -> bool:
         """Whether some process works here: it holds the lock, or its heart beats on another machine."""
-        host = self.read_state().get("host")
+        host = self.read_state().host
         if host is not None and host != platform.node():
             age = self.heartbeat_age()
             return age is not None and age < DEAD_SECONDS

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "labels.jsonl"
+from sweep.run.directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Label:
 
 def read_rows(directory: Path) -> Iterator[dict]:
     """The rows of one label stage, one at a time; a last line cut short by a crash is left out."""
-    path = directory / FILE
+    path = RunDirectory(directory).labels
     if not path.exists():
         return
     with open(path, encoding="utf-8") as file:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.run.directory import DONE, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
-
-QUEUED, BLOCKED, REFUSED = "queued", "blocked", "refused"
-# What a cluster knows beside the run's own directory.
-REQUEUED, STALLED, CANCELLED = "requeued", "stalled", "cancelled"
-TIMED_OUT, OUT_OF_MEMORY, NODE_FAILURE = "timed out", "out of memory", "node failure"
-ACTIVE = (QUEUED, RUNNING, REQUEUED, STALLED)
+from sweep.run.state import State
 
 
 @dataclass(frozen=True)
@@ -20,7 +15,7 @@ class Status:
     """One line of the live view. Seconds: of a checkpoint's writing, and between a job's signal and its end."""
 
     label: str
-    state: str
+    state: State
     step: int = 0
     steps: int = 0
     reward: float | None = None
@@ -34,35 +29,32 @@ class Status:
 
     @property
     def ended(self) -> bool:
-        return self.state not in ACTIVE
+        return self.state.ended
 
 
 def read_status(label: str, path: Path, steps: int) -> Status:
     """The run's status; `steps` is the target, which may be higher than when the run last ended."""
     run = RunDirectory(path)
-    state = run.read_state()
-    name = state.get("state", QUEUED)
-    note = state.get("note") or ""
-    if name == RUNNING and not run.alive:
+    written = run.read_state()
+    if written.state == State.RUNNING and not run.alive:
         # Read again: between the two looks the run may have ended in good order.
-        state = run.read_state()
-        name = state.get("state", QUEUED)
-        if name == RUNNING:
-            name, note = INTERRUPTED, "its process is gone"
-    if name == DONE and state.get("steps", 0) < steps:
-        name, note = QUEUED, f"done to step {state['steps']}, target now {steps}"
-    step, pace = state.get("step", 0), state.get("seconds_per_step")
+        written = run.read_state()
+        if written.state == State.RUNNING:
+            written = written.model_copy(update={"state": State.INTERRUPTED, "note": "its process is gone"})
+    state, note, pace = written.state, written.note, written.seconds_per_step
+    if state == State.DONE and written.steps < steps:
+        state, note = State.QUEUED, f"done to step {written.steps}, target now {steps}"
     return Status(
         label,
-        name,
-        step,
+        state,
+        written.step,
         steps,
-        state.get("reward"),
-        state.get("accuracy"),
-        state.get("tokens_per_second"),
-        (steps - step) * pace if name == RUNNING and pace else None,
-        state.get("save_seconds"),
-        state.get("grace_seconds"),
+        written.reward,
+        written.accuracy,
+        written.tokens_per_second,
+        (steps - written.step) * pace if state == State.RUNNING and pace else None,
+        written.save_seconds,
+        written.grace_seconds,
         note=note,
     )
 
@@ -78,7 +70,7 @@ def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
 
 def blocked_by(needs: list[Status], status: Status) -> Status:
     """`status`, or blocked with the reason where it waits for something that ended without success."""
-    broken = [n for n in needs if n.ended and n.state != DONE]
-    if status.state in (QUEUED, CANCELLED) and broken:
-        return replace(status, state=BLOCKED, note=f"{broken[0].label} {broken[0].state}")
+    broken = [n for n in needs if n.ended and n.state != State.DONE]
+    if status.state in (State.QUEUED, State.CANCELLED) and broken:
+        return replace(status, state=State.BLOCKED, note=f"{broken[0].label} {broken[0].state}")
     return status

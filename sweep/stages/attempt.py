@@ -13,11 +13,12 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sweep.run.directory import DONE, FAILED, INTERRUPTED, RUNNING, RunDirectory
+from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
+from sweep.run.process import start_of
 from sweep.run.provenance import code_hash, environment, git_commit
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
-from sweep.run.status import REFUSED
+from sweep.run.state import State
 
 log = logging.getLogger("sweep")
 SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
@@ -92,22 +93,22 @@ def attempt(path: Path, rank: int):
         except Interrupted:
             ended.set()
             log.info("interrupted; the same command goes on from here")
-            run.write_state(state=INTERRUPTED, note="stopped on request")
+            run.write_state(state=State.INTERRUPTED, note="stopped on request")
             if job is not None:
                 _go_on_later(run, job, stop, first)
         except Refused as reason:
             ended.set()
             log.info("refused: %s", reason)
-            run.write_state(state=REFUSED, note=str(reason))
+            run.write_state(state=State.REFUSED, note=str(reason))
         except BaseException as error:
             ended.set()
             log.exception("failed")
             line = f"{type(error).__name__}: {error}".splitlines()[0]
-            run.write_state(state=FAILED, error=line, note=line)
+            run.write_state(state=State.FAILED, error=line, note=line)
             raise
         else:
             ended.set()
-            run.write_state(state=DONE, note="")
+            run.write_state(state=State.DONE, note="")
 
 
 def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
@@ -117,11 +118,12 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
     if before and before["code"] != code_hash():
         log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
     run.add_provenance(code=code_hash(), git=git_commit(), **environment())
-    number = run.read_state().get("attempt", 0) + 1
+    number = run.read_state().attempt + 1
     run.write_state(
-        state=RUNNING,
+        state=State.RUNNING,
         attempt=number,
         pid=os.getpid(),
+        process_started=start_of(),
         host=platform.node(),
         job=job and job.name,
         grace_seconds=job and job.grace_seconds,
@@ -129,13 +131,7 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
         error=None,
         note="",
     )
-    return _progress(run)
-
-
-def _progress(run: RunDirectory) -> int:
-    """What the run has reached that a later attempt need not do again: steps, or a stage's own count."""
-    state = run.read_state()
-    return state.get("progress", state.get("step", 0))
+    return run.read_state().reached
 
 
 def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:
@@ -144,9 +140,9 @@ def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int
     Raises:
         RuntimeError: the time limit is too short to get anywhere.
     """
-    if stop.number == signal.SIGUSR2 and _progress(run) <= first:
+    if stop.number == signal.SIGUSR2 and run.read_state().reached <= first:
         line = "the time limit came before anything was finished that could be resumed; raise resources.hours"
-        run.write_state(state=FAILED, error=line, note=line)
+        run.write_state(state=State.FAILED, error=line, note=line)
         raise RuntimeError(line)
     if stop.number == signal.SIGUSR2 or (stop.number == signal.SIGTERM and job.being_preempted()):
         run.write_state(note="time limit" if stop.number == signal.SIGUSR2 else "preempted")

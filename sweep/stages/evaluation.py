@@ -56,7 +56,7 @@ def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
         Refused: its weights are not those of the step that this evaluation is for.
         FileNotFoundError: they are gone.
     """
-    trained = RunDirectory(run.path.parents[1] / config.evaluation.weights)
+    trained = RunDirectory(run.root / config.evaluation.weights)
     step = (trained.read_result() or {}).get("step")
     if step != config.steps:
         raise Refused(

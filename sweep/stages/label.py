@@ -23,7 +23,7 @@ from sweep.data.problems import Problem
 from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.labels import FILE, read_rows
+from sweep.run.labels import read_rows
 from sweep.run.processes import any_rank, gather, join, leave
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.policy import Initial, load_initial
@@ -58,7 +58,7 @@ def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:
             raise Interrupted
         rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
         if rank == 0:
-            _append(run.path / FILE, sorted(rows, key=lambda row: row["place"]))
+            _append(run.labels, sorted(rows, key=lambda row: row["place"]))
             labelled = sum(map(len, chunks[: number + 1]))
             run.write_state(progress=labelled, note=f"labelled {labelled} of {total} problems")
     if rank == 0:
@@ -72,7 +72,7 @@ def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
     while done < len(chunks) and places[count : count + len(chunks[done])] == list(chunks[done]):
         count += len(chunks[done])
         done += 1
-    file = run.path / FILE
+    file = run.labels
     if file.exists():
         with open(file, "rb") as lines:
             kept = sum(len(next(lines)) for _ in range(count))

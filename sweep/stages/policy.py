@@ -77,10 +77,10 @@ class Initial:
                 f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
             )
         if dist.get_rank() == 0:
-            state = self.run.read_state()
+            written = self.run.read_state()
             self.run.write_state(
-                data=(state.get("data") or {}) | {split: loaded.as_json()},
-                prompts_left_out=(state.get("prompts_left_out") or {}) | {split: left_out},
+                data=written.data | {split: loaded.as_json()},
+                prompts_left_out=written.prompts_left_out | {split: left_out},
             )
         return [problems[i] for i in fitting], [prompts[i] for i in fitting]
 
@@ -105,7 +105,7 @@ def training_set(initial: Initial) -> tuple[list[Problem], list[list[int]]]:
     if not reward.needs_labels:
         return problems, prompts
     (vote,) = reward.votes
-    root = run.path.parents[1]
+    root = run.root
     labels = list(read_labels([root / d for d in initial.config.labels.directories], vote))
     if sorted((x.place, x.id) for x in labels) != [(i, p.id) for i, p in enumerate(problems)]:
         raise RuntimeError(f"the labels in {root / 'stages'} are not those of the {len(problems)} training problems")

@@ -60,7 +60,7 @@ class Training:
         self.evaluation_set = initial.evaluation_set()
         self.step = self._resume()
         self.evaluation: dict | None = None
-        self.save_seconds = run.read_state().get("save_seconds") or 0.0  # of the slowest checkpoint so far
+        self.save_seconds = run.read_state().save_seconds or 0.0  # of the slowest checkpoint so far
         self.phases = Phases()
         self.unchecked = True  # until the first step of this attempt
         self.mirror = open_mirror(run, config) if self.rank == 0 else None

@@ -26,7 +26,7 @@ class WandbMirror:
             "project": config.tracking.project,
             "entity": config.tracking.entity,
             "id": signature,
-            "name": short_name(run.path.name.removesuffix(f"-{signature}"), LONGEST_NAME),
+            "name": short_name(run.name, LONGEST_NAME),
             "group": config.name and short_name(config.name, LONGEST_NAME),
             "tags": [
                 short_name(config.model.name, LONGEST_TAG),

@@ -91,7 +91,7 @@ def test_interruptions_of_every_kind_lose_nothing(slurm, tmp_path):
     subprocess.run(["scontrol", "requeue", requeued], check=True)
     urgent = ["sbatch", "-p", "high", "-w", node[preempted], "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1"]
     subprocess.run(urgent, check=True, capture_output=True)
-    kill_node(node[dead], dead, run_of(tmp_path, "qwen2_mini-random-s3").read_state()["pid"])
+    kill_node(node[dead], dead, run_of(tmp_path, "qwen2_mini-random-s3").read_state().pid)
     try:
         slurm.wait("night", lambda found: found[labels[3]]["state"] == "requeued")
     finally:
@@ -117,7 +117,7 @@ def test_interruptions_of_every_kind_lose_nothing(slurm, tmp_path):
 def goes_on(run: RunDirectory, steps_before: int) -> bool:
     """Whether a second attempt has come further than the first."""
     state = run.read_state()
-    return state["attempt"] > 1 and state["step"] > steps_before + 10
+    return state.attempt > 1 and state.step > steps_before + 10
 
 
 def kill_node(name: str, job: str, training: int) -> None:
@@ -136,7 +136,7 @@ def test_a_process_that_stands_still_has_stalled(slurm, tmp_path):
     slurm.launch(*TINY, "name=still", "reward=random", "steps=2000", "evaluation.every=2000")
     found = slurm.wait("still", lambda found: found[CELL.format("random", 0)]["step"] >= 1)
     run = run_of(tmp_path, "qwen2_mini-random-s0")
-    os.kill(run.read_state()["pid"], signal.SIGSTOP)
+    os.kill(run.read_state().pid, signal.SIGSTOP)
     long_ago = time.time() - 600
     os.utime(run.path / "heartbeat", (long_ago, long_ago))
     status = slurm.statuses("still")[CELL.format("random", 0)]

@@ -89,7 +89,7 @@ def test_a_preemption_without_grace_goes_on_from_the_last_checkpoint(slurm, tmp_
     (node,) = ask_slurm("squeue", "-h", "-j", job, "-o", "%N")
     urgent = ["sbatch", "-p", "high", "-w", node, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1"]
     subprocess.run(urgent, check=True, capture_output=True)
-    slurm.wait("hasty", lambda found: run.read_state()["attempt"] > 1 and run.read_state()["step"] > before + 5)
+    slurm.wait("hasty", lambda found: run.read_state().attempt > 1 and run.read_state().step > before + 5)
     slurm.command("cancel", "hasty")
     assert slurm.wait_for_the_end("hasty")[cell]["job"] == job
     written = [row["step"] for row in run.read_metrics()]

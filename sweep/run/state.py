@@ -1,0 +1,90 @@
+"""The state of a run: every value it may have, and every key of `state.json`."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class State(str, Enum):
+    """What becomes of a run, as the run directory, Slurm and the tables say it."""
+
+    # What a job writes into its run directory.
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    REFUSED = "refused"  # something that was found out on the way rules the run out
+    # What follows from the directory and from the runs that this one waits for.
+    QUEUED = "queued"
+    BLOCKED = "blocked"
+    # What a cluster knows beside the run's own directory.
+    REQUEUED = "requeued"
+    STALLED = "stalled"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+    NODE_FAILURE = "node failure"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more becomes of the run unless somebody launches it again."""
+        return self not in ACTIVE
+
+
+ACTIVE = (State.QUEUED, State.RUNNING, State.REQUEUED, State.STALLED)
+
+
+class RunState(BaseModel):
+    """What a job last wrote into `state.json`. Keys of another version of the code are left alone.
+
+    attempt: counts the attempts, from 1.
+    pid, process_started, host: the process that works here, when it started (seconds since 1970), and its machine.
+    job: Slurm's id of its job, ARRAY_INDEX; None elsewhere. grace_seconds: from its SIGTERM to its SIGKILL.
+    started, updated: when the attempt began, and when the state was last written (seconds since 1970).
+    error: the error that ended the attempt, in a line. note: what to say beside the state.
+    step, steps: the last step that was finished, and the target; progress: what a stage counts instead of steps.
+    reward: the mean of the last step's training rewards. accuracy: of the last evaluation.
+    seconds_per_step, tokens_per_second: of the last step. save_seconds: of the slowest checkpoint.
+    data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
+    problems: how many a reward with labels can train on, and how many were labelled.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: State = State.QUEUED
+    attempt: int = 0
+    pid: int | None = None
+    process_started: float | None = None
+    host: str | None = None
+    job: str | None = None
+    grace_seconds: float | None = None
+    started: float | None = None
+    updated: float | None = None
+    error: str | None = None
+    note: str = ""
+    step: int = 0
+    steps: int = 0
+    progress: int | None = None
+    reward: float | None = None
+    accuracy: float | None = None
+    seconds_per_step: float | None = None
+    tokens_per_second: float | None = None
+    save_seconds: float | None = None
+    data: dict[str, dict] = {}
+    prompts_left_out: dict[str, int] = {}
+    problems: dict[str, int] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether any attempt has written a state."""
+        return self.updated is not None
+
+    @property
+    def reached(self) -> int:
+        """What a later attempt need not do again: steps, or a stage's own count."""
+        return self.step if self.progress is None else self.progress
