@@ -145,7 +145,6 @@ class DisturbedSweep:
         while launcher.poll() is None or (self.on_slurm and self._jobs_run()):
             now = time.monotonic() - began
             if now > LAUNCH_SECONDS:
-                self.kill_all()
                 raise RuntimeError(f"launch {self.launches} did not end in {LAUNCH_SECONDS:.0f} s; see {self.log}")
             if now - looked > LOOK_SECONDS:
                 self._members.look()
@@ -191,7 +190,6 @@ class DisturbedSweep:
         deadline = time.monotonic() + LEAVE_SECONDS
         while (left := self._members.look()) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-        self.kill_all()
         return [f"a {m.kind} was left running" for m in left]
 
     def kill_all(self) -> None:
@@ -203,9 +201,9 @@ class DisturbedSweep:
 
     def left_behind(self) -> list[str]:
         """Unfinished files that nobody will take away; gc would."""
-        names = ("checkpoints/partial_*", ".final.partial", ".*.json*", ".metrics*", ".samples*")
+        names = ("checkpoints/partial_*", ".*.partial")
         found = [p for run in self.output.glob("cells/*") for name in names for p in run.glob(name)]
-        return sorted(re.sub(r"\d{3,}", "N", p.name) for p in found)
+        return sorted(p.name for p in found)
 
 
 def outcome(output: Path) -> dict[str, Digest]:

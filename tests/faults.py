@@ -39,7 +39,11 @@ class Undisturbed:
         output = self.home / f"undisturbed-{sweep.replace(' ', '-')}"
         if sweep not in self._seconds:
             began = time.monotonic()
-            DisturbedSweep(output, self.home / "cache", sweep, self.on_slurm).until_done()
+            undisturbed = DisturbedSweep(output, self.home / "cache", sweep, self.on_slurm)
+            try:
+                undisturbed.until_done()
+            finally:
+                undisturbed.kill_all()
             self._seconds[sweep] = time.monotonic() - began
             print(f"{sweep}, undisturbed: {self._seconds[sweep]:.0f} s", flush=True)
         return output, self._seconds[sweep]
@@ -63,6 +67,7 @@ def disturb(number: int, moment: Moment, undisturbed: Undisturbed) -> list[str]:
         found = changed(outcome(expected), outcome(output)) + disturbed.left_running()
     except Exception as error:
         found = [f"{type(error).__name__}: {error}"]
+    finally:
         disturbed.kill_all()
     took = f"{disturbed.launches} launches, {time.monotonic() - began:.0f} s"
     remains = f" (left behind: {', '.join(left)})" if (left := disturbed.left_behind()) else ""
