@@ -24,11 +24,12 @@ from sweep.run.ledger import read_sweep
 
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
+    "one cell": ("reward=random",),
     "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
-LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS = 5, 300.0, 30.0, 0.2
+LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
 KINDS = {  # of processes, by a part of their command line
     "launcher": "launch.py",
     "controller": "submitit.local._local",
@@ -47,6 +48,11 @@ class Member:
     process: psutil.Process
 
     @property
+    def young(self) -> bool:
+        """Whether it may not be what it will be: between fork and exec it has its parent's command line."""
+        return time.time() - self.process.create_time() < YOUNG_SECONDS
+
+    @property
     def alive(self) -> bool:
         try:
             return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
@@ -61,15 +67,15 @@ class Members:
         self.output, self._strangers, self._known = output, set(), {}
 
     def look(self) -> list[Member]:
-        """Those that live now. Each process is read once, as reading takes time."""
+        """Those that live now. Each process is read once, as reading takes time, or again while it is young."""
         there = set(psutil.pids())
-        self._known = {pid: member for pid, member in self._known.items() if pid in there and member.alive}
+        self._known = {pid: m for pid, m in self._known.items() if pid in there and m.alive and not m.young}
         self._strangers &= there
         for pid in there - self._strangers - self._known.keys():
             member = self._read(pid)
             if member is None:
                 self._strangers.add(pid)
-            elif member.kind:  # what is about to become one of them has another command line for a moment
+            elif member.kind:
                 self._known[pid] = member
         return self.seen()
 
@@ -106,23 +112,24 @@ class DisturbedSweep:
         self._retry = ["-m", "sweep", "retry", "faults", "--output-dir", str(output)]
         self._members, self._events = Members(output), FileEvents(output)
 
-    def until_done(self, moment: Moment | None = None, whole_seconds: float = 0.0) -> str:
-        """Launch, send the signal, and launch again until all is done; returns what was hit, in words.
+    def until_done(self, *moments: Moment, whole_seconds: float = 0.0) -> list[str]:
+        """Launch until all is done; at each moment in turn a signal is sent. Returns what was hit, in words.
+
+        A moment that does not come in a launch is waited for in the next, if there is one.
 
         Args:
             whole_seconds: what the undisturbed sweep takes.
         Raises:
             RuntimeError: it does not get done.
         """
-        hit = ""
+        hits: list[str] = []
         try:
-            while not hit or not self.done:
+            while not self.done:
                 if self.launches == LAUNCHES:
                     raise RuntimeError(f"not done after {LAUNCHES} launches; see {self.log}")
-                hit = self._go(None if hit else moment, whole_seconds) or hit
-                if self.done:
-                    break
-            return hit
+                left = moments[len(hits) :]
+                hits += self._go(left[0] if left else None, whole_seconds)
+            return hits
         finally:
             self._events.close()
 
@@ -131,8 +138,8 @@ class DisturbedSweep:
         runs = [*self.output.glob("cells/*"), *self.output.glob("stages/*")]
         return len(runs) > 1 and all(_state(run) == "done" for run in runs)
 
-    def _go(self, moment: Moment | None, whole_seconds: float) -> str:
-        """One launch, until it ends; returns what `moment` hit."""
+    def _go(self, moment: Moment | None, whole_seconds: float) -> list[str]:
+        """One launch, until it ends; returns what `moment` hit, if it came."""
         again = self.on_slurm and self.launches > 0 and bool(list(self.output.glob("submissions/*/submission.json")))
         self.launches += 1
         environment = {**os.environ, MARK: str(self.output), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -141,7 +148,7 @@ class DisturbedSweep:
             launcher = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        began, count, looked, hit = time.monotonic(), 0, 0.0, ""
+        began, count, looked, hits = time.monotonic(), 0, 0.0, []
         while launcher.poll() is None or (self.on_slurm and self._jobs_run()):
             now = time.monotonic() - began
             if now > LAUNCH_SECONDS:
@@ -150,21 +157,21 @@ class DisturbedSweep:
                 self._members.look()
                 looked = now
             for event in self._events.wait(LOOK_SECONDS):
-                if hit or moment is None or moment.event is None:
+                if hits or moment is None or moment.event is None:
                     continue
                 found = re.fullmatch(EVENTS[moment.event][0], event)
                 count += found is not None
                 if found and count == moment.count:
-                    hit = self._strike(moment, found.groupdict().get("run", ""), began)
-            if moment and moment.event is None and not hit and now > moment.fraction * whole_seconds:
-                hit = self._strike(moment, "", began)
-        return hit
+                    hits += self._strike(moment, found.groupdict().get("run", ""), began)
+            if moment and moment.event is None and not hits and now > moment.fraction * whole_seconds:
+                hits += self._strike(moment, "", began)
+        return hits
 
     def _jobs_run(self) -> bool:
         stages, cells = statuses(read_sweep(self.output, "faults"))
         return any(not status.ended for status in (*stages, *cells))
 
-    def _strike(self, moment: Moment, run: str, began: float) -> str:
+    def _strike(self, moment: Moment, run: str, began: float) -> list[str]:
         """Send the moment's signal to its victim; where there is none of the kind, to what drives the run."""
         time.sleep(moment.delay_ms / 1000)
         for members in (self._members.seen(), self._members.look()):
@@ -175,15 +182,15 @@ class DisturbedSweep:
         launchers = [m for m in there if m.kind == "launcher"]
         chosen = next((some for some in (*of_kind, launchers) if some), None)
         if chosen is None:
-            return ""
+            return []
         victim = chosen[moment.count % len(chosen)]
         seconds = time.monotonic() - began
         try:
             victim.process.send_signal(moment.number)
         except psutil.NoSuchProcess:
-            return f"{victim.kind} had just ended at {seconds:.1f} s"
+            return [f"{victim.kind} had just ended at {seconds:.1f} s"]
         place = f" of {Path(victim.run).name.rpartition('-')[0]}" if victim.run else ""
-        return f"{moment.number.name} to the {victim.kind}{place} at {seconds:.1f} s"
+        return [f"{moment.number.name} to the {victim.kind}{place} at {seconds:.1f} s"]
 
     def left_running(self) -> list[str]:
         """Processes that outlive the sweep by LEAVE_SECONDS, which none should."""

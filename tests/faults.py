@@ -63,7 +63,7 @@ def disturb(number: int, moment: Moment, undisturbed: Undisturbed) -> list[str]:
     )
     began, hit = time.monotonic(), "?"
     try:
-        hit = disturbed.until_done(moment, seconds) or "the moment did not come"
+        hit = "".join(disturbed.until_done(moment, whole_seconds=seconds)) or "the moment did not come"
         found = changed(outcome(expected), outcome(output)) + disturbed.left_running()
     except Exception as error:
         found = [f"{type(error).__name__}: {error}"]

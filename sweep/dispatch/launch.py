@@ -24,11 +24,12 @@ from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.disk_faults import FAULTS, disk_fault
 from sweep.run.ledger import Entry, record
 from sweep.run.state import State
 from sweep.run.status import read_status
 
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+UNWRITABLE = (*FAULTS, errno.EACCES)
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -52,7 +53,8 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        raise UserError(f"output_dir={plan.root}: {error.strerror} ({error.filename or 'while writing'})") from error
+        why = disk_fault(error, plan.root) or f"{error.strerror} ({error.filename or 'while writing'})"
+        raise UserError(f"output_dir={plan.root}: {why}") from error
 
 
 def _launch(plan: Plan, overrides: list[str], screen: Console) -> int:

@@ -21,6 +21,7 @@ from sweep.plan.fit import local_processes
 from sweep.plan.task import Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.disk_faults import explain
 from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
 
@@ -81,7 +82,7 @@ class LocalQueue:
         if job is not None and not job.done():
             return replace(status, state=State.RUNNING, note="starting")
         if job is not None and status.state == State.QUEUED:
-            return replace(status, state=State.FAILED, note=f"the job died before it began; see {job.paths.stderr}")
+            return replace(status, state=State.FAILED, note=_died_early(task, job))
         if job is not None:
             return status
         # Whatever ended an earlier attempt, launching again is asking for another.
@@ -119,6 +120,11 @@ class LocalQueue:
             elif job is None and status.state == State.RUNNING:
                 with suppress(UserError):  # it runs elsewhere, and goes on
                     RunDirectory(task.directory).signal(signal.SIGTERM)
+
+
+def _died_early(task: Task, job: submitit.Job) -> str:
+    """Why a job ended before it wrote any state."""
+    return f"the job died before it began; {explain(task.directory) or f'see {job.paths.stderr}'}"
 
 
 def _processes(task: Task) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
+from sweep.run.disk_faults import explain
 from sweep.run.ledger import Sweep
 from sweep.run.state import State
 
@@ -40,7 +41,7 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         # Read again: between the two looks the run may have ended in good order.
         written = run.read_state()
         if written.state == State.RUNNING:
-            written = written.model_copy(update={"state": State.INTERRUPTED, "note": "its process is gone"})
+            written = written.model_copy(update=_without_process(run))
     state, note, pace = written.state, written.note, written.seconds_per_step
     if state == State.DONE and written.steps < steps:
         state, note = State.QUEUED, f"done to step {written.steps}, target now {steps}"
@@ -57,6 +58,14 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         written.grace_seconds,
         note=note,
     )
+
+
+def _without_process(run: RunDirectory) -> dict:
+    """State and note of a run whose process died before it could write them."""
+    fault = explain(run.path)
+    if fault is None:
+        return {"state": State.INTERRUPTED, "note": "its process is gone"}
+    return {"state": State.FAILED, "note": f"its process is gone; {fault}"}
 
 
 def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
