@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import netrc
 import os
 import signal
@@ -16,20 +15,20 @@ from sweep.compare.table import print_comparison
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
-from sweep.dispatch.submit import check_requests
+from sweep.dispatch.submit import check_requests, prepare
+from sweep.dispatch.surroundings import unheard
 from sweep.dispatch.view import console, live_view
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
+from sweep.plan.view import print_notes
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
-from sweep.run.disk_faults import FAULTS, disk_fault
 from sweep.run.ledger import Entry, record
 from sweep.run.state import State
 from sweep.run.status import read_status
-
-UNWRITABLE = (*FAULTS, errno.EACCES)
+from sweep.run.unwritable import complaint
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -44,27 +43,32 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     plan = plan_sweep(overrides, config_dir)
     if plan.obstacles:
         raise UserError("\n".join(plan.obstacles))
+    print_notes(plan, screen)
     cluster = plan.cells[0].config.cluster
     if isinstance(cluster, SlurmCluster):
+        for line in unheard(os.environ):
+            screen.print(line, soft_wrap=True, markup=False, highlight=False)
         check_requests(plan.tasks, plan.root)
     _make_writable(plan.root)
     try:
         return _launch(plan, overrides, screen)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not (fault := complaint(error, plan.root)):
             raise
-        why = disk_fault(error, plan.root) or f"{error.strerror} ({error.filename or 'while writing'})"
-        raise UserError(f"output_dir={plan.root}: {why}") from error
+        raise UserError(f"output_dir={plan.root}: {fault}") from error
 
 
 def _launch(plan: Plan, overrides: list[str], screen: Console) -> int:
     plan, cluster = _with_tracking(plan, screen), plan.cells[0].config.cluster
     code = snapshot_code(plan.root)
     stages, cells = ([_entry(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
+    if isinstance(cluster, LocalCluster):
+        record(plan.name, plan.root, stages, cells, overrides)
+        return _launch_here(plan, cluster, code, screen)
+    # In this order, so that whatever the ledger lists can be submitted by `retry`.
+    prepared = prepare(plan.tasks, plan.root, code, plan.name)
     sweep = record(plan.name, plan.root, stages, cells, overrides)
-    if isinstance(cluster, SlurmCluster):
-        return launch_on_slurm(plan, sweep, code, screen)
-    return _launch_here(plan, cluster, code, screen)
+    return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 
 def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console) -> int:
@@ -121,7 +125,7 @@ def _make_writable(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not complaint(error):
             raise
         raise UserError(f"output_dir={root}: {error.strerror}; set output_dir to a directory you may write") from None
     if not os.access(root, os.W_OK):

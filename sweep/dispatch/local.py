@@ -16,14 +16,15 @@ from pathlib import Path
 import submitit
 
 from sweep.dispatch.job import Job
+from sweep.dispatch.surroundings import apart_from_any_job
 from sweep.errors import UserError
 from sweep.plan.fit import local_processes
 from sweep.plan.task import Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
-from sweep.run.disk_faults import explain
 from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
+from sweep.run.unwritable import disk_state
 
 POLL_SECONDS = 0.5
 NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
@@ -107,7 +108,7 @@ class LocalQueue:
         run = RunDirectory(task.directory)
         executor = submitit.LocalExecutor(run.attempts)
         executor.update_parameters(tasks_per_node=_processes(task), timeout_min=NO_TIME_LIMIT_MINUTES)
-        with _surroundings(self.code, self.threads):
+        with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))
 
     def _ask_to_stop(self) -> None:
@@ -124,7 +125,7 @@ class LocalQueue:
 
 def _died_early(task: Task, job: submitit.Job) -> str:
     """Why a job ended before it wrote any state."""
-    return f"the job died before it began; {explain(task.directory) or f'see {job.paths.stderr}'}"
+    return f"the job died before it began; {disk_state(task.directory) or f'see {job.paths.stderr}'}"
 
 
 def _processes(task: Task) -> int:

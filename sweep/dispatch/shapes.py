@@ -11,6 +11,8 @@ from pathlib import Path
 
 import submitit
 
+from sweep.dispatch.surroundings import apart_from_any_job
+from sweep.plan.sbatch import gpu_option, joined, options
 from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
@@ -41,7 +43,8 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def submit_array(self) -> str:
         """Returns the array's job id."""
-        return self._submit_command(self._submitit_command_str).job_id
+        with apart_from_any_job():
+            return self._submit_command(self._submitit_command_str).job_id
 
 
 def executor(
@@ -63,20 +66,21 @@ def executor(
     """
     config, cluster = task.config, task.config.cluster
     made = ArrayExecutor(submission, cluster)
-    made.update_parameters(job_name=name, wckey=None, **_request(config))
-    more = {
+    made.update_parameters(job_name=name, wckey=None)
+    own = {
+        **_request(config),
         "array": _index_list(indices) + (f"%{at_once}" if at_once else ""),
         "comment": submission.id,
         "chdir": str(code),
         "requeue": True,
-        **({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}),
-        **{k.replace("_", "-"): v for k, v in cluster.sbatch.items()},
+        "kill-on-invalid-dep": "yes",
+        "dependency": after or None,
     }
     made.update_parameters(
         setup=[*cluster.setup, *_environment(cluster, code)],
         signal_delay_s=cluster.signal_seconds,
         srun_args=["--kill-on-bad-exit=1", *_container(cluster), *cluster.srun],
-        additional_parameters={k: v for k, v in more.items() if v not in (None, False)},
+        additional_parameters=joined(options(cluster), own),
     )
     made.parameters["map_count"] = len(indices)  # makes submitit name the files of an array
     return made
@@ -97,13 +101,11 @@ def _request(config: CellConfig) -> dict:
     """Nodes, processes, GPUs, memory and time of a cell's job, in sbatch's words."""
     cluster, asked = config.cluster, config.resources
     nodes = config.nodes
-    gpus = math.ceil(asked.gpus / nodes)
-    typed = f"{cluster.gpu_type}:{gpus}" if cluster.gpu_type else gpus
     wanted = {
         "nodes": nodes,
-        "ntasks_per_node": config.processes // nodes,
-        "cpus_per_task": cluster.cpus_per_process,
-        "gpus_per_node": typed if gpus else None,
+        "ntasks-per-node": config.processes // nodes,
+        "cpus-per-task": cluster.cpus_per_process,
+        **gpu_option(cluster, math.ceil(asked.gpus / nodes)),
         "mem": asked.memory_gb and f"{math.ceil(asked.memory_gb * 1024 / nodes)}M",
         "time": math.ceil(asked.hours * 60),
         "partition": cluster.partition,

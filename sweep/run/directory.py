@@ -35,7 +35,6 @@ import yaml
 
 from sweep.errors import UserError
 from sweep.run.config import CellConfig
-from sweep.run.disk_faults import FULL
 from sweep.run.files import (
     NO_LOCKS,
     PARTIAL,
@@ -51,6 +50,7 @@ from sweep.run.files import (
 from sweep.run.identity import signature
 from sweep.run.process import send
 from sweep.run.state import RunState
+from sweep.run.unwritable import FULL
 
 CELLS, STAGES = "cells", "stages"
 HEARTBEAT_SECONDS = 15

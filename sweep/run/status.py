@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
-from sweep.run.disk_faults import explain
 from sweep.run.ledger import Sweep
 from sweep.run.state import State
+from sweep.run.unwritable import disk_state
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_status(label: str, path: Path, steps: int) -> Status:
 
 def _without_process(run: RunDirectory) -> dict:
     """State and note of a run whose process died before it could write them."""
-    fault = explain(run.path)
+    fault = disk_state(run.path)
     if fault is None:
         return {"state": State.INTERRUPTED, "note": "its process is gone"}
     return {"state": State.FAILED, "note": f"its process is gone; {fault}"}
@@ -79,7 +79,7 @@ def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
 
 def blocked_by(needs: list[Status], status: Status) -> Status:
     """`status`, or blocked with the reason where it waits for something that ended without success."""
-    broken = [n for n in needs if n.ended and n.state != State.DONE]
-    if status.state in (State.QUEUED, State.CANCELLED) and broken:
+    broken = [n for n in needs if n.ended and n.state not in (State.DONE, State.NOT_SUBMITTED)]
+    if status.state in (State.QUEUED, State.CANCELLED, State.NOT_SUBMITTED) and broken:
         return replace(status, state=State.BLOCKED, note=f"{broken[0].label} {broken[0].state}")
     return status

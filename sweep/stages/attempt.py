@@ -16,12 +16,12 @@ from pathlib import Path
 
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
-from sweep.run.disk_faults import disk_fault
 from sweep.run.files import read_json
 from sweep.run.process import start_of
 from sweep.run.provenance import code_hash, environment, git_commit
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 from sweep.run.state import State
+from sweep.run.unwritable import disk_fault
 
 log = logging.getLogger("sweep")
 SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
@@ -138,7 +138,7 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
         pid=os.getpid(),
         process_started=start_of(),
         host=platform.node(),
-        job=job and job.name,
+        job=job and job.id,
         grace_seconds=job and job.grace_seconds,
         started=time.time(),
         error=None,

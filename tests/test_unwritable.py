@@ -17,9 +17,9 @@ from full_disk import PLACES, RESULT, fill
 import launch
 from sweep.run import directory
 from sweep.run.directory import RunDirectory
-from sweep.run.disk_faults import disk_fault
 from sweep.run.state import State
 from sweep.run.status import read_status
+from sweep.run.unwritable import FREE_SOME, complaint, disk_fault
 
 
 def mount(*options: str) -> subprocess.CompletedProcess:
@@ -48,12 +48,12 @@ def caused(error: Exception, cause: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "begins"),
     [
-        (OSError(errno.ENOSPC, "x"), "no space left on device: {place} has"),
-        (OSError(errno.EDQUOT, "x"), "disk quota exceeded: {place} has"),
-        (OSError(errno.EROFS, "x"), "read-only file system: {place} cannot be written"),
-        (OSError(errno.ENOSPC, "x", "/dev/shm/a/b"), "no space left on device: /dev/shm/a/b has"),
-        (caused(RuntimeError("while saving"), OSError(errno.ENOSPC, "x")), "no space left on device: {place} has"),
-        (Exception("I/O error: No space left on device (os error 28)"), "no space left on device: {place} has"),
+        (OSError(errno.ENOSPC, "x"), "No space left on device: {place} has"),
+        (OSError(errno.EDQUOT, "x"), "Disk quota exceeded: {place} has"),
+        (OSError(errno.EROFS, "x"), "Read-only file system: {place} cannot be written"),
+        (OSError(errno.ENOSPC, "x", "/dev/shm/a/b"), "No space left on device: /dev/shm/a/b has"),
+        (caused(RuntimeError("while saving"), OSError(errno.ENOSPC, "x")), "No space left on device: {place} has"),
+        (Exception("I/O error: No space left on device (os error 28)"), "No space left on device: {place} has"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), None),
         (ValueError("nothing of the disk"), None),
     ],
@@ -64,12 +64,22 @@ def test_what_came_of_the_disk_is_told_from_what_did_not(tmp_path, error, begins
     assert said is None or said.endswith("launch again")
 
 
+def test_a_command_names_the_disk_or_the_owner_and_what_to_do(tmp_path):
+    assert (
+        complaint(OSError(errno.ENOSPC, "x"))
+        == f"{os.strerror(errno.ENOSPC)}: {FREE_SOME}, then give the command again"
+    )
+    owned = complaint(PermissionError(errno.EACCES, "Permission denied", str(tmp_path)))
+    assert owned.startswith(f"{tmp_path}: Permission denied; {tmp_path} belongs to ")
+    assert complaint(FileNotFoundError(errno.ENOENT, "x")) == ""
+
+
 def test_a_library_that_does_not_name_the_disk_is_understood_by_its_free_space(disk):
     error = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 4800 vs 4694")
     assert disk_fault(error, disk) is None
     fill(disk, 1)
     assert disk_fault(error, disk) == (
-        f"no space left on device: {disk} has 0.0 MB free of 2.0; free some and launch again (RuntimeError: {error})"
+        f"No space left on device: {disk} has 0.0 MB free of 2.0; {FREE_SOME} and launch again (RuntimeError: {error})"
     )
 
 
@@ -108,8 +118,8 @@ def test_a_read_only_disk_is_said_and_does_not_stop_the_heart_for_good(disk, mon
     assert mount("-o", "remount,ro", str(disk)).returncode == 0
     with pytest.raises(OSError) as raised:
         run.add_provenance(code="x")
-    assert disk_fault(raised.value, disk).startswith(f"read-only file system: {disk}/.provenance.json.")
-    assert read_status("", disk, 4).note.startswith(f"its process is gone; read-only file system: {disk} cannot be")
+    assert disk_fault(raised.value, disk).startswith(f"Read-only file system: {disk}/.provenance.json.")
+    assert read_status("", disk, 4).note.startswith(f"its process is gone; Read-only file system: {disk} cannot be")
     ended = threading.Event()
     heart = threading.Thread(target=run._beat, args=(ended,))
     heart.start()
@@ -128,7 +138,7 @@ def test_a_launch_onto_a_full_disk_says_so_and_leaves_nothing_half_copied(disk, 
     code = launch.main([*TINY, f"output_dir={disk / 'runs'}", f"cache_dir={cache_dir}"])
     assert code == 2
     said = capsys.readouterr().err
-    assert f"output_dir={disk / 'runs'}: no space left on device: " in said and "free some and launch again" in said
+    assert f"output_dir={disk / 'runs'}: No space left on device: " in said and FREE_SOME in said
     assert list((disk / "runs" / "code").iterdir()) == []
 
 
@@ -152,5 +162,5 @@ def test_training_fails_with_the_reason_and_goes_on_once_there_is_room(disk, tmp
     assert [a["place"] for a in failed] == list(PLACES)
     for attempt in failed:
         assert (attempt["code"], attempt["state"]) == (1, "failed")
-        assert attempt["note"].startswith(f"no space left on device: {disk}/runs/cells/")
-        assert "has 0.0 MB free of 2.0; free some and launch again" in attempt["note"]
+        assert attempt["note"].startswith(f"No space left on device: {disk}/runs/cells/")
+        assert f"has 0.0 MB free of 2.0; {FREE_SOME} and launch again" in attempt["note"]
