@@ -8,7 +8,9 @@ import sys
 
 import pytest
 from disturbed import DisturbedSweep, changed, outcome
+from documented import bash_words, commands
 from fault_moments import EVENTS, TIMES, Moment, moments
+from faults import main
 
 KILLS = [  # none so late that the sweep could be done before the signal, however busy the machine
     ("a cell is submitted", 1, "launcher"),
@@ -38,3 +40,9 @@ def test_moments_are_the_same_for_a_seed_and_every_event_comes_before_one_comes_
     once = moments(len(EVENTS) + TIMES, 3, {"one cell": 1})
     assert once == moments(len(EVENTS) + TIMES, 3, {"one cell": 1}) != moments(len(EVENTS) + TIMES, 4, {"one cell": 1})
     assert {m.event for m in once} == {*EVENTS, None}
+
+
+@pytest.mark.parametrize("command", commands("python -m tests.faults"))
+def test_documented_commands_are_understood(command, tmp_path, capsys):
+    assert main([*bash_words(command, tmp_path)[2:], "--moments", "0"]) == 0
+    assert "0 moments, 0 came out differently" in capsys.readouterr().out
