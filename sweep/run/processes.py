@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -92,3 +94,19 @@ def gather(values: list) -> list:
 def any_rank(flag: bool) -> bool:
     """Whether the flag is set on any rank; all ranks get the same answer."""
     return any(gather([bool(flag)]))
+
+
+@contextmanager
+def together(fault: type[Exception]) -> Iterator[None]:
+    """A block that every rank runs on its own: where it raises `fault` on any rank, it does on all of them.
+
+    The others would wait in the next collective for a rank that is gone. They raise the first one's.
+    """
+    own = None
+    try:
+        yield
+    except fault as error:
+        own = error
+    found = gather([] if own is None else [own])
+    if found:
+        raise own or found[0]

@@ -20,6 +20,7 @@ class State(str, Enum):
     QUEUED = "queued"
     BLOCKED = "blocked"
     # What a cluster knows beside the run's own directory.
+    NOT_SUBMITTED = "not submitted"  # a launch wanted to and did not get so far, or was not allowed to
     REQUEUED = "requeued"
     STALLED = "stalled"
     CANCELLED = "cancelled"
@@ -68,6 +69,7 @@ class RunState(BaseModel):
     error: the error that ended the attempt, in a line. note: what to say beside the state.
     step, steps: the last step that was finished, and the target; progress: what a stage counts instead of steps.
     reward: the mean of the last step's training rewards. accuracy: of the last evaluation.
+    rolled_back_from: the step of the checkpoint that training went back from, once, as the next was not finite.
     seconds_per_step, tokens_per_second: of the last step. save_seconds: of the slowest checkpoint.
     data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
     problems: how many a reward with labels can train on, and how many were labelled.
@@ -92,6 +94,7 @@ class RunState(BaseModel):
     progress: int | None = None
     reward: float | None = None
     accuracy: float | None = None
+    rolled_back_from: int | None = None
     seconds_per_step: float | None = None
     tokens_per_second: float | None = None
     save_seconds: float | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
+from sweep.run.unwritable import disk_state
 
 SILENT_SECONDS = 300  # a process without a heartbeat for so long has stalled
 SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
@@ -48,7 +49,7 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         # Read again: between the two looks the run may have ended in good order.
         written = run.read_state()
         if written.state == State.RUNNING:
-            written = written.model_copy(update={"state": State.INTERRUPTED, "note": "its process is gone"})
+            written = written.model_copy(update=_without_process(run))
     state, note, pace = written.state, written.note, written.seconds_per_step
     if state == State.RUNNING and (standstill := stands_still(written, silence(run))):
         state, note = State.STALLED, standstill
@@ -86,6 +87,14 @@ def stands_still(written: RunState, silence: tuple[float, float]) -> str:
     return ""
 
 
+def _without_process(run: RunDirectory) -> dict:
+    """State and note of a run whose process died before it could write them."""
+    fault = disk_state(run.path)
+    if fault is None:
+        return {"state": State.INTERRUPTED, "note": "its process is gone"}
+    return {"state": State.FAILED, "note": f"its process is gone; {fault}"}
+
+
 def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
     """Of the stages and of the cells; a cell that waits for a broken stage is blocked."""
     found: dict[str, Status] = {}
@@ -97,7 +106,7 @@ def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
 
 def blocked_by(needs: list[Status], status: Status) -> Status:
     """`status`, or blocked with the reason where it waits for something that ended without success."""
-    broken = [n for n in needs if n.ended and n.state != State.DONE]
-    if status.state in (State.QUEUED, State.CANCELLED) and broken:
+    broken = [n for n in needs if n.ended and n.state not in (State.DONE, State.NOT_SUBMITTED)]
+    if status.state in (State.QUEUED, State.CANCELLED, State.NOT_SUBMITTED) and broken:
         return replace(status, state=State.BLOCKED, note=f"{broken[0].label} {broken[0].state}")
     return status

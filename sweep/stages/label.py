@@ -24,7 +24,8 @@ from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.labels import read_rows
-from sweep.run.processes import any_rank, gather, join, leave
+from sweep.run.not_finite import NotFinite
+from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
@@ -93,7 +94,8 @@ def _rows(
 ) -> list[dict]:
     settings = initial.config.labels
     requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
-    answers = initial.sampler.sample(initial.model, requests, settings.temperature)
+    with together(NotFinite):
+        answers = initial.sampler.sample(initial.model, requests, settings.temperature)
     found = [initial.grader.extract(a.text) for a in answers]
     texts = [f.text if f and len(f.text) <= MOST_CHARACTERS else None for f in found]
     groups = [texts[k : k + settings.samples] for k in range(0, len(texts), settings.samples)]

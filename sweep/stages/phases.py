@@ -59,11 +59,13 @@ class Phases:
         self._open.append(name)
         reset_peak_memory()
         began = time.perf_counter()
-        with self.at(name):
-            yield
-        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
-        self._note_peak()
-        self._open.pop()
+        try:
+            with self.at(name):
+                yield
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
+            self._note_peak()
+        finally:
+            self._open.pop()
 
     def _note_peak(self) -> None:
         peak = peak_memory() if self._open else None
