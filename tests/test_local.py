@@ -15,7 +15,7 @@ import pytest
 from conftest import TINY
 from rich.console import Console
 
-from sweep.dispatch.controller import LocalController, killed_by
+from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.view import PlainLines
 from sweep.plan.plan import plan_sweep
@@ -27,6 +27,7 @@ from sweep.run.state import Stall, State
 from sweep.run.status import Status, read_status
 
 SLEEP = "import time; time.sleep(600)"
+KILLED = "import os; os.kill(os.getpid(), 9)"
 STALL = Stall(attempt=2, reached=3, hosts=["n"], reason="it hangs")
 
 
@@ -152,7 +153,8 @@ def test_runs_of_one_label_are_not_shown_in_turn():
 def controller(folder, codes: list[str]) -> LocalController:
     """One whose processes are Python programs that run already."""
     made = object.__new__(LocalController)
-    made.folder, made.stderrs = folder, []
+    folder.mkdir(exist_ok=True)
+    made.folder, made.stderrs = folder, [(folder / f"{k}_log.err").open("a") for k in range(len(codes))]
     made.tasks = [subprocess.Popen([sys.executable, "-c", code]) for code in codes]
     return made
 
@@ -160,9 +162,13 @@ def controller(folder, codes: list[str]) -> LocalController:
 @pytest.mark.parametrize(
     ("codes", "state", "note"),
     [
-        (["import os; os.kill(os.getpid(), 9)"], "interrupted", "killed by signal 9 (out of memory?)"),
+        ([KILLED], "interrupted", "killed by signal 9 (out of memory?)"),
         (["raise SystemExit(1)", SLEEP], "failed", "ValueError: no"),
-        (["import os; os.kill(os.getpid(), 11)", SLEEP], "interrupted", "rank 0 was killed by signal 11"),
+        (
+            ["import os; os.kill(os.getpid(), 11)", SLEEP],
+            "interrupted",
+            "rank 0 was killed by signal 11 (Segmentation fault)",
+        ),
         ([f"raise SystemExit({STALLED_EXIT})", SLEEP], "failed", "ValueError: no"),
     ],
     ids=["killed", "another failed", "one of two killed", "given up"],
@@ -180,8 +186,3 @@ def test_what_killed_a_process_is_in_the_state(tmp_path, monkeypatch, codes, sta
 def test_a_job_in_which_one_process_had_not_begun_ends_at_once(tmp_path):
     made = controller(tmp_path / "attempts", ["import os; os.kill(os.getpid(), 15)", SLEEP])
     assert made.wait() == [-signal.SIGTERM, -signal.SIGKILL]
-
-
-def test_signals_are_named():
-    assert killed_by(signal.SIGKILL) == "killed by signal 9 (out of memory?)"
-    assert killed_by(signal.SIGSEGV) == "killed by signal 11"
