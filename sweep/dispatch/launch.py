@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import netrc
 import os
 import signal
 from dataclasses import replace
@@ -22,6 +21,8 @@ from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
+from sweep.plan.tracking import resolve
+from sweep.plan.view import print_notes
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, record
@@ -42,6 +43,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     plan = plan_sweep(overrides, config_dir)
     if plan.obstacles:
         raise UserError("\n".join(plan.obstacles))
+    print_notes(plan, screen)
     cluster = plan.cells[0].config.cluster
     if isinstance(cluster, SlurmCluster):
         for line in unheard(os.environ):
@@ -90,33 +92,21 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
 
 
 def _with_tracking(plan: Plan, screen: Console) -> Plan:
-    """Resolve `tracking.mode=auto` once, here, where a person reads the answer."""
-    tracking = plan.cells[0].config.tracking
-    if tracking.mode != "auto":
-        return plan
-    mode = "online" if _has_wandb_key() else "offline"
-    if mode == "offline":
-        screen.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
-    resolved = tracking.model_copy(update={"mode": mode})
+    """Settle what the tracking of each run leaves open, once, here, where a person reads the answer."""
+    resolved = {config.tracking: resolve(config, os.environ) for config in (task.config for task in plan.cells)}
 
     def tracked(task: Task) -> Task:
-        return replace(task, config=task.config.model_copy(update={"tracking": resolved}))
+        tracking = resolved[task.config.tracking].tracking
+        return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
 
-    return replace(plan, stages=[tracked(t) for t in plan.stages], cells=[tracked(t) for t in plan.cells])
+    settled = replace(plan, stages=[tracked(t) for t in plan.stages], cells=[tracked(t) for t in plan.cells])
+    for line in dict.fromkeys(line for one in resolved.values() for line in one.said):
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    return settled
 
 
 def _interrupt(*_) -> None:
     raise KeyboardInterrupt
-
-
-def _has_wandb_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split(":")[0].split("/")[0]
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
-        return False
 
 
 def _make_writable(root: Path) -> None:
@@ -132,7 +122,8 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in (State.DONE, State.RUNNING, State.REFUSED):
+    state = read_status(task.label, task.directory, task.steps).state
+    if state.at_work or state in (State.DONE, State.REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)

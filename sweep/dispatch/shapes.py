@@ -17,6 +17,7 @@ from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.environment import environment_file, write_environment
 from sweep.run.provenance import ROOT
 
 LONGEST_NAME = 100
@@ -27,7 +28,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
         super().__init__(submission.folder, python=cluster.python)
-        self.submission = submission
+        self.submission, self.environment = submission, cluster.env
 
     @classmethod
     def affinity(cls) -> int:
@@ -43,6 +44,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def submit_array(self) -> str:
         """Returns the array's job id."""
+        write_environment(Path(self.submission.folder), self.environment)
         with apart_from_any_job():
             return self._submit_command(self._submitit_command_str).job_id
 
@@ -77,7 +79,7 @@ def executor(
         "dependency": after or None,
     }
     made.update_parameters(
-        setup=[*cluster.setup, *_environment(cluster, code)],
+        setup=[*cluster.setup, *_environment(cluster, code, environment_file(Path(submission.folder)))],
         signal_delay_s=cluster.signal_seconds,
         srun_args=["--kill-on-bad-exit=1", *_container(cluster), *cluster.srun],
         additional_parameters=joined(options(cluster), own),
@@ -116,15 +118,16 @@ def _request(config: CellConfig) -> dict:
     return {k: v for k, v in wanted.items() if v is not None}
 
 
-def _environment(cluster: SlurmCluster, code: Path) -> list[str]:
+def _environment(cluster: SlurmCluster, code: Path, more: Path) -> list[str]:
+    """Shell lines that export what every job needs, then what the file `more` holds of `cluster.env`."""
     variables = {
         "PYTHONPATH": str(code),
         "OMP_NUM_THREADS": cluster.cpus_per_process,
         "SRUN_CPUS_PER_TASK": cluster.cpus_per_process,  # since Slurm 22.05 srun no longer takes it from sbatch
         "TOKENIZERS_PARALLELISM": "false",
-        **cluster.env,
     }
-    return [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    exports = [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    return exports + ([f". {shlex.quote(str(more))} || exit 1"] if cluster.env else [])
 
 
 def _container(cluster: SlurmCluster) -> list[str]:
@@ -135,7 +138,8 @@ def by_shape(tasks: Sequence[Task]) -> list[list[Task]]:
     """Tasks whose jobs ask for the same, together."""
     groups = defaultdict(list)
     for task in tasks:
-        groups[str((_request(task.config), task.config.cluster))].append(task)
+        cluster = task.config.cluster
+        groups[str((_request(task.config), cluster, cluster.env))].append(task)  # a cluster does not show its env
     return list(groups.values())
 
 

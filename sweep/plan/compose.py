@@ -25,7 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from sweep.errors import UserError
+from sweep.errors import HIDDEN, UserError
+from sweep.plan.environment import environment_faults
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
 from sweep.plan.files import configuration_files
@@ -38,10 +39,11 @@ SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
 @dataclass(frozen=True)
 class Composition:
-    """A configuration with the point of the cross product it stands for."""
+    """A configuration with the point of the cross product it stands for; `typed`: every key that was given a value."""
 
     config: CellConfig
     axes: dict[str, str]
+    typed: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -122,6 +124,8 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
     choices = {}
     for override in overrides:
         key = override.input_line.partition("=")[0]
+        if override.is_sweep_override() and key.lstrip("+~").startswith("cluster.env"):  # a label would show its values
+            raise UserError(f"{key}: one sweep has one environment; quote a value with a comma: '{key}=\"{HIDDEN}\"'")
         if not override.is_sweep_override():
             choices[key] = [override.input_line]
         elif override.is_discrete_sweep():
@@ -151,6 +155,12 @@ def _choice(line: str) -> str:
     if line.startswith("~") or isinstance(value, dict | list):
         return line
     return f"{key}={quoted(value if isinstance(value, str) else typed.strip())}"
+
+
+def _text_of(line: str) -> str:
+    """The value of an override as it is shown: a text without the quotes and escapes of Hydra's grammar."""
+    value = _parsed(line).value()
+    return value if isinstance(value, str) else line.partition("=")[2]
 
 
 def _label(axes: dict[str, str]) -> str:
@@ -260,7 +270,7 @@ def _validate(
 ) -> list[Composition]:
     cells, faults, typed = [], [], []
     for lines, raw in composed:
-        varied = {k.lstrip("+~"): lines[k].partition("=")[2] for k in axes}
+        varied = {k.lstrip("+~"): _text_of(lines[k]) for k in axes}
         shown = {key: str(_select(raw, path)) for key, path in SHOWN_AXES.items()}
         point = {**shown, **{k: v for k, v in varied.items() if k not in shown}}
         try:
@@ -272,7 +282,9 @@ def _validate(
                     continue
             resolved = OmegaConf.to_container(raw, resolve=True) if isinstance(raw, DictConfig) else raw
             config = CellConfig.model_validate(resolved)
-            cells.append(Composition(config, {**point, "reward": config.reward.title}))
+            faults.extend((_label(point), fault) for fault in environment_faults(config))
+            given = tuple(key.lstrip("+~") for key in lines)
+            cells.append(Composition(config, {**point, "reward": config.reward.title}, given))
             typed.append(varied)
         except ValidationError as error:
             values = {key.lstrip("+"): line.partition("=")[2] for key, line in lines.items()}

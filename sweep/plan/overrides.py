@@ -11,7 +11,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -28,7 +28,7 @@ from hydra.grammar.gen.OverrideParser import OverrideParser
 from omegaconf.errors import GrammarParseError
 from pydantic import BaseModel
 
-from sweep.errors import UserError
+from sweep.errors import HIDDEN, UserError, without_secrets
 from sweep.run.config import CellConfig
 
 SWEEPS = "range(0,3), choice(a,b) and glob(a*)"
@@ -50,13 +50,14 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     except HydraException as error:
         found = _read(_quoted_or_refused(line, error))
     found.input_line, found.config_loader = line, loader
+    shown = without_secrets(line)
     if _sweeps_within(found.value()):
-        raise UserError(f"{line}: a sweep within a list or a sweep means nothing; write its values out")
+        raise UserError(f"{shown}: a sweep within a list or a sweep means nothing; write its values out")
     if isinstance(found.value(), str) and "${" in found.value():
         try:
             omegaconf.grammar_parser.parse(found.value())
         except GrammarParseError:
-            raise UserError(f"{line}: ${{ begins a reference to another key, and this one is not whole") from None
+            raise UserError(f"{shown}: ${{ begins a reference to another key, and this one is not whole") from None
     return found
 
 
@@ -85,7 +86,7 @@ def in_hydras_grammar(line: str) -> str:
 
 
 def _quoted_or_refused(line: str, error: HydraException) -> str:
-    text = _as_one_text(line)
+    text = _as_one_text(line) or _environment_in_other_words(line)
     if text is None:
         raise UserError(_unreadable(line, error)) from None
     return text
@@ -153,15 +154,33 @@ def fields_at(path: Sequence[str]) -> list[Any]:
     return found
 
 
-def is_recorded(key: str) -> bool:
-    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+def marks_along(key: str) -> Iterator[tuple[str, dict]]:
+    """The marks of the fields on the way to a dotted key, each with the dotted key of its field."""
     path = key.split(".")
     for depth, part in enumerate(path):
         for kind in fields_at(path[:depth]):
             field = kind.model_fields.get(part) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-            if field and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("identity") is False:
-                return True
-    return False
+            if field and isinstance(field.json_schema_extra, dict):
+                yield ".".join(path[: depth + 1]), field.json_schema_extra
+
+
+def is_recorded(key: str) -> bool:
+    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+    return any(marks.get("identity") is False for _, marks in marks_along(key))
+
+
+def is_decided_at_launch(key: str) -> bool:
+    """Whether a launch decides a dotted key, so that a later attempt cannot change it."""
+    return any(marks.get("at_launch") for _, marks in marks_along(key))
+
+
+@cache
+def reader_of(key: str) -> str:
+    """The key that is read in place of `key`: the last of those that take its value by default; else itself."""
+    for place, marks in marks_along(key):
+        if "default_of" in marks:
+            return reader_of(marks["default_of"] + key.removeprefix(place))
+    return key
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -243,8 +262,11 @@ def _as_one_text(line: str) -> str | None:
 
 
 def _unreadable(line: str, error: HydraException) -> str:
-    said = f"cannot read the override {line!r}"
+    said = f"cannot read the override {without_secrets(line)!r}"
     match = _LINE.fullmatch(line)
+    if line != without_secrets(line):
+        form = f'cluster.env={{NAME:"{HIDDEN}"}}'
+        return f"{said}: names stand without quotes and values in double ones: {shlex.quote(form)}"
     if match is None:
         dashes = re.fullmatch(r"-+([\w.]+=.*)", line)
         more = f"; leave the dashes out: {dashes[1]}" if dashes else " without spaces around the ="
@@ -267,6 +289,16 @@ def _unreadable(line: str, error: HydraException) -> str:
         each = ",".join(quoted(part.strip()) for part in value.split(","))
         remedy += f"; to sweep over its parts quote each of them: {shlex.quote(f'{key}={each}')}"
     return remedy
+
+
+def _environment_in_other_words(line: str) -> str | None:
+    """The line in Hydra's grammar where it gives `cluster.env` a mapping in other words.
+
+    For other keys a message shows that form, to be pasted; this one's values are shown nowhere.
+    """
+    match = _LINE.fullmatch(line)
+    written = _in_other_words(match["value"].strip()) if match and match["key"].lstrip("+") == "cluster.env" else None
+    return f"{match['key']}={written}" if written and written.startswith("{") else None
 
 
 def _in_other_words(value: str) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import yaml
-from omegaconf import Container, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweep.errors import UserError
-from sweep.plan.compose import compose_cells, compose_first
-from sweep.plan.validate import validate
+from sweep.errors import HIDDEN, UserError
+from sweep.plan.compose import compose_first
+from sweep.plan.plan import checked_cells
 
 
 def first_configuration(
@@ -25,6 +25,7 @@ def first_configuration(
         UserError: it does not compose, does not resolve, or has no such section.
     """
     _, found = compose_first(overrides, config_dir)
+    _hide_values(found, resolve)
     if package not in (None, "_global_"):
         found = OmegaConf.select(found, package)
         if found is None:
@@ -38,12 +39,19 @@ def first_configuration(
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
 
 
+def _hide_values(config: DictConfig, resolve: bool) -> None:
+    """Replace the values of `cluster.env`, since what is shown is often kept in a file; references stay as they are."""
+    env = OmegaConf.select(config, "cluster.env")
+    for name in env if isinstance(env, DictConfig) else ():
+        if resolve or not OmegaConf.is_interpolation(env, name):
+            env[name] = HIDDEN
+
+
 def check(overrides: Sequence[str], config_dir: str | None) -> int:
     """Refuse what a launch would refuse before it looks at the machine; returns how many cells there are.
 
     Raises:
         UserError: a line for each fault.
     """
-    cells = compose_cells(overrides, config_dir)
-    validate(cells)
+    cells, _ = checked_cells(overrides, config_dir)
     return len(cells)

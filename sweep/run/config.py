@@ -11,16 +11,17 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_serializer, field_validator
 
 from models.architecture import cache_row_bytes
-from models.config import LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
+from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
 from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
 from sweep.run.algorithm import AlgorithmConfig
 from sweep.run.data import DataConfig
 
+DEFAULT_PROJECT = "rlvr-sweep"  # of W&B
 Split = Literal["train", "validation", "test"]
 
 
@@ -86,7 +87,7 @@ class EvaluationConfig(Strict):
     every: int = Field(ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step always")
     weights: str | None = Field(
         None,
-        json_schema_extra=RECORDED,
+        json_schema_extra=AT_LAUNCH,
         description="the finished run, relative to output_dir, whose weights a stage evaluates; set by the plan",
     )
 
@@ -102,14 +103,26 @@ class ChecksConfig(Strict):
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
     logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
+    stall_minutes: float = Field(10.0, gt=0, description="a process may stay in any phase of a step for so long")
+    stall_factor: float = Field(20.0, ge=1, description="and for so many times the longest that the phase took lately")
+    stall_hours: float = Field(1.0, gt=0, description="a phase's limit while it has not been finished once")
 
 
 class TrackingConfig(Strict):
-    mode: Literal["auto", "online", "offline", "disabled"]
-    project: str
-    entity: str | None = None
-    tags: tuple[str, ...] = ()
-    samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
+    """The W&B mirror and the samples. A launch resolves what is left open here, so that its jobs agree."""
+
+    mode: Literal["auto", "online", "offline", "disabled"] = Field(
+        description="auto: WANDB_MODE where it is set, else online with an API key and offline without"
+    )
+    project: str | None = Field(None, description=f"null: WANDB_PROJECT, else {DEFAULT_PROJECT}")
+    entity: str | None = Field(None, description="null: WANDB_ENTITY, else the one that the API key belongs to")
+    tags: tuple[str, ...] = Field((), description="beside model, reward and seed; none: WANDB_TAGS")
+    base_url: str | None = Field(None, description="the W&B server; null: WANDB_BASE_URL, else W&B's own")
+    sample_groups: int = Field(1, ge=0, description="groups of a step of which samples.jsonl keeps all answers")
+    samples_every: int = Field(1, ge=1, description="steps between those that it keeps answers of")
+    sample_characters: int | None = Field(
+        8000, ge=2, description="of a longer text in it the middle is left out; null: texts are kept whole"
+    )
     reference_kl_every: int | None = Field(
         None, ge=1, description="steps between measurements of the KL to the initial model, which is loaded for them"
     )
@@ -150,8 +163,22 @@ class SlurmCluster(Strict):
         {}, description="more sbatch options, without their dashes; null: one that is otherwise given is left out"
     )
     setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
-    env: dict[str, str | int | float] = Field({}, description="environment variables of the job")
-    wait: bool = Field(False, description="stay and watch until all has ended, instead of returning")
+    env: dict[str, str | None] = Field(
+        {},
+        repr=False,
+        description="environment variables of the job; null: a value that was given before and is not kept here",
+    )
+    wait: bool = Field(
+        False, json_schema_extra=AT_LAUNCH, description="stay and watch until all has ended, instead of returning"
+    )
+
+    @field_serializer("env")
+    def _names(self, env: dict[str, str | None]) -> dict[str, None]:
+        """Values may be tokens: whatever is written of a configuration (its frozen file, W&B's copy) has the names.
+
+        What hands the values to a job is `sweep.run.environment`.
+        """
+        return dict.fromkeys(env)
 
 
 ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
@@ -163,11 +190,11 @@ class LabelsConfig(Strict):
     name: str = Field(json_schema_extra=RECORDED)
     samples: int = Field(ge=1, description="responses to each problem")
     temperature: float = Field(gt=0)
-    jobs: int = Field(ge=1, json_schema_extra=RECORDED, description="jobs that share the problems")
-    chunk: int = Field(ge=1, json_schema_extra=RECORDED, description="problems between two writes")
-    shard: int = Field(0, ge=0, json_schema_extra=RECORDED, description="which of the jobs this is; set by the plan")
+    jobs: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="jobs that share the problems")
+    chunk: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="problems between two writes")
+    shard: int = Field(0, ge=0, json_schema_extra=AT_LAUNCH, description="which of the jobs this is; set by the plan")
     directories: tuple[str, ...] = Field(
-        (), json_schema_extra=RECORDED, description="the label stages, relative to output_dir; set by the plan"
+        (), json_schema_extra=AT_LAUNCH, description="the label stages, relative to output_dir; set by the plan"
     )
 
 
@@ -175,14 +202,14 @@ class CellConfig(Strict):
     """One cell, resolved."""
 
     name: str | None = Field(
-        None, pattern=LABEL, max_length=200, json_schema_extra=RECORDED, description="the sweep's name"
+        None, pattern=LABEL, max_length=200, json_schema_extra=AT_LAUNCH, description="the sweep's name"
     )
-    output_dir: str = Field(json_schema_extra=RECORDED)
+    output_dir: str = Field(json_schema_extra=AT_LAUNCH)
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)
-    steps: int = Field(ge=1, json_schema_extra=RECORDED, description="a target: raising it extends the run")
+    steps: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="a target: raising it extends the run")
     retrain: bool = Field(
-        False, json_schema_extra=RECORDED, description="train again what an older version of the code finished"
+        False, json_schema_extra=AT_LAUNCH, description="train again what an older version of the code finished"
     )
     model: ModelConfig
     prompt: PromptConfig
@@ -230,6 +257,21 @@ class CellConfig(Strict):
         if isinstance(self.cluster, LocalCluster):
             return 1
         return math.ceil(self.processes / self.cluster.processes_per_node)
+
+
+# Keys that earlier versions had, and what takes their place.
+REPLACED = {
+    "tracking.samples_per_step": "tracking.sample_groups, which keeps all answers of so many groups of a step",
+}
+
+
+def of_today(values: dict) -> dict:
+    """A configuration that an earlier version froze, under the keys of today."""
+    tracking = dict(values.get("tracking", {}))
+    if "samples_per_step" in tracking:
+        tracking["sample_groups"] = min(1, tracking.pop("samples_per_step"))
+        return values | {"tracking": tracking}
+    return values
 
 
 def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: tuple = ()) -> list[str]:

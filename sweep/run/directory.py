@@ -2,16 +2,18 @@
 
 config.yaml      the frozen, resolved configuration; jobs read only this
 signature.json   the signature and what it was computed from; how the run evaluates
-provenance.json  code, package versions and the model's hub commit, of the latest attempt
+provenance.json  code, package versions, the model's hub commit and the seconds of its start, of the latest attempt
 state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state names every key
 metrics.jsonl    a row a step
-samples.jsonl    responses with their rewards
+samples.jsonl    all answers of a few groups a step, with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
 labels.jsonl     of a label stage: a row for each training problem
+not_finite_step_N.json  the batch of a step that was given up because a number was not finite
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
+ranks/           where each process of the latest attempt is: sweep.run.ranks
 lock             held by the process that works here
 heartbeat        touched by that process while it lives, wherever it runs
 
@@ -33,7 +35,7 @@ from pathlib import Path
 import yaml
 
 from sweep.errors import UserError
-from sweep.run.config import CellConfig
+from sweep.run.config import CellConfig, of_today
 from sweep.run.files import NO_LOCKS, PARTIAL, locked, read_json, read_rows, write_json, write_text
 from sweep.run.identity import signature
 from sweep.run.process import send
@@ -80,6 +82,8 @@ class RunDirectory:
         self.log = self.path / "log.txt"
         self.attempts = self.path / "attempts"
         self.labels = self.path / "labels.jsonl"
+        self.ranks = self.path / "ranks"
+        self.starting = self.attempts / ".starting.lock"  # held by the launch on this machine that starts the run
         self._state = self.path / "state.json"
         self._state_lock = self.path / ".state.lock"
         self._lock = self.path / "lock"
@@ -99,6 +103,10 @@ class RunDirectory:
     def sign(self) -> str:
         """The signature that the directory's name ends with; `signature` is the recorded one."""
         return self.path.name.rpartition("-")[2]
+
+    def not_finite(self, step: int) -> Path:
+        """Where the batch of a step is left in which a number was not finite."""
+        return self.path / f"not_finite_step_{step:06d}.json"
 
     def meeting(self) -> Path:
         """A new file in which the processes of an attempt find each other."""
@@ -126,7 +134,8 @@ class RunDirectory:
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
-        return CellConfig.model_validate(yaml.load(self.config.read_text(), Loader=_LOADER))
+        """The frozen configuration, whatever version of the code froze it."""
+        return CellConfig.model_validate(of_today(yaml.load(self.config.read_text(), Loader=_LOADER)))
 
     @property
     def signature(self) -> str:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
 PARTIAL = ".partial"  # ends the name of a file that is being written; one that a killed process left is garbage
@@ -30,11 +30,15 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write atomically: a reader sees the old file or the new one, and two writers never share a temporary one."""
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write atomically: a reader sees the old file or the new one, and two writers never share a temporary one.
+
+    Args:
+        mode: the file's permissions, from its first byte on, less what the umask takes away.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
-        with open(partial, "w") as file:
+        with open(partial, "w", opener=lambda place, flags: os.open(place, flags, mode)) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -57,6 +61,23 @@ def locked(path: Path) -> Iterator[None]:
             if error.errno not in NO_LOCKS:
                 raise
         yield
+
+
+def try_lock(path: Path) -> IO | None:
+    """The open file `path`, which is locked until it is closed; None where another holds it.
+
+    A file system without locks gives the file all the same.
+    """
+    file = open(path, "a")  # noqa: SIM115 (open for as long as the lock is held)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return file
 
 
 def write_json(path: Path, value: Any) -> None:
