@@ -22,7 +22,6 @@ KILLED = "killed by signal 9 (out of memory?)"
     [
         (f"{BAR}\n{SRUN.format('Killed')}\nsrun: Terminating StepId=7.0\n", "", KILLED),
         (f"ValueError: shape\n{BAR}\rStep 3: 50%\nslurmstepd: error: x\n", "0:9", f"{KILLED}: ValueError: shape"),
-        (f"{BAR}\nkilled by signal 9 (SIGKILL: out of memory?)\n", "", KILLED),
         (f"{BAR}\n", "137:0", KILLED),
         (f"/lib/x.py:3: FutureWarning: error in future\n{SRUN.format('Segmentation fault (core dumped)')}\n", "139:0",
          "killed by signal 11 (Segmentation fault)"),

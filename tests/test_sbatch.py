@@ -79,7 +79,6 @@ def test_options_of_ones_own_are_joined_with_dispatchs_or_stand_for_them(tmp_pat
         ("cluster.sbatch={dependency:afterok:1?afterok:2}", "joined by ?"),
         ("cluster.sbatch={gres:gpu:2}", "set cluster.gpu_option=gres instead, or give gpus-per-node:null"),
         ("cluster.sbatch={mail-type:FAIL,mail_type:END}", "mail-type and mail_type are one option"),
-        ("cluster.env={A-B:1}", "cluster.env: A-B is no name of a variable"),
     ],
 )
 def test_what_would_silently_replace_dispatchs_own_is_refused_with_the_reason(tmp_path, override, reason):
