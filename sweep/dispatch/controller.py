@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import submitit
 from submitit.local.local import Controller
@@ -60,7 +62,11 @@ def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:
 
 
 class LocalExecutor(submitit.LocalExecutor):
-    """submitit's, with the controller above."""
+    """submitit's, with the controller above; `starts` begins one for a folder and its part of the environment."""
+
+    def __init__(self, folder: Path, starts: Callable[[Path, dict[str, str]], Any]) -> None:
+        super().__init__(folder)
+        self._starts = starts
 
     def _submit_command(self, command: str) -> submitit.LocalJob:
         count = self._num_tasks()
@@ -75,10 +81,14 @@ class LocalExecutor(submitit.LocalExecutor):
         }
         environment = {f"SUBMITIT_LOCAL_{name}": value for name, value in settings.items()}
         environment |= {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_STDERR_TO_STDOUT": ""}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sweep.dispatch.controller", str(self.folder)], env={**os.environ, **environment}
-        )
+        process = self._starts(Path(self.folder), environment)
         return submitit.LocalJob(self.folder, str(process.pid), tasks=list(range(count)), process=process)
+
+
+def start_controller(folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """A controller in a new Python."""
+    command = [sys.executable, "-m", "sweep.dispatch.controller", str(folder)]
+    return subprocess.Popen(command, env={**os.environ, **environment})
 
 
 if __name__ == "__main__":
