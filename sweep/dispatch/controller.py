@@ -43,6 +43,7 @@ class LocalController(Controller):
     def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
         """Say in the state what killed a process; what the others met afterwards followed from it."""
         from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
+        from sweep.run.ending import last_words
         from sweep.run.ranks import STALLED_EXIT
         from sweep.run.state import State
 
@@ -52,17 +53,12 @@ class LocalController(Controller):
         if not ours or STALLED_EXIT in codes or written.state not in (State.RUNNING, State.FAILED):
             return
         who = f"rank {rank} was " if len(codes) > 1 else ""
-        run.write_state(state=State.INTERRUPTED, note=f"{who}{killed_by(number)}", error=None)
+        how = last_words([Path(file.name) for file in self.stderrs], f"0:{number}")
+        run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
 
 
 def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:
     return next(((rank, code, time.monotonic()) for rank, code in enumerate(codes) if code), None)
-
-
-def killed_by(number: int) -> str:
-    """How a process ended that the signal `number` killed."""
-    reason = " (out of memory?)" if number == signal.SIGKILL else ""
-    return f"killed by signal {number}{reason}"
 
 
 class LocalExecutor(submitit.LocalExecutor):

@@ -53,7 +53,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     try:
         return _launch(plan, overrides, screen)
     except OSError as error:
-        if not (fault := complaint(error)):
+        if not (fault := complaint(error, plan.root)):
             raise
         raise UserError(f"output_dir={plan.root}: {fault}") from error
 

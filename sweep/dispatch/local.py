@@ -30,6 +30,7 @@ from sweep.run.files import try_lock
 from sweep.run.ranks import latest_beat
 from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
+from sweep.run.unwritable import disk_state
 
 POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
@@ -99,7 +100,7 @@ class LocalQueue:
                 return status
             if self.stopping:
                 return replace(status, state=State.INTERRUPTED, note="stopped before it began")
-            return replace(status, state=State.FAILED, note=f"the job died before it began; see {job.error_file}")
+            return replace(status, state=State.FAILED, note=_died_early(task, job))
         # Whatever ended an earlier attempt, launching again is asking for another.
         note = "" if status.step == 0 else f"goes on from step {status.step}"
         return blocked_by(needs, replace(status, state=State.QUEUED, note=note))
@@ -214,6 +215,11 @@ def _what_is_waited_for(task: Task) -> str:
     beat = latest_beat(RunDirectory(task.directory).ranks)
     at = f" ({beat.phase} since {max(0.0, time.time() - beat.since):.0f} s)" if beat else ""
     return f"stopping: {ends.get(task.module, 'it ends')}{at}"
+
+
+def _died_early(task: Task, job: StartedJob) -> str:
+    """Why a job ended before it wrote any state."""
+    return f"the job died before it began; {disk_state(task.directory) or f'see {job.error_file}'}"
 
 
 def _processes(task: Task) -> int:

@@ -48,6 +48,23 @@ def write_text(path: Path, text: str, mode: int = 0o666) -> None:
         raise
 
 
+def set_aside(path: Path, size: int) -> None:
+    """Take up `size` bytes of the disk for `write_into`; they are random, as some file systems store no zeros."""
+    with open(path, "wb") as file:
+        file.write(os.urandom(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_into(reserve: Path, path: Path, text: str) -> None:
+    """Write `path` atomically into the room that was set aside as the file `reserve`, which thereby becomes it."""
+    with open(reserve, "r+b") as file:
+        file.write(text.encode())
+        file.truncate()
+        os.fsync(file.fileno())
+    os.replace(reserve, path)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the file `path` (made where missing) against other threads, processes and machines.
@@ -80,8 +97,13 @@ def try_lock(path: Path) -> IO | None:
     return file
 
 
+def as_json(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(finite(value), indent=1) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(finite(value), indent=1) + "\n")
+    write_text(path, as_json(value))
 
 
 def read_json(path: Path) -> Any | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
+from sweep.run.unwritable import disk_state
 
 SILENT_SECONDS = 300  # a process without a heartbeat for so long has stalled
 SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
@@ -48,7 +49,7 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         # Read again: between the two looks the run may have ended in good order.
         written = run.read_state()
         if written.state == State.RUNNING:
-            written = written.model_copy(update={"state": State.INTERRUPTED, "note": "its process is gone"})
+            written = written.model_copy(update=_without_process(run))
     state, note, pace = written.state, written.note, written.seconds_per_step
     if state == State.RUNNING and (standstill := stands_still(written, silence(run))):
         state, note = State.STALLED, standstill
@@ -84,6 +85,14 @@ def stands_still(written: RunState, silence: tuple[float, float]) -> str:
     if pace and state_age > max(SLOW_SECONDS, SLOW_STEPS * pace):
         return f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual"
     return ""
+
+
+def _without_process(run: RunDirectory) -> dict:
+    """State and note of a run whose process died before it could write them."""
+    fault = disk_state(run.path)
+    if fault is None:
+        return {"state": State.INTERRUPTED, "note": "its process is gone"}
+    return {"state": State.FAILED, "note": f"its process is gone; {fault}"}
 
 
 def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:

@@ -8,12 +8,14 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
 from sweep.run.process import start_of
@@ -21,6 +23,7 @@ from sweep.run.provenance import code_hash, environment, git_commit
 from sweep.run.ranks import Ranks
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 from sweep.run.state import State
+from sweep.run.unwritable import disk_fault
 from sweep.stages.phases import Phases
 from sweep.stages.stalls import give_up
 from sweep.stages.watchdog import Hang, Watchdog, watching
@@ -119,38 +122,48 @@ def attempt(path: Path, rank: int, world_size: int, meeting: Path):
             yield run, config, stop, phases
         return
     with run.exclusive():
-        ranks.remove_others()
-        first = _begin(run, job)
         ended = threading.Event()
-        if job is not None:
-            threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
         try:
+            ranks.remove_others()
+            first = _begin(run, job)
+            if job is not None:
+                threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
             with watching(watchdog):
                 yield run, config, stop, phases
         except Interrupted:
             ended.set()
             log.info("interrupted; the same command goes on from here")
-            run.write_state(state=State.INTERRUPTED, note="stopped on request")
+            run.write_last_state(state=State.INTERRUPTED, note="stopped on request")
             if job is not None:
                 _go_on_later(run, job, stop, first)
         except Refused as reason:
             ended.set()
             log.info("refused: %s", reason)
-            run.write_state(state=State.REFUSED, note=str(reason))
+            run.write_last_state(state=State.REFUSED, note=str(reason))
         except BaseException as error:
             ended.set()
-            log.exception("failed")
-            line = f"{type(error).__name__}: {error}".splitlines()[0]
-            run.write_state(state=State.FAILED, error=line, note=line)
+            _fail(run, config, error)
             raise
         else:
             ended.set()
-            run.write_state(state=State.DONE, note="")
+            run.write_last_state(state=State.DONE, note="")
+
+
+def _fail(run: RunDirectory, config: CellConfig, error: BaseException) -> None:
+    """Record what ended the attempt, to be called while it is handled."""
+    line = disk_fault(error, run.path, Path(config.cache_dir), Path(tempfile.gettempdir()))
+    line = line or f"{type(error).__name__}: {error}".splitlines()[0]
+    try:
+        run.write_last_state(state=State.FAILED, error=line, note=line)
+    except OSError as unwritten:  # `status` then sees a dead process and looks at the disk itself
+        log.error("the state cannot be written: %s", unwritten)
+    log.exception("failed: %s", line)  # after the state, whose room it may need
 
 
 def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
     """Open the log, record what works here; returns what earlier attempts reached."""
     _log_to(run)
+    run.set_room_aside()
     before = read_json(run.provenance)
     if before and before["code"] != code_hash():
         log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
