@@ -14,7 +14,9 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
+from models.export import write_stops
 from models.load import save_model
+from models.prompts import Stop
 from sweep.grpo import finite
 from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
@@ -273,10 +275,10 @@ class Learner:
         self.updates_done = state["updates"]
         return state["step"]
 
-    def export(self, directory: Path, tokenizer) -> None:
+    def export(self, directory: Path, tokenizer, stop: Stop) -> None:
         """Write the policy as transformers loads it, tokenizer included; the directory appears whole or not at all.
 
-        Under LoRA these are the adapters, which name the model they belong to.
+        Under LoRA these are the adapters, which name the model they belong to. `stop`: what ended a response.
 
         Raises:
             NotFinite: a weight is not; nothing was written.
@@ -288,6 +290,8 @@ class Learner:
                 shutil.rmtree(partial, ignore_errors=True)
                 save_model(model, partial)
                 tokenizer.save_pretrained(partial)
+                if not self._adapters_only:
+                    write_stops(partial, stop)
                 for written in (*partial.iterdir(), partial):
                     sync(written)
                 partial.rename(directory)

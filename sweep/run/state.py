@@ -36,8 +36,27 @@ class State(str, Enum):
         """Whether nothing more becomes of the run unless somebody launches it again."""
         return self not in ACTIVE
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a process works on the run, or should."""
+        return self in (State.RUNNING, State.STALLED)
+
 
 ACTIVE = (State.QUEUED, State.RUNNING, State.REQUEUED, State.STALLED)
+
+
+class Stall(BaseModel):
+    """An attempt that was ended because it made no progress.
+
+    reached: what the run had reached by then. hosts: the machines that it ran on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    reached: int
+    hosts: list[str]
+    reason: str
 
 
 class RunState(BaseModel):
@@ -54,6 +73,7 @@ class RunState(BaseModel):
     seconds_per_step, tokens_per_second: of the last step. save_seconds: of the slowest checkpoint.
     data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
     problems: how many a reward with labels can train on, and how many were labelled.
+    stalls: the attempts that made no progress since the run last did, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -81,6 +101,7 @@ class RunState(BaseModel):
     data: dict[str, dict] = {}
     prompts_left_out: dict[str, int] = {}
     problems: dict[str, int] = {}
+    stalls: list[Stall] = []
 
     @property
     def begun(self) -> bool:
@@ -91,3 +112,9 @@ class RunState(BaseModel):
     def reached(self) -> int:
         """What a later attempt need not do again: steps, or a stage's own count."""
         return self.step if self.progress is None else self.progress
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether the latest attempt ended itself for want of progress, to be started again by whoever started it."""
+        ended_itself = bool(self.stalls) and self.stalls[-1].attempt == self.attempt
+        return self.state == State.INTERRUPTED and ended_itself

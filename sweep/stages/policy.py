@@ -16,7 +16,7 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
-from models.prompts import prompt_ids, stop_rules
+from models.prompts import Stop, all_prompt_ids, stop_rules
 from rewards.grading import Grader
 from sweep.data.problems import Problem, load_split, refuse_changed
 from sweep.errors import UserError
@@ -42,6 +42,7 @@ class Initial:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    stop: Stop
     sampler: Sampler
     config: CellConfig
     run: RunDirectory
@@ -70,7 +71,8 @@ class Initial:
         loaded = load_split(self.config.data, split)
         problems = loaded.problems
         log.info("%d %s problems%s", len(problems), split, loaded.left_out and f" ({loaded.left_out})")
-        prompts = [prompt_ids(self.tokenizer, self.config.model, self.config.prompt, p.question) for p in problems]
+        questions = [p.question for p in problems]
+        prompts = all_prompt_ids(self.tokenizer, self.config.model, self.config.prompt, questions)
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
         left_out = len(problems) - len(fitting)
         if left_out:
@@ -154,9 +156,9 @@ def load_initial(
         if weights is not None:
             model = load_trained(config.model, model, weights, config.rollout.max_tokens)
         model = model.to(device()).eval()
-    rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
-    sampler = open_sampler(config.rollout, rules)
-    return Initial(model, tokenizer, sampler, config, run, _grader(config), source)
+    stop_at = stop_rules(tokenizer, config.model, config.prompt)
+    sampler = open_sampler(config.rollout, StopRules(tokenizer, stop_at))
+    return Initial(model, tokenizer, stop_at, sampler, config, run, _grader(config), source)
 
 
 def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
