@@ -34,7 +34,7 @@ STALL = Stall(attempt=2, reached=3, hosts=["n"], reason="it hangs")
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A queue of a baseline and a cell, and what it would start."""
-    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
+    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", "cluster.share_imports=false"]).tasks
     for task in tasks:
         RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluation)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)
@@ -148,6 +148,9 @@ def test_runs_of_one_label_are_not_shown_in_turn():
     for _ in range(5):
         show(statuses)
     assert len(out.getvalue().splitlines()) == 2
+
+
+SEGV = signal.strsignal(signal.SIGSEGV)
 
 
 def controller(folder, codes: list[str]) -> LocalController:

@@ -72,7 +72,7 @@ def assert_explains_itself(run: RunDirectory) -> None:
     assert all(s["reward"] in (0.0, 1.0) and isinstance(s["response"], str) for s in samples)
     assert "step 2/2" in run.log.read_text()
     assert run.read_state().state == "done"
-    assert [p.name for p in run.checkpoints.glob("step_*")] == ["step_000002"]
+    assert sorted(p.name for p in run.checkpoints.glob("step_*")) == ["step_000001", "step_000002"]
     assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
