@@ -132,6 +132,23 @@ def test_a_hang_is_noticed_and_every_stack_is_logged(tmp_path, monkeypatch, says
     assert ranks.read(2)[0].ended and not ranks.give_verdict()
 
 
+def test_a_hang_is_dealt_with_where_the_log_cannot_be_written(tmp_path, monkeypatch, capfd):
+    ranks, found, noticed = Ranks(tmp_path / "ranks"), [], threading.Event()
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.2)
+    phases, no_file = Phases(), tmp_path
+    with phases.at("update"):
+        pass
+
+    def end(hang: Hang) -> None:
+        found.append(hang)
+        noticed.set()
+
+    with watching(Watchdog(ranks, 0, 1, phases, SHORT, no_file, end)), phases.at("update"):
+        assert noticed.wait(60)
+    assert found[0].reason.startswith("no progress: rank 0 in update on ")
+    assert "the stacks cannot be written: " in capfd.readouterr().err
+
+
 def test_phases_remember_how_long_they_took_and_return_to_the_one_around():
     phases = Phases()
     with phases.at("step"):

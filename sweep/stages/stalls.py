@@ -57,7 +57,7 @@ def give_up(run: RunDirectory, job: SlurmJob | None, hang: Hang, wanted: bool) -
         run.write_last_state(state=State.INTERRUPTED, note=hang.reason, stalls=stalls)
         if job is not None and wanted:
             _requeue(run, job, hang)
-    _kill([beat for beat in answering if beat.pid != os.getpid()])
+    _kill(answering)
     os._exit(STALLED_EXIT)
 
 
@@ -69,7 +69,7 @@ def _requeue(run: RunDirectory, job: SlurmJob, hang: Hang) -> None:
 
 
 def _kill(beats: Sequence[Beat]) -> None:
-    """Those on this machine; what Slurm started elsewhere it ends itself."""
+    """Those on this machine but this one; what Slurm started elsewhere it ends itself."""
     for beat in beats:
-        if beat.host == platform.node() and not beat.ended:
+        if beat.host == platform.node() and beat.pid != os.getpid() and not beat.ended:
             send(signal.SIGKILL, beat.pid, beat.process_started)

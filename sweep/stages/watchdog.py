@@ -75,7 +75,7 @@ class Watchdog:
         self._stacks.close()
 
     def _watch(self) -> None:
-        observer, clock, now = Observer(self.world_size), AwakeClock(self.interval, time.monotonic()), 0.0
+        observer, clock = Observer(self.world_size), AwakeClock(self.interval, time.monotonic())
         while not self._stopped.wait(self.interval if self._beats else 0):
             # Where this thread cannot run, because some code keeps the interpreter to itself, a timer of
             # faulthandler's that needs no interpreter writes the stacks.
@@ -85,8 +85,8 @@ class Watchdog:
                 now = clock.tick(time.monotonic())
                 standings = observer.look(self.ranks.read(self.world_size), now)
                 judged = self.ranks.verdict
-            except OSError:
-                continue  # a file system that is away: nobody is judged by files that cannot be read
+            except (OSError, ValueError):
+                continue  # a file system that is away or broken: nobody is judged by what cannot be read
             if judged:
                 self._follow()
             heard = answering(standings, self.interval)
@@ -115,18 +115,25 @@ class Watchdog:
         os._exit(STALLED_EXIT)
 
     def _lead(self, standings: Sequence[Standing], heard: Sequence[int]) -> None:
-        # Whatever the rest meets, a full disk or another hanging file system, the process ends.
+        # Whatever the rest meets, another hanging file system for example, the process ends.
         faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=self._stacks)
+        last, reason = {s.rank: s.beat for s in standings if s.beat}, complaint(standings, heard)
+        try:
+            last = self._log_stacks(reason, last, heard)
+        except OSError as error:
+            os.write(2, f"{reason}\nthe stacks cannot be written: {error}\n".encode())
+        self.give_up(Hang(reason, [last[rank] for rank in sorted(last)]))
+
+    def _log_stacks(self, reason: str, last: dict[int, Beat], heard: Sequence[int]) -> dict[int, Beat]:
+        """Write the reason and the stacks of all processes to the log; returns what each process said last."""
         self._dump()
-        last = {s.rank: s.beat for s in standings if s.beat}
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline and not all(last[rank].dumped for rank in heard):
             time.sleep(0.1)
             last = self.ranks.read(self.world_size)
-        hang = Hang(complaint(standings, heard), [last[rank] for rank in sorted(last)])
         with open(self.log, "a") as log:
-            log.write(f"{hang.reason}\n{self._all_stacks(last)}")
-        self.give_up(hang)
+            log.write(f"{reason}\n{self._all_stacks(last)}")
+        return last
 
     def _dump(self) -> None:
         self._stacks.seek(0)
