@@ -1,0 +1,136 @@
+"""What to run next: the cells, partners and seeds that a comparison lacks, as commands. Pure: it reads no file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
+from sweep.compare.pool import Row
+from sweep.compare.results import CellResult, Comparison
+from sweep.run.ledger import Launch
+from sweep.run.state import ACTIVE, State
+
+FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread
+MOST_SUGGESTED = 20  # seeds; what needs yet another number is said, and not suggested
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Why something is to be run, and the command that runs it: the launch that brought the cells, changed."""
+
+    why: str
+    command: str
+
+
+def suggestions(
+    comparison: Comparison, rows: Sequence[Row], findings: Findings, control: Mapping[str, str]
+) -> list[Suggestion]:
+    """What to run next, the most pressing first: cells that did not end well, partners, seeds."""
+    launches = _Launches(comparison)
+    found = [*_unfinished(comparison.cells, launches), *_partners(findings, control, launches)]
+    return list(dict.fromkeys([*found, *_seeds(rows, findings, control, launches)]))
+
+
+class _Launches:
+    """The launches of a comparison, by the cells that they brought."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.root = comparison.root
+        self._of = {sign: launch for launch in comparison.launches for sign in launch.cells}
+
+    def of(self, cells: Iterable[CellResult]) -> list[Launch]:
+        """Each launch that brought one of the cells, once."""
+        found = {id(launch): launch for cell in cells if (launch := self._of.get(cell.signature))}
+        return list(found.values())
+
+    def command(self, launch: Launch, changes: Mapping[str, str]) -> str:
+        """The launch again with `changes` in the place of what it gave these keys, and of what hangs below them."""
+        replaced = free_axes(changes, [_key(word) for word in launch.overrides])
+        words = [word for word in launch.overrides if _key(word) not in replaced]
+        keys = {_key(word) for word in words}
+        if "name" not in keys:
+            words.append(f"name={launch.sweep}")
+        if "output_dir" not in keys and self.root != Path("runs").absolute():
+            words.append(f"output_dir={self.root}")
+        typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
+        return shlex.join(["python", "launch.py", "-m", *typed])
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _unfinished(cells: Sequence[CellResult], launches: _Launches) -> list[Suggestion]:
+    ended = [cell for cell in cells if cell.state not in (State.DONE, State.REFUSED, *ACTIVE)]
+    return [
+        Suggestion(f"{_counted(len(ended), 'cell')} did not end well", launches.command(launch, {}))
+        for launch in launches.of(ended)
+    ]
+
+
+def _partners(findings: Findings, control: Mapping[str, str], launches: _Launches) -> list[Suggestion]:
+    lonely = [alone.row for alone in findings.alone if alone.row.final]
+    without = [row for row in lonely if not any(holds(row, {k: v}) for k, v in control.items())]
+    return [
+        Suggestion(f"{_counted(len(without), 'row')} without a control", launches.command(launch, control))
+        for launch in launches.of(cell for row in without for cell in row.cells)
+    ]
+
+
+def _seeds(
+    rows: Sequence[Row], findings: Findings, control: Mapping[str, str], launches: _Launches
+) -> list[Suggestion]:
+    """A command for each launch, for as many seeds as the worst of its contrasts needs."""
+    found = []
+    for launch in launches.of(cell for row in rows for cell in row.cells):
+        own = [row for row in rows if launch in launches.of(row.cells)]
+        seeds = sorted({seed for row in own for seed in row.by_seed})
+        of_launch = [c for c in findings.contrasts if c.row in own]
+        wanted, why = _wanted(own, of_launch, seeds, bool(findings.contrasts or findings.changes))
+        if why:
+            short = [c for c in of_launch if _lacks(c, wanted)]
+            changes = {**_narrowed(launch, short, control), "seed": ",".join(map(str, wanted))}
+            found.append(Suggestion(why, launches.command(launch, changes)))
+    return found
+
+
+def _wanted(
+    rows: Sequence[Row], contrasts: Sequence[Contrast], seeds: Sequence[int], tested: bool
+) -> tuple[list[int], str]:
+    """The seeds that the rows should have, and why; "" where they have what helps."""
+    holes = [row for row in rows if row.by_seed.keys() != set(seeds)]
+    needed = [c.seeds_needed for c in contrasts if not c.told_apart and c.seeds_needed]
+    helpful = [number for number in needed if len(seeds) < number <= MOST_SUGGESTED]
+    if len(seeds) == 1 and tested:
+        return _up_to(seeds, FEW_SEEDS), "one seed has no spread"
+    if helpful:
+        number = max(helpful)
+        return _up_to(seeds, number), f"{number} seeds would show a difference as large as one seen and not told apart"
+    if holes:
+        return list(seeds), f"{_counted(len(holes), 'row')} without seeds that others have"
+    return list(seeds), ""
+
+
+def _up_to(seeds: Sequence[int], number: int) -> list[int]:
+    """`seeds` and those after them, `number` in all."""
+    after = max(seeds) + 1
+    return [*seeds, *range(after, after + number - len(seeds))]
+
+
+def _lacks(contrast: Contrast, wanted: Sequence[int]) -> bool:
+    whole = set(wanted) <= contrast.row.by_seed.keys() & contrast.control.by_seed.keys()
+    return not contrast.told_apart and not whole
+
+
+def _narrowed(launch: Launch, contrasts: Sequence[Contrast], control: Mapping[str, str]) -> dict[str, str]:
+    """The models that the contrasts are of, where the launch typed these names among others."""
+    models = list(dict.fromkeys(c.row.axes.get("model", "") for c in contrasts))
+    typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
+    return {"model": ",".join(models)} if models and set(models) < set(typed) else {}
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
