@@ -13,6 +13,12 @@ from models.family import families
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names become file names
 MINI_POSITIONS = 128  # that the minis are made with
 RECORDED = {"identity": False}  # recorded per attempt; not part of a run's signature
+AT_LAUNCH = RECORDED | {"at_launch": True}  # recorded, and decided by a launch: a later attempt cannot change it
+
+
+def default_of(key: str) -> dict:
+    """The mark of a field that is read by nothing but `key`, which takes its value when the files are composed."""
+    return RECORDED | {"default_of": key}
 
 
 StopString = Annotated[str, Field(min_length=1)]
@@ -70,9 +76,20 @@ class Resources(Strict):
     peak_tflops: float | None = Field(None, gt=0, description="of each device, for MFU; null: a table of known GPUs")
     memory_gb: float | None = Field(None, gt=0, description="host memory of the job; null: no request")
     hours: float = Field(gt=0, description="time limit")
-    micro_batch_tokens: int = Field(ge=1, description="tokens in one forward and backward pass on a process")
-    rollout_cache_gb: float = Field(gt=0, description="memory of a process for the sequences it decodes together")
-    gradient_checkpointing: bool = Field(description="recompute activations in the backward pass instead of storing")
+    micro_batch_tokens: int = Field(
+        ge=1,
+        json_schema_extra=default_of("deepspeed.micro_batch_tokens"),
+        description="tokens in one forward and backward pass on a process",
+    )
+    rollout_cache_gb: float = Field(
+        gt=0,
+        json_schema_extra=default_of("rollout.cache_gb"),
+        description="memory of a process for the sequences it decodes together",
+    )
+    gradient_checkpointing: bool = Field(
+        json_schema_extra=default_of("deepspeed.gradient_checkpointing"),
+        description="recompute activations in the backward pass instead of storing",
+    )
 
 
 class FullTuning(Strict):
@@ -103,7 +120,8 @@ class ModelConfig(Strict):
     revision: str | None = Field(None, description="hub commit, tag or branch; null: not from the hub")
     mini: MiniRecipe | None = Field(None, description="pre-train this miniature instead of loading weights")
     prompt: Literal["chat", "r1_zero", "none"] = Field(
-        json_schema_extra=RECORDED, description="the model's own prompt format, which prompt.format takes by default"
+        json_schema_extra=default_of("prompt.format"),
+        description="the model's own prompt format, which prompt.format takes by default",
     )
     date: str | None = Field(None, description="what a chat template that writes a date writes; null: it writes none")
     context: int = Field(ge=2, json_schema_extra=RECORDED, description="positions the model was trained for")
@@ -111,9 +129,11 @@ class ModelConfig(Strict):
     stop_strings: tuple[StopString, ...] = Field((), description="texts that end a response, whatever the prompt")
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     learning_rate: float = Field(
-        gt=0, json_schema_extra=RECORDED, description="what optimizer.learning_rate takes unless overridden"
+        gt=0,
+        json_schema_extra=default_of("optimizer.learning_rate"),
+        description="what optimizer.learning_rate takes unless overridden",
     )
-    resources: Resources = Field(json_schema_extra=RECORDED)
+    resources: Resources = Field(json_schema_extra=default_of("resources"))
     architecture: Architecture | None = Field(
         None, json_schema_extra=RECORDED, description="null: read from the files, where they are at hand"
     )

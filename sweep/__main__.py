@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,8 @@ import typer
 from sweep.compare.cells import collect
 from sweep.compare.table import comparison_json, print_comparison
 from sweep.dispatch.view import console, plain_line, status_table, suggested
-from sweep.errors import UserError
+from sweep.errors import UNWRITABLE, UserError
+from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import read_sweep
 from sweep.run.state import State
@@ -41,7 +43,8 @@ Typed = Annotated[str | None, typer.Option("--output-dir", help="output_dir, as 
 Overrides = Annotated[list[str] | None, typer.Argument(help="the same overrides as for launch.py")]
 ConfigDir = Annotated[str | None, typer.Option(help="a directory with groups of your own")]
 Patterns = Annotated[
-    list[str] | None, typer.Argument(metavar="[CELL…]", help="axis=pattern, a run directory's name or a signature")
+    list[str] | None,
+    typer.Argument(metavar="[CELL…]", help="axis=value, a label, a directory's name or a signature"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
@@ -97,8 +100,8 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="refresh until Ctrl-C")] = False,
 ) -> None:
     """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
-    from sweep.dispatch.manage import runs, select
     from sweep.dispatch.remote import watch as keep_watching
+    from sweep.dispatch.select import runs, select
 
     ledger = read_sweep(output_dir, sweep)
     if watch:
@@ -131,11 +134,23 @@ def logs(
 
 @app.command()
 def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("runs")) -> None:
-    """Stop runs, queued or running; those that train write a checkpoint first."""
-    from sweep.dispatch.manage import cancel as stop
+    """Stop runs, queued or running; those that train write a checkpoint first.
 
-    for run in stop(read_sweep(output_dir, sweep), patterns or []):
+    Says what was not stopped and why. Ends with 1 where cells were named and none was stopped.
+    """
+    from sweep.dispatch.manage import cancel as stop
+    from sweep.dispatch.select import counted_states
+
+    done = stop(read_sweep(output_dir, sweep), patterns or [])
+    for run in done.stopped:
         print(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
+    for run, why in done.left:
+        if patterns or not run.status.ended:
+            print(f"not stopped: {run.entry.label}: {why}")
+    if not done.stopped:
+        print(f"nothing was stopped: {counted_states([run for run, _ in done.left])}")
+    failed = any(run.status.state == State.RUNNING for run, _ in done.left)
+    raise typer.Exit(int(failed or (bool(patterns) and not done.stopped)))
 
 
 @app.command()
@@ -154,13 +169,44 @@ def retry(
     """Submit again what did not end well, with the stages it needs; it goes on from its last checkpoint."""
     from sweep.dispatch.manage import retry as submit_again
     from sweep.dispatch.remote import say_what_was_submitted
+    from sweep.dispatch.select import counted_states, runs, select
+    from sweep.dispatch.submit import Submitted
 
     ledger = read_sweep(output_dir, sweep)
     asked = {State.FAILED: failed, State.TIMED_OUT: timeout, State.OUT_OF_MEMORY: oom}
     chosen = [state for state, is_asked in asked.items() if is_asked]
     submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
+    if submitted == Submitted():
+        asked = "".join(f" --{option}" for option, on in (("failed", failed), ("timeout", timeout), ("oom", oom)) if on)
+        print(f"nothing to retry{asked and f' with{asked}'}: {counted_states(select(runs(ledger), patterns or []))}")
+        return
     say_what_was_submitted(submitted, ledger, console())
     raise typer.Exit(int(bool(submitted.hopeless)))
+
+
+@app.command()
+def remove(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="take out what is listed")] = False,
+) -> None:
+    """Take cells, or all, out of a sweep: no table shows them any more. Their directories stay until `gc --yes`.
+
+    Only --yes changes anything. What is queued or running is refused, and so is a stage that a cell needs.
+    """
+    from sweep.dispatch.removal import described, to_remove
+    from sweep.run.ledger import take_out
+
+    ledger = read_sweep(output_dir, sweep)
+    gone = to_remove(ledger, patterns or [])
+    print("\n".join(described(gone)))
+    if yes:
+        take_out(ledger, [run.entry for run in gone])
+        print(f"took {counted(len(gone), 'run')} out of {sweep}; {suggested('gc', output_dir)} lists the directories")
+        return
+    typed = shlex.join(["remove", sweep, *(patterns or []), "--yes"])
+    print(f"{counted(len(gone), 'run')}; {suggested(typed, output_dir)} takes them out, and leaves their directories")
 
 
 @app.command()
@@ -237,6 +283,11 @@ def main(typed: list[str]) -> int:
         return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"{error.filename or 'the output directory'}: cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     except Exception as error:
         # Typer's own usage errors, whichever click it brings along.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from io import StringIO
 
 import pytest
 from conftest import ROOT, TINY
 from pydantic import BaseModel, Field
 from rich.console import Console
+from written_sweeps import entry_of, finish_all
 
 from models.config import RECORDED
 from models.hub import content_hash
@@ -26,7 +26,7 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.identity import differences, signature, stale
-from sweep.run.ledger import Entry, read_sweep, record
+from sweep.run.ledger import read_sweep, record
 
 RECORDED_HERE = ROOT / "tests" / "recorded"
 
@@ -150,28 +150,6 @@ def raised(monkeypatch):
         monkeypatch.setitem(rules.NUMBERS, "grading", rules.GRADING + 1)
 
     return raise_grading
-
-
-def finish(task, accuracy: float = 0.5) -> None:
-    """Write what a finished run leaves behind, without running it."""
-    run = RunDirectory(task.directory)
-    run.freeze(task.config, task.signature, task.identity, task.evaluation)
-    run.write_state(state="done", step=task.steps, steps=task.steps)
-    write_json(run.result, {"step": task.config.steps, "evaluation": run.evaluation_signature, "accuracy": accuracy})
-
-
-def entry_of(task, root, **changes) -> Entry:
-    place, needs = str(task.directory.relative_to(root)), [str(d.relative_to(root)) for d in task.after]
-    of_config = task.config.model.name, task.config.reward.title, task.config.seed
-    entry = Entry(task.label, task.module, task.axes, *of_config, task.signature, task.steps, place, needs)
-    return replace(entry, **changes)
-
-
-def finish_all(plan) -> None:
-    entries = [[entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells)]
-    record(plan.name, plan.root, *entries, [])
-    for task in plan.tasks:
-        finish(task)
 
 
 def test_a_finished_run_under_another_evaluation_is_evaluated_and_not_trained(tmp_path):

@@ -1,88 +1,49 @@
-"""Collect the results of a sweep's cells from their run directories."""
+"""Read the records that a comparison is made of: run directories, the ledger, labels. No other module here does."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
+from sweep.compare.results import CellResult, Comparison
+from sweep.compare.rows import Point, in_rows, replaced
 from sweep.run.directory import RunDirectory
-from sweep.run.identity import differences, flat, signature, stale
+from sweep.run.identity import differences, stale
+from sweep.run.labels import Label, read_labels
 from sweep.run.ledger import Entry, Sweep, read_sweep
-from sweep.run.status import Status, sweep_statuses
-
-LONGEST_VALUE = 40  # characters of a value in a table; a custom reward's whole source is one
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """A cell with its accuracies and code-reasoning shares in [0, 1]; None where not known yet.
-
-    `evaluation`: the signature of the evaluation that the final numbers come from. `rules`: the numbers of the rules
-    that its training read; None where they are not known. `unlike`: why base and final must not be subtracted; "" where
-    they may be. `older`: how the version of the code that trained or evaluated it differs from this one; "" where it
-    does not.
-    """
-
-    model: str
-    reward: str
-    seed: int
-    axes: dict[str, str]
-    signature: str
-    state: str
-    step: int
-    base_accuracy: float | None
-    final_accuracy: float | None
-    base_code: float | None
-    final_code: float | None
-    directory: str
-    note: str
-    evaluation: str | None = None
-    rules: dict[str, int] | None = field(default_factory=dict)
-    unlike: str = ""
-    older: str = ""
-
-    @property
-    def difference(self) -> float | None:
-        if self.base_accuracy is None or self.final_accuracy is None or self.unlike:
-            return None
-        return self.final_accuracy - self.base_accuracy
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The results of a sweep; `evaluations`: the identity of each evaluation that they come from, by signature."""
-
-    sweep: str
-    root: Path
-    cells: list[CellResult]
-    evaluations: dict[str, dict] = field(default_factory=dict)
+from sweep.run.state import State
+from sweep.run.status import Status, read_status, sweep_statuses
 
 
 def collect(root: Path, name: str) -> Comparison:
     """Read the sweep `name` of the output directory `root`."""
     sweep = read_sweep(root, name)
     _, statuses = sweep_statuses(sweep)
-    cells = _latest(sweep, [(e, _cell(sweep, e, s)) for e, s in zip(sweep.cells, statuses, strict=True)])
-    cells = _told_apart(cells, {e.signature: _trained(sweep, e) for e in sweep.cells})
-    runs = [RunDirectory(cell.directory) for cell in cells]
+    found = _latest(sweep, [(e, _cell(sweep, e, s)) for e, s in zip(sweep.cells, statuses, strict=True)])
+    cells, points = [cell for _, cell in found], [_point(sweep, entry, cell) for entry, cell in found]
+    out = replaced(cells, points)
+    kept = [not is_out for is_out in out]
+    rows = in_rows([*compress(cells, kept)], [*compress(points, kept)])
+    runs = [RunDirectory(cell.directory) for cell in rows]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
-    return Comparison(name, root, cells, evaluations)
+    return Comparison(name, root, rows, evaluations, [*compress(cells, out)])
 
 
-def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[CellResult]:
+def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[tuple[Entry, CellResult]]:
     """One cell for each training and evaluation: the one whose result counts, and of several the one of most steps.
 
     A training that went on after it had been evaluated is evaluated again by the next launch. The earlier result stays
-    in the ledger, and counted beside the later one it would be taken for another seed.
+    in the ledger: beside the later one it would be taken for another seed.
     """
-    found: dict[tuple, tuple[tuple[bool, int], CellResult]] = {}
+    found: dict[tuple, tuple[tuple[bool, int], Entry, CellResult]] = {}
     for entry, cell in cells:
-        wanted = RunDirectory(sweep.root / entry.stages[0]).evaluation_signature
-        asked = entry.steps or (RunDirectory(cell.directory).identity or {}).get("steps", 0)
-        key, rank = (entry.training, *sorted(entry.axes.items()), wanted), (not cell.unlike, asked)
+        key = entry.training, RunDirectory(sweep.root / entry.stages[0]).evaluation_signature
+        rank = (not cell.unlike, cell.asked)
         if key not in found or rank > found[key][0]:
-            found[key] = rank, cell
-    return [cell for _, cell in found.values()]
+            found[key] = rank, entry, cell
+    return [(entry, cell) for _, entry, cell in found.values()]
 
 
 def _trained(sweep: Sweep, entry: Entry) -> dict:
@@ -90,36 +51,19 @@ def _trained(sweep: Sweep, entry: Entry) -> dict:
     return RunDirectory(sweep.root / entry.training).identity or {}
 
 
-def _told_apart(cells: list[CellResult], trained: dict[str, dict]) -> list[CellResult]:
-    """The cells with an axis for each key in which cells of the same axes were trained differently.
-
-    A key that two launches of one sweep typed with a value each is an axis of neither. Long values are shown hashed.
-
-    Args:
-        trained: the identity of each cell's training by the cell's signature.
-    """
-    alike: dict[tuple, list[CellResult]] = {}
-    for cell in cells:
-        axes = sorted(item for item in cell.axes.items() if item[0] != "seed")
-        alike.setdefault((*axes, trained[cell.signature].get("schema")), []).append(cell)
-    added: dict[str, dict[str, str]] = {}
-    for group in alike.values():
-        values = {cell.signature: flat(trained[cell.signature]) for cell in group}
-        keys = {key for of_cell in values.values() for key in of_cell if key != "seed" and not key.startswith("rules.")}
-        varied = [key for key in sorted(keys) if len({str(of_cell.get(key)) for of_cell in values.values()}) > 1]
-        added |= {sign: {key: _short(of_cell.get(key, "")) for key in varied} for sign, of_cell in values.items()}
-    return [replace(cell, axes=cell.axes | added[cell.signature]) for cell in cells]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"#{signature({'value': text})}"
+def _point(sweep: Sweep, entry: Entry, cell: CellResult) -> Point:
+    run, baseline = RunDirectory(cell.directory), RunDirectory(sweep.root / entry.stages[0])
+    evaluated = run.evaluation or baseline.evaluation or {}
+    if cell.evaluation not in (None, run.evaluation_signature):  # its numbers are of another than it is to have
+        evaluated = {"signature": cell.evaluation}
+    return Point(_trained(sweep, entry), evaluated, entry.axes, cell.length)
 
 
 def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
     run, baseline = RunDirectory(sweep.directory(entry)), RunDirectory(sweep.root / entry.stages[0])
     final, base = run.read_result() or {}, baseline.read_result() or {}
     trained = _trained(sweep, entry)
+    asked = entry.steps or (run.identity or {}).get("steps", 0)
     return CellResult(
         model=entry.model,
         reward=entry.reward,
@@ -138,6 +82,8 @@ def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
         rules=trained.get("rules", {}) if "schema" in trained and trained["schema"] > 1 else None,
         unlike=_unlike(run, baseline) if final and base else "",
         older=stale(trained) or (run.evaluation and stale(run.evaluation)) or "",
+        asked=asked,
+        length=(status.step if status.state == State.DONE else 0) or final.get("step") or asked,
     )
 
 
@@ -150,3 +96,30 @@ def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:
     if run.evaluation_signature == final and run.evaluation and baseline.evaluation:
         how = "; ".join(differences(run.evaluation, baseline.evaluation))
     return f"final and base were not evaluated alike ({how}); launch the sweep again to evaluate the final weights"
+
+
+@dataclass(frozen=True)
+class LabelStage:
+    """The label stage of a model, all its shards together; `state`: done, or that of a shard that is not."""
+
+    model: str
+    state: str
+    shards: tuple[Path, ...]
+
+    def labels(self, vote: str) -> Sequence[Label]:
+        """Its labels by one way of voting."""
+        return list(read_labels(self.shards, vote))
+
+
+def label_stages(root: Path, name: str) -> list[LabelStage]:
+    """Every label stage that a cell of the sweep was trained with."""
+    sweep = read_sweep(root, name)
+    needs = {run.directory: run.stages for run in (*sweep.stages, *sweep.cells)}
+    trained = {(e.model, e.training) for e in sweep.cells}  # a cell that only evaluates waits for no labels itself
+    stages = {(m, tuple(s for s in needs.get(t, ()) if RunDirectory(s).name.startswith("labels-"))) for m, t in trained}
+    return [_label_stage(model, [root / s for s in shards]) for model, shards in sorted(stages) if shards]
+
+
+def _label_stage(model: str, shards: Sequence[Path]) -> LabelStage:
+    states = [read_status(shard.name, shard, 0).state for shard in shards]
+    return LabelStage(model, next((s for s in states if s != State.DONE), State.DONE), tuple(shards))

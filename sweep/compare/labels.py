@@ -9,10 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sweep.run.labels import read_labels
-from sweep.run.ledger import read_sweep
-from sweep.run.state import State
-from sweep.run.status import read_status
+from sweep.compare.cells import LabelStage, label_stages
 
 VOTES = ("equivalence", "string")
 
@@ -40,33 +37,22 @@ class LabelSummary:
 
 def label_summaries(root: Path, name: str) -> list[LabelSummary]:
     """A summary for each label stage (all its shards together) of the sweep, and each way of voting."""
-    sweep = read_sweep(root, name)
-    needs = {run.directory: run.stages for run in (*sweep.stages, *sweep.cells)}
-    trained = {(e.model, e.training) for e in sweep.cells}  # a cell that only evaluates waits for no labels itself
-    stages = {(m, tuple(s for s in needs.get(t, ()) if Path(s).name.startswith("labels-"))) for m, t in trained}
-    return [
-        _summary(model, vote, [root / s for s in shards])
-        for model, shards in sorted(stages)
-        if shards
-        for vote in VOTES
-    ]
+    return [_summary(stage, vote) for stage in label_stages(root, name) for vote in VOTES]
 
 
-def _summary(model: str, vote: str, shards: Sequence[Path]) -> LabelSummary:
-    states = [read_status(shard.name, shard, 0).state for shard in shards]
-    unfinished = [state for state in states if state != State.DONE]
+def _summary(stage: LabelStage, vote: str) -> LabelSummary:
     shares: dict[bool, list[float]] = {True: [], False: []}
     problems, true = 0, 0.0
-    for label in read_labels(shards, vote):
+    for label in stage.labels(vote):
         problems += 1
         true += label.true_share
         if label.text is not None:
             shares[label.correct].append(label.share)
     right, wrong = shares[True], shares[False]
     return LabelSummary(
-        model=model,
+        model=stage.model,
         vote=vote,
-        state=unfinished[0] if unfinished else State.DONE,
+        state=stage.state,
         problems=problems,
         labelled=len(right + wrong),
         wrong=len(wrong),

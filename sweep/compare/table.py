@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from sweep.compare.cells import CellResult, Comparison
+from sweep.compare.results import CellResult, Comparison
+from sweep.compare.rows import CHOICES
 from sweep.compare.statistics import t_interval
 from sweep.run.identity import differences
+from sweep.run.state import State
 
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
@@ -22,32 +26,38 @@ CAVEAT = (
 def comparison_json(comparison: Comparison) -> dict:
     """The comparison as `compare --json` prints it."""
     cells = [{**asdict(c), "difference": c.difference} for c in comparison.cells]
-    return {"sweep": comparison.sweep, "directory": str(comparison.root), "cells": cells}
+    left_out = [asdict(c) for c in comparison.superseded]
+    return {
+        "sweep": comparison.sweep,
+        "directory": str(comparison.root),
+        "cells": cells,
+        "superseded": left_out,
+    }
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """A row for each model and reward: accuracy before and after, and how much of it reasons in code."""
-    extra = _extra_axes(comparison.cells)
-    apart = _apart(comparison.cells, extra)
-    groups = _groups(comparison.cells, extra)
+    names = _axes_of(comparison.cells)
+    apart = _apart(comparison.cells, names)
     table = Table(
         title=f"sweep {comparison.sweep}: accuracy and code reasoning in %, means over n seeds",
         title_justify="left",
     )
-    for name in ("model", "reward", *extra, *apart):
+    for name in (*names, *apart):
         table.add_column(name, no_wrap=True)
     for name in ("n", "base", "final", "difference", "95 % interval", "base code", "final code"):
         table.add_column(name, justify="right", no_wrap=True)
-    for cells in groups.values():
-        table.add_row(*_axes(cells[0], extra), *(MEASURES[name](cells[0]) for name in apart), *_row(cells))
+    for cells in _rows(comparison.cells):
+        shown = (*(cells[0].axes[name] for name in names), *(MEASURES[name](cells[0]) for name in apart))
+        table.add_row(*map(escape, shown), *_row(cells))
     console.print(table)
     if "evaluation" in apart:
         for line in _evaluations(comparison.evaluations):
             console.print(line, markup=False, soft_wrap=True)
-    for line in _warnings(comparison.cells):
+    for line in (*_warnings(comparison.cells), *_left_out(comparison.superseded)):
         console.print(line, markup=False, soft_wrap=True)
     for cell in comparison.cells:
-        if cell.state != "done":
+        if cell.state != State.DONE:
             console.print(f"{cell.state}: {_where(cell)} {cell.note}".rstrip(), markup=False, soft_wrap=True)
     console.print(f"run directories: {comparison.root / 'cells'}", soft_wrap=True)
     if any(c.model.endswith("_mini") for c in comparison.cells):
@@ -60,39 +70,44 @@ def _rules(cell: CellResult) -> str:
 
 # What cells of one row also have in common, shown where the axes do not tell it.
 EVALUATED = ("evaluation", "prompt", "grading", "data", "rollout")  # sections that an evaluation is made of
-MEASURES = {"evaluation": lambda cell: cell.evaluation or "", "rules": _rules}
+MEASURES = {
+    "steps": lambda cell: str(cell.length),
+    "evaluation": lambda cell: cell.evaluation or "",
+    "rules": _rules,
+}
 
 
-def _extra_axes(cells: list[CellResult]) -> list[str]:
-    return sorted({axis for c in cells for axis in c.axes} - {"model", "reward", "seed"})
+def _axes_of(cells: list[CellResult]) -> list[str]:
+    """The columns that tell rows apart: model, reward, then what else does."""
+    return [*CHOICES, *sorted({axis for cell in cells for axis in cell.axes} - {*CHOICES, "seed"})]
 
 
-def _axes(cell: CellResult, extra: list[str]) -> tuple[str, ...]:
-    return (cell.model, cell.reward, *(cell.axes.get(axis, "") for axis in extra))
-
-
-def _apart(cells: list[CellResult], extra: list[str]) -> list[str]:
+def _apart(cells: list[CellResult], names: list[str]) -> list[str]:
     """The measures that rows must show, because cells differ in them without an axis that says so.
 
-    An evaluation is the same for every model and reward, whose rows are read side by side. The rules of a training
-    follow from its reward.
+    Steps and an evaluation are the same for every model and reward, whose rows are read side by side. The rules of a
+    training follow from its reward.
     """
-    said = [axis for axis in extra if axis.partition(".")[0] in EVALUATED]
-    shown = {"evaluation": lambda c: [c.axes.get(axis, "") for axis in said], "rules": lambda c: _axes(c, extra)}
+    said = [axis for axis in names if axis.partition(".")[0] in EVALUATED]
+    shown = {"steps": [], "evaluation": said, "rules": names}
     known = [c for c in cells if c.base_accuracy is not None or c.final_accuracy is not None]
     return [
         name
         for name, measure in MEASURES.items()
-        if len({(*shown[name](c), measure(c)) for c in known}) > len({tuple(shown[name](c)) for c in known})
+        if len({(*_values(c, shown[name]), measure(c)) for c in known}) > len({_values(c, shown[name]) for c in known})
     ]
 
 
-def _groups(cells: list[CellResult], extra: list[str]) -> dict[tuple[str, ...], list[CellResult]]:
-    """Cells that differ in nothing but the seed, by their axes; results of other evaluations or rules stay apart."""
-    groups = defaultdict(list)
+def _values(cell: CellResult, names: list[str]) -> tuple[str, ...]:
+    return tuple(cell.axes[name] for name in names)
+
+
+def _rows(cells: list[CellResult]) -> list[list[CellResult]]:
+    """Cells that differ in nothing but the seed, together."""
+    rows = defaultdict(list)
     for cell in cells:
-        groups[(*_axes(cell, extra), *(measure(cell) for measure in MEASURES.values()))].append(cell)
-    return dict(groups)
+        rows[cell.row].append(cell)
+    return list(rows.values())
 
 
 def _evaluations(identities: dict[str, dict]) -> Iterator[str]:
@@ -105,11 +120,13 @@ def _evaluations(identities: dict[str, dict]) -> Iterator[str]:
 def _warnings(cells: list[CellResult]) -> list[str]:
     """What keeps numbers from being read side by side."""
     lines = [f"{_where(cell)}: {cell.unlike}" for cell in cells if cell.unlike]
-    for row in _groups(cells, _extra_axes(cells)).values():
-        steps = sorted({cell.step for cell in row if cell.difference is not None})
-        if len(steps) > 1:
-            trained = ", ".join(f"seed {cell.seed} to step {cell.step}" for cell in row if cell.difference is not None)
-            lines.append(f"{_where(row[0], 'seed')}: its seeds were not trained alike ({trained})")
+    lines += _unequal_lengths(cells)
+    lines += [
+        f"{_where(cell)}: asked for steps={cell.asked}, and shown as of step {cell.length}, to which another launch "
+        "trained it"
+        for cell in cells
+        if cell.length > cell.asked
+    ]
     older = [cell for cell in cells if cell.older]
     if older:
         versions = " and ".join(sorted({cell.older for cell in older}))
@@ -118,6 +135,27 @@ def _warnings(cells: list[CellResult]) -> list[str]:
             "shown as they are, and a launch of this sweep takes none of them for today's"
         )
     return lines
+
+
+def _left_out(superseded: list[CellResult]) -> Iterator[str]:
+    for cell in superseded:
+        yield (
+            f"left out: {_where(cell)} ({cell.state}), since its reward's function was mended and launched again; "
+            f"`remove` takes {Path(cell.directory).name} out of the sweep"
+        )
+
+
+def _unequal_lengths(cells: list[CellResult]) -> Iterator[str]:
+    """A line for each set of seeds that were trained to different steps, and so stand in different rows."""
+    alike = defaultdict(list)
+    for cell in cells:
+        if cell.difference is not None:
+            same = " ".join(f"{axis}={value}" for axis, value in cell.axes.items() if axis != "seed")
+            alike[same, cell.evaluation, _rules(cell)].append(cell)
+    for (same, *_), found in alike.items():
+        if len({cell.length for cell in found}) > 1:
+            trained = ", ".join(f"seed {cell.seed} to step {cell.length}" for cell in found)
+            yield f"{same}: its seeds were not trained alike ({trained})"
 
 
 def _row(cells: list[CellResult]) -> list[str]:
@@ -140,5 +178,5 @@ def _percent(values: list[float | None], sign: str = "") -> str:
     return f"{100 * sum(known) / len(known):{sign}.1f}" if known else ""
 
 
-def _where(cell: CellResult, without: str = "") -> str:
-    return " ".join(f"{k}={v}" for k, v in cell.axes.items() if k != without)
+def _where(cell: CellResult) -> str:
+    return " ".join(f"{k}={v}" for k, v in cell.axes.items())

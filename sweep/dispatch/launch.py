@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import netrc
 import os
 import signal
@@ -18,17 +17,16 @@ from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests
 from sweep.dispatch.view import console, live_view
-from sweep.errors import UserError
+from sweep.errors import UNWRITABLE, UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
+from sweep.plan.view import print_notes
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.state import State
 from sweep.run.status import read_status
-
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -43,6 +41,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     plan = plan_sweep(overrides, config_dir)
     if plan.obstacles:
         raise UserError("\n".join(plan.obstacles))
+    print_notes(plan, screen)
     cluster = plan.cells[0].config.cluster
     if isinstance(cluster, SlurmCluster):
         check_requests(plan.tasks, plan.root)

@@ -6,73 +6,29 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from sweep.dispatch import slurm
+from sweep.dispatch.select import Run, runs, select
 from sweep.dispatch.snapshot import snapshot_code
-from sweep.dispatch.states import statuses
 from sweep.dispatch.submit import Submitted, check_requests, submit
 from sweep.errors import UserError
 from sweep.plan.explain import explain_validation
-from sweep.plan.overrides import parse
+from sweep.plan.overrides import is_decided_at_launch, parse, reader_of
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.plan.task import Task
+from sweep.plan.unread import unread, why_unread
+from sweep.plan.validate import check
 from sweep.run.claims import latest_claim, read_submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
-from sweep.run.ledger import Entry, Sweep
+from sweep.run.ledger import Sweep
 from sweep.run.state import ACTIVE, State
-from sweep.run.status import Status
-
-
-@dataclass(frozen=True)
-class Run:
-    """An entry of a sweep's ledger with its directory and its status."""
-
-    entry: Entry
-    path: Path
-    status: Status
-
-
-def runs(sweep: Sweep) -> list[Run]:
-    """Every stage and cell."""
-    stages, cells = statuses(sweep)
-    entries = [*sweep.stages, *sweep.cells]
-    return [Run(e, sweep.root / e.directory, s) for e, s in zip(entries, [*stages, *cells], strict=True)]
-
-
-def select(found: Sequence[Run], patterns: Sequence[str]) -> list[Run]:
-    """The runs that match: every `axis=pattern`, and one of the other words, if there are any.
-
-    A word is (the beginning of) a signature, a run directory's name or a label, with * and ? as in a shell.
-
-    Raises:
-        UserError: nothing matches, or there is no such axis.
-    """
-    axes = dict(p.split("=", 1) for p in patterns if "=" in p)
-    names = [p for p in patterns if "=" not in p]
-    known = {axis for run in found for axis in run.entry.axes}
-    if unknown := axes.keys() - known:
-        raise UserError(f"{', '.join(sorted(unknown))}: no axis of this sweep; there are {', '.join(sorted(known))}")
-    chosen = [run for run in found if _matches(run.entry, axes, names)]
-    if patterns and not chosen:
-        there = "\n  ".join(Path(run.entry.directory).name for run in found)
-        raise UserError(f"{' '.join(patterns)}: matches none of\n  {there}")
-    return chosen
-
-
-def _matches(entry: Entry, axes: dict[str, str], names: list[str]) -> bool:
-    if not all(fnmatchcase(entry.axes.get(axis, ""), pattern) for axis, pattern in axes.items()):
-        return False
-    directory = Path(entry.directory).name
-    return not names or any(
-        fnmatchcase(directory, n) or fnmatchcase(entry.label, n) or entry.signature.startswith(n) for n in names
-    )
 
 
 def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[str]:
@@ -109,15 +65,48 @@ def _standard_error(sweep: Sweep, run: Run) -> list[str]:
     return [line for file in files for line in file.read_text(errors="replace").splitlines()]
 
 
-def cancel(sweep: Sweep, patterns: Sequence[str]) -> list[Run]:
-    """Stop the matching runs; those that train write a checkpoint first. Returns what was stopped."""
-    chosen = [run for run in select(runs(sweep), patterns) if run.status.state in ACTIVE]
-    if jobs := [run.status.job for run in chosen if run.status.job]:
+@dataclass(frozen=True)
+class Cancelled:
+    """The runs that were stopped, and those that were not with the reason."""
+
+    stopped: list[Run]
+    left: list[tuple[Run, str]]
+
+
+def cancel(sweep: Sweep, patterns: Sequence[str]) -> Cancelled:
+    """Stop the matching runs; those that train write a checkpoint first."""
+    stopped, left = [], []
+    chosen = select(runs(sweep), patterns)
+    refused = _cancel_jobs([run.status.job for run in chosen if run.status.job and run.status.state in ACTIVE])
+    for run in chosen:
+        why = _stop_here(run) if not run.status.job else refused.get(run.status.job, "")
+        if run.status.state not in ACTIVE:
+            why = f"has ended ({run.status.state})"
+        left.append((run, why)) if why else stopped.append(run)
+    return Cancelled(stopped, left)
+
+
+def _cancel_jobs(jobs: Sequence[str]) -> dict[str, str]:
+    """Cancel jobs of Slurm; returns its words about those that it did not cancel."""
+    if not jobs:
+        return {}
+    try:
         slurm.cancel(jobs)
-    here = [run for run in chosen if not run.status.job and run.status.state == State.RUNNING]
-    for run in here:
-        RunDirectory(run.path).signal(signal.SIGTERM)
-    return [run for run in chosen if run.status.job] + here
+    except slurm.SlurmError as error:
+        if len(jobs) == 1:
+            return {jobs[0]: str(error)}
+        return {job: why for job in jobs for why in _cancel_jobs([job]).values() if "already complet" not in why}
+    return {}
+
+
+def _stop_here(run: Run) -> str:
+    """Ask the process of a run without a job to stop; returns why it was not asked, or ""."""
+    if run.status.state != State.RUNNING:
+        return "has no process and no job; a launch that is at it stops with Ctrl-C"
+    try:
+        return "" if RunDirectory(run.path).signal(signal.SIGTERM) else "its process is gone"
+    except UserError as error:
+        return str(error)
 
 
 def retry(
@@ -147,12 +136,13 @@ def retry(
         return Submitted()
     if not isinstance(tasks[0].config.cluster, SlurmCluster):
         raise UserError(f"{sweep.name} ran on this machine: give the launch command again, it goes on from there")
+    check(tasks)
     check_requests(tasks, sweep.root)
     return submit(tasks, sweep.root, snapshot_code(sweep.root), sweep.name, force or bool(overrides))
 
 
 def _to_retry(run: Run, states: Sequence[str]) -> bool:
-    ended = run.status.state not in (*ACTIVE, State.DONE, State.REFUSED)
+    ended = run.is_to_come or run.status.state not in (*ACTIVE, State.DONE, State.REFUSED)
     waits_for_one = run.status.state == State.BLOCKED and State.FAILED in states
     return ended and (not states or run.status.state in states or waits_for_one)
 
@@ -162,12 +152,16 @@ def _same(config: CellConfig) -> CellConfig:
 
 
 def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
+    """What `--set` does to a frozen configuration.
+
+    Raises:
+        UserError: an override cannot be read, or a retry cannot change its key.
+    """
+    parsed = [_settable(line) for line in overrides]
+
     def changed(config: CellConfig) -> CellConfig:
         raw = OmegaConf.create(config.model_dump(mode="json"))
-        for line in overrides:
-            override = parse(line)
-            if override.is_sweep_override():
-                raise UserError(f"--set {line}: a retry takes one value")
+        for override in parsed:
             OmegaConf.update(raw, override.key_or_group, override.value(), force_add=True)
         try:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
@@ -179,9 +173,28 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
                 f"{' '.join(overrides)}: that would be another run; retry changes what is not part of the signature: "
                 "resources.*, cluster.*, checkpoint.*, deepspeed.*, rollout.batch_size, tracking.*, evaluation.every"
             )
+        found = unread(made)
+        for override in parsed:
+            if why := why_unread(made, override.key_or_group, found):
+                raise UserError(f"--set {override.input_line}: would change nothing, because {why}")
         return made
 
     return changed
+
+
+def _settable(line: str) -> Override:
+    override = parse(line)
+    key = override.key_or_group
+    if override.is_sweep_override() or override.type is OverrideType.DEL:
+        raise UserError(f"--set {line}: a retry takes one value")
+    if is_decided_at_launch(key):
+        raise UserError(f"--set {line}: {key} is decided by the launch; launch the sweep again with it")
+    if (reader := reader_of(key)) != key:
+        raise UserError(
+            f"--set {line}: would change nothing, because {reader} took its value from {key} at the launch and is read "
+            f"in its place; give --set {reader}=…"
+        )
+    return override
 
 
 def _task(run: Run, sweep: Sweep, change: Callable[[CellConfig], CellConfig]) -> Task:

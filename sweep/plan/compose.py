@@ -38,10 +38,11 @@ SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
 @dataclass(frozen=True)
 class Composition:
-    """A configuration with the point of the cross product it stands for."""
+    """A configuration with the point of the cross product it stands for; `typed`: every key that was given a value."""
 
     config: CellConfig
     axes: dict[str, str]
+    typed: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -153,6 +154,12 @@ def _choice(line: str) -> str:
     return f"{key}={quoted(value if isinstance(value, str) else typed.strip())}"
 
 
+def _text_of(line: str) -> str:
+    """The value of an override as it is shown: a text without the quotes and escapes of Hydra's grammar."""
+    value = _parsed(line).value()
+    return value if isinstance(value, str) else line.partition("=")[2]
+
+
 def _label(axes: dict[str, str]) -> str:
     return " ".join(f"{k}={v}" for k, v in axes.items())
 
@@ -260,7 +267,7 @@ def _validate(
 ) -> list[Composition]:
     cells, faults, typed = [], [], []
     for lines, raw in composed:
-        varied = {k.lstrip("+~"): lines[k].partition("=")[2] for k in axes}
+        varied = {k.lstrip("+~"): _text_of(lines[k]) for k in axes}
         shown = {key: str(_select(raw, path)) for key, path in SHOWN_AXES.items()}
         point = {**shown, **{k: v for k, v in varied.items() if k not in shown}}
         try:
@@ -272,7 +279,8 @@ def _validate(
                     continue
             resolved = OmegaConf.to_container(raw, resolve=True) if isinstance(raw, DictConfig) else raw
             config = CellConfig.model_validate(resolved)
-            cells.append(Composition(config, {**point, "reward": config.reward.title}))
+            given = tuple(key.lstrip("+~") for key in lines)
+            cells.append(Composition(config, {**point, "reward": config.reward.title}, given))
             typed.append(varied)
         except ValidationError as error:
             values = {key.lstrip("+"): line.partition("=")[2] for key, line in lines.items()}

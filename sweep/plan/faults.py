@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
+
+from sweep.run.config import CellConfig
 
 NAMED = 3  # cells of one fault; of more than these their number is said
+
+
+class Labelled(Protocol):
+    """A configuration and what the cell or stage that has it is called."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def config(self) -> CellConfig: ...
 
 
 def say_once(found: Iterable[tuple[str, str]]) -> list[str]:

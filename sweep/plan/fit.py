@@ -16,8 +16,8 @@ import psutil
 
 from models.architecture import read_architecture
 from models.config import LoraTuning
-from sweep.plan.compose import Composition
-from sweep.plan.faults import counted, say_once
+from models.mini.shipped import shipped_mini
+from sweep.plan.faults import Labelled, counted, say_once
 from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
 from sweep.run.config import CellConfig, LocalCluster
 
@@ -35,7 +35,7 @@ def shape_faults(config: CellConfig) -> list[str]:
     return _memory_faults(config, asked.gpu_memory_gb * 2**30 * GPU_SHARE, True, f"{asked.gpu_memory_gb:g} GiB a GPU")
 
 
-def machine_faults(cells: list[Composition]) -> list[str]:
+def machine_faults(cells: Sequence[Labelled]) -> list[str]:
     """Why this machine cannot run the cells; empty where it can. A cluster is asked when they are submitted."""
     here = [cell for cell in cells if isinstance(cell.config.cluster, LocalCluster)]
     faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells)))
@@ -187,22 +187,32 @@ def gpu_memories() -> tuple[int, ...]:
     return sizes if visible is None else sizes[: len([v for v in visible.split(",") if v.strip()])]
 
 
-def place_faults(cells: Iterable[Composition]) -> list[str]:
-    """Why an output directory cannot be made or written to; empty where all can."""
-    faults = []
-    for wanted in dict.fromkeys(Path(cell.config.output_dir).expanduser().absolute() for cell in cells):
-        place = _existing_parent(wanted)
-        if not place.is_dir():
-            faults.append(f"output_dir={wanted}: {place} is a file; set output_dir to a directory")
-        elif not os.access(place, os.W_OK | os.X_OK):
-            why = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
-            faults.append(
-                f"output_dir={wanted}: {place} is not writable ({why}); set output_dir to a directory you may write"
-            )
-    return faults
+def place_faults(cells: Iterable[Labelled]) -> list[str]:
+    """Why an output directory, or a cache that a cell fills, cannot be made or written to; empty where all can."""
+    wanted = dict.fromkeys(place for cell in cells for place in _places(cell.config))
+    return [fault for key, place in wanted for fault in _place_fault(key, place)]
 
 
-def _disk_faults(cells: list[Composition]) -> list[str]:
+def _places(config: CellConfig) -> Iterator[tuple[str, Path]]:
+    """The directories that a cell writes to, each with the key that names it."""
+    yield "output_dir", Path(config.output_dir).expanduser().absolute()
+    mini, cache = config.model.mini, Path(config.cache_dir).expanduser().absolute()
+    # What the nodes of a cluster see under a path that is not here cannot be told here.
+    is_seen = isinstance(config.cluster, LocalCluster) or os.path.exists(cache)
+    if is_seen and mini is not None and shipped_mini(config.model.family, mini) is None:
+        yield "cache_dir", cache
+
+
+def _place_fault(key: str, wanted: Path) -> Iterator[str]:
+    place = _existing_parent(wanted)
+    if not place.is_dir():
+        yield f"{key}={wanted}: {place} is a file; set {key} to a directory"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        why = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
+        yield f"{key}={wanted}: {place} is not writable ({why}); set {key} to a directory you may write"
+
+
+def _disk_faults(cells: Sequence[Labelled]) -> list[str]:
     """Whether the checkpoints of all cells fit beside what is on the disk now."""
     needed: dict[Path, int] = {}
     for cell in cells:

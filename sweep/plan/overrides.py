@@ -11,7 +11,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -153,15 +153,33 @@ def fields_at(path: Sequence[str]) -> list[Any]:
     return found
 
 
-def is_recorded(key: str) -> bool:
-    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+def marks_along(key: str) -> Iterator[tuple[str, dict]]:
+    """The marks of the fields on the way to a dotted key, each with the dotted key of its field."""
     path = key.split(".")
     for depth, part in enumerate(path):
         for kind in fields_at(path[:depth]):
             field = kind.model_fields.get(part) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-            if field and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("identity") is False:
-                return True
-    return False
+            if field and isinstance(field.json_schema_extra, dict):
+                yield ".".join(path[: depth + 1]), field.json_schema_extra
+
+
+def is_recorded(key: str) -> bool:
+    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+    return any(marks.get("identity") is False for _, marks in marks_along(key))
+
+
+def is_decided_at_launch(key: str) -> bool:
+    """Whether a launch decides a dotted key, so that a later attempt cannot change it."""
+    return any(marks.get("at_launch") for _, marks in marks_along(key))
+
+
+@cache
+def reader_of(key: str) -> str:
+    """The key that is read in place of `key`: the last of those that take its value by default; else itself."""
+    for place, marks in marks_along(key):
+        if "default_of" in marks:
+            return reader_of(marks["default_of"] + key.removeprefix(place))
+    return key
 
 
 def _alternatives(annotation: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from sweep.plan.signature import (
     training_identity,
 )
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
-from sweep.plan.validate import check_data, validate
+from sweep.plan.unread import run_once
+from sweep.plan.validate import check, check_data, validate
 from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
@@ -30,13 +31,17 @@ from sweep.run.status import Status, read_status
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep runs: `stages` first, each once, then `cells`. `obstacles`: why this machine cannot run it."""
+    """What a sweep runs: `stages` first, each once, then `cells`.
+
+    `obstacles`: why this machine cannot run it. `notes`: what was typed and has no effect.
+    """
 
     name: str
     root: Path
     stages: list[Task]
     cells: list[Task]
     obstacles: list[str]
+    notes: list[str]
 
     @property
     def tasks(self) -> list[Task]:
@@ -53,8 +58,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     Raises:
         UserError: the input is at fault; every faulty cell is named.
     """
-    compositions = compose_cells(overrides, config_dir)
-    validate(compositions)
+    compositions, notes = checked_cells(overrides, config_dir)
     root = _one(compositions, "output_dir", lambda c: str(Path(c.output_dir).expanduser().absolute()))
     name = _one(compositions, "name", lambda c: c.name)
     _one(compositions, "cluster", lambda c: c.cluster)
@@ -63,19 +67,33 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
         made.add(composition)
     check_data(compositions)
     stages, cells = made.in_order()
+    check([t for t in stages if t.module == TRAIN and not _is_done(t)])  # frozen by an earlier launch
+    notes += [*_all_beyond(cells), *made.beyond]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
-    return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles)
+    return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles, notes)
+
+
+def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[list[Composition], list[str]]:
+    """The cells of a sweep that breaks no rule, each once, and what is to be said about their keys.
+
+    Raises:
+        UserError: the input is at fault; every faulty cell is named.
+    """
+    cells, notes = run_once(compose_cells(overrides, config_dir))
+    validate(cells)
+    return cells, notes
 
 
 class _Tasks:
     """The tasks of a plan by signature.
 
-    `short`: the evaluations that would be of fewer steps than asked for, in words.
+    `short`: the evaluations that would be of fewer steps than asked for, in words; `beyond`: those of more.
     """
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.short: list[str] = []
+        self.beyond: list[str] = []
         self.stages: dict[str, Task] = {}
         self.cells: dict[str, Task] = {}
 
@@ -142,6 +160,8 @@ class _Tasks:
                 f"{composition.label}: another launch is training it to step {trained.steps} under another evaluation; "
                 f"launch again when it is done and it goes on to step {config.steps}, or set steps={trained.steps}"
             )
+        elif trained.steps > config.steps:
+            self.beyond.append(_beyond(composition.label, trained.steps, config.steps))
         identity = rerun_identity(trained.signature, trained.steps, evaluation)
         sign = signature(identity)
         directory = self.shelf.directory(STAGES, f"evaluation-{_cell_name(config)}", sign)
@@ -170,6 +190,25 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"
             )
     return faults
+
+
+def _is_done(task: Task) -> bool:
+    return RunDirectory(task.directory).read_state().state == State.DONE
+
+
+def _all_beyond(cells: Iterable[Task]) -> Iterator[str]:
+    """A line for each training that has gone further than it is asked to."""
+    for cell in cells:
+        reached = RunDirectory(cell.directory).read_state().step
+        if cell.module == TRAIN and reached > cell.steps:
+            yield _beyond(cell.label, reached, cell.steps)
+
+
+def _beyond(label: str, reached: int, asked: int) -> str:
+    return (
+        f"{label}: is at step {reached} already, beyond steps={asked}: it is not trained further, and its results are "
+        f"those of step {reached}"
+    )
 
 
 def _one(compositions: list[Composition], key: str, get):

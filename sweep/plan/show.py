@@ -9,8 +9,8 @@ from omegaconf import Container, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweep.errors import UserError
-from sweep.plan.compose import compose_cells, compose_first
-from sweep.plan.validate import validate
+from sweep.plan.compose import compose_first
+from sweep.plan.plan import checked_cells
 
 
 def first_configuration(
@@ -44,6 +44,5 @@ def check(overrides: Sequence[str], config_dir: str | None) -> int:
     Raises:
         UserError: a line for each fault.
     """
-    cells = compose_cells(overrides, config_dir)
-    validate(cells)
+    cells, _ = checked_cells(overrides, config_dir)
     return len(cells)

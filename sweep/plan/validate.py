@@ -10,8 +10,8 @@ from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import Composition
-from sweep.plan.faults import say_once
-from sweep.plan.fit import place_faults, shape_faults
+from sweep.plan.faults import Labelled, say_once
+from sweep.plan.fit import machine_faults, place_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.run.config import CellConfig
@@ -25,29 +25,48 @@ def validate(cells: Sequence[Composition]) -> None:
     Raises:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
-    faults = say_once((cell.label, fault) for cell in cells for fault in cell_faults(cell.config))
-    faults = faults or _same_runs(cells) or place_faults(cells)
+    planned = say_once((cell.label, fault) for cell in cells for fault in _planned_faults(cell.config))
+    _refuse([*planned, *faults_of(cells)])
+    _refuse(_same_runs(cells))
+    _refuse(place_faults(cells))
+
+
+def check(made: Sequence[Labelled]) -> None:
+    """The rules for configurations that were made from frozen ones, as a retry does: those of a launch.
+
+    Raises:
+        UserError: a line for each fault, naming its cells, the keys and the remedy.
+    """
+    _refuse(faults_of(made))
+    _refuse([*place_faults(made), *machine_faults(made)])
+
+
+def _refuse(faults: Sequence[str]) -> None:
     if faults:
         raise UserError("\n".join(faults))
+
+
+def faults_of(cells: Iterable[Labelled]) -> list[str]:
+    """A line for each rule within a configuration that any of `cells` breaks."""
+    return say_once((cell.label, fault) for cell in cells for fault in cell_faults(cell.config))
 
 
 def _same_runs(cells: Sequence[Composition]) -> list[str]:
     """A line for each set of axes along which nothing differs that makes a run what it is."""
     first: dict[tuple[str, str], Composition] = {}
     values: dict[tuple[str, ...], dict[str, list[str]]] = {}
-    configs: dict[tuple[str, ...], CellConfig] = {}
     for cell in cells:
         identity = signature(training_identity(cell.config)), signature(evaluation_identity(cell.config))
         like = first.setdefault(identity, cell)
         if like is not cell:
             keys = tuple(key for key in cell.axes if cell.axes[key] != like.axes.get(key))
-            configs[keys] = cell.config
+            values.setdefault(keys, {})
             for key in keys:
-                values.setdefault(keys, {}).setdefault(key, [like.axes[key]]).append(cell.axes[key])
-    return [_same_run(keys, values[keys], configs[keys]) for keys in configs]
+                values[keys].setdefault(key, [like.axes[key]]).append(cell.axes[key])
+    return [_same_run(keys, found) for keys, found in values.items()]
 
 
-def _same_run(keys: tuple[str, ...], values: dict[str, list[str]], config: CellConfig) -> str:
+def _same_run(keys: tuple[str, ...], values: dict[str, list[str]]) -> str:
     listed = {key: list(dict.fromkeys(found)) for key, found in values.items()}
     typed = " ".join(f"{key}={','.join(found)}" for key, found in listed.items())
     if keys == ("steps",):
@@ -58,15 +77,13 @@ def _same_run(keys: tuple[str, ...], values: dict[str, list[str]], config: CellC
         ]
         comma = f"; if the comma belongs to the value, quote it: {' '.join(quote)}" if quote else ""
         return f"{typed}: no part of what makes a run, so that these are the same run; give one value{comma}"
-    unread = [key for key in keys if key.partition(".")[2] in getattr(getattr(config, key.split(".")[0]), "unread", ())]
-    why = f"{', '.join(unread)} is not read beside the other choices" if unread else "nothing differs that a run reads"
-    return f"{typed}: the same run each time, because {why}; give one value"
+    return f"{typed}: the same run each time, because nothing differs that a run reads; give one value"
 
 
 def cell_faults(config: CellConfig) -> list[str]:
     """What is wrong with one cell; empty where nothing is."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
-    faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config), *_planned_faults(config)]
+    faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
     return faults or shape_faults(config)
 
 

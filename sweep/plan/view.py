@@ -46,8 +46,15 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for table in _memory(plan):
         console.print(table)
+    print_notes(plan, console)
     for obstacle in plan.obstacles:
         console.print(f"a launch here would be refused: {obstacle}", style="yellow", markup=False, soft_wrap=True)
+
+
+def print_notes(plan: Plan, console: Console) -> None:
+    """What was typed and has no effect, a line each."""
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def plan_json(plan: Plan) -> dict:
@@ -59,7 +66,7 @@ def plan_json(plan: Plan) -> dict:
     ]
     stages = len(plan.stages)
     cells = {"stages": rows[:stages], "cells": rows[stages:]}
-    return {"sweep": plan.name, **cells, "data": _data_json(plan), "obstacles": plan.obstacles}
+    return {"sweep": plan.name, **cells, "data": _data_json(plan), "notes": plan.notes, "obstacles": plan.obstacles}
 
 
 def _data(plan: Plan) -> Iterator[str]:
@@ -160,9 +167,9 @@ def _account(task: Task) -> tuple[tuple[str, str], ...]:
 def _told_apart_by(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
     """What beside the model all of `tasks` have in common and not all of `among`."""
     first = tasks[0].axes
-    shared = {key for key, value in first.items() if all(task.axes[key] == value for task in tasks)}
+    shared = {key for key, value in first.items() if all(task.axes.get(key) == value for task in tasks)}
     return [f"{key}={first[key]}" for key in first if key in shared - {"model"} and _varies(key, among)]
 
 
 def _varies(key: str, among: Sequence[Task]) -> bool:
-    return len({task.axes[key] for task in among}) > 1
+    return len({task.axes.get(key) for task in among}) > 1

@@ -52,17 +52,20 @@ class AlgorithmConfig(Strict):
         return self.responses_per_step // self.updates_per_rollout
 
     @property
-    def unread(self) -> set[str]:
-        """Fields that change nothing beside the others, and so are no part of a run's identity."""
-        unread = set()
+    def unread(self) -> dict[str, str]:
+        """Fields that change nothing beside the others, each with the choice that makes it so.
+
+        They are no part of a run's identity.
+        """
+        unread = {}
         if self.on_policy:
-            unread |= {"old_logprobs", "ratio_level", "clip_low", "clip_high"}
+            unread |= dict.fromkeys(("old_logprobs", "ratio_level", "clip_low", "clip_high"), "on_policy=true")
         if self.kl_coefficient == 0:
-            unread |= {"kl_estimator", "kl_place"}
+            unread |= dict.fromkeys(("kl_estimator", "kl_place"), "kl_coefficient=0")
         if self.overlong_buffer is None:
-            unread.add("overlong_penalty")
+            unread["overlong_penalty"] = "overlong_buffer=null"
         if self.normalisation == "none":
-            unread.add("epsilon")
+            unread["epsilon"] = "normalisation=none"
         if self.aggregation != "micro_batch_mean":
-            unread.add("aggregation_size")
+            unread["aggregation_size"] = f"aggregation={self.aggregation}"
         return unread

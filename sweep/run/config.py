@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from models.architecture import cache_row_bytes
-from models.config import LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
+from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
 from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
@@ -86,7 +86,7 @@ class EvaluationConfig(Strict):
     every: int = Field(ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step always")
     weights: str | None = Field(
         None,
-        json_schema_extra=RECORDED,
+        json_schema_extra=AT_LAUNCH,
         description="the finished run, relative to output_dir, whose weights a stage evaluates; set by the plan",
     )
 
@@ -148,7 +148,9 @@ class SlurmCluster(Strict):
     sbatch: dict[str, str | int | bool] = Field({}, description="more sbatch options, without their dashes")
     setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
     env: dict[str, str | int | float] = Field({}, description="environment variables of the job")
-    wait: bool = Field(False, description="stay and watch until all has ended, instead of returning")
+    wait: bool = Field(
+        False, json_schema_extra=AT_LAUNCH, description="stay and watch until all has ended, instead of returning"
+    )
 
 
 ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
@@ -160,11 +162,11 @@ class LabelsConfig(Strict):
     name: str = Field(json_schema_extra=RECORDED)
     samples: int = Field(ge=1, description="responses to each problem")
     temperature: float = Field(gt=0)
-    jobs: int = Field(ge=1, json_schema_extra=RECORDED, description="jobs that share the problems")
-    chunk: int = Field(ge=1, json_schema_extra=RECORDED, description="problems between two writes")
-    shard: int = Field(0, ge=0, json_schema_extra=RECORDED, description="which of the jobs this is; set by the plan")
+    jobs: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="jobs that share the problems")
+    chunk: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="problems between two writes")
+    shard: int = Field(0, ge=0, json_schema_extra=AT_LAUNCH, description="which of the jobs this is; set by the plan")
     directories: tuple[str, ...] = Field(
-        (), json_schema_extra=RECORDED, description="the label stages, relative to output_dir; set by the plan"
+        (), json_schema_extra=AT_LAUNCH, description="the label stages, relative to output_dir; set by the plan"
     )
 
 
@@ -172,14 +174,14 @@ class CellConfig(Strict):
     """One cell, resolved."""
 
     name: str | None = Field(
-        None, pattern=LABEL, max_length=200, json_schema_extra=RECORDED, description="the sweep's name"
+        None, pattern=LABEL, max_length=200, json_schema_extra=AT_LAUNCH, description="the sweep's name"
     )
-    output_dir: str = Field(json_schema_extra=RECORDED)
+    output_dir: str = Field(json_schema_extra=AT_LAUNCH)
     cache_dir: str = Field(json_schema_extra=RECORDED)
     seed: int = Field(ge=0)
-    steps: int = Field(ge=1, json_schema_extra=RECORDED, description="a target: raising it extends the run")
+    steps: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="a target: raising it extends the run")
     retrain: bool = Field(
-        False, json_schema_extra=RECORDED, description="train again what an older version of the code finished"
+        False, json_schema_extra=AT_LAUNCH, description="train again what an older version of the code finished"
     )
     model: ModelConfig
     prompt: PromptConfig

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
-from models.config import RECORDED, Strict
+from models.config import RECORDED, Strict, default_of
 
 GOLD_RULES = ("text", "number", "boxed", "list")
 
@@ -93,8 +93,12 @@ class ProblemSet(Strict):
         json_schema_extra=RECORDED,  # what is refused is never trained on, so what is trained on is the same
         description="what to do with rows without a usable gold answer, and with problems that have contradictory ones",
     )
-    max_prompt_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
-    max_response_tokens: int = Field(ge=1, json_schema_extra=RECORDED, description="what rollout.* takes by default")
+    max_prompt_tokens: int = Field(
+        ge=1, json_schema_extra=default_of("rollout.max_prompt_tokens"), description="what rollout.* takes by default"
+    )
+    max_response_tokens: int = Field(
+        ge=1, json_schema_extra=default_of("rollout.max_response_tokens"), description="what rollout.* takes by default"
+    )
 
 
 class ArithmeticData(ProblemSet):

@@ -1,6 +1,7 @@
 """The ledger of sweeps: `sweeps/NAME/` in the output directory lists the runs that belong to a sweep.
 
-Each launch adds a file with what it brings, so that launches at the same time never overwrite one another.
+Each launch adds a file with what it brings, and each removal one with what it takes out, so that two at the same time
+never overwrite one another.
 """
 
 from __future__ import annotations
@@ -62,22 +63,31 @@ def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overr
         for kind, entries in (("stages", stages), ("cells", cells))
     }
     launch = {"time": time.time(), "overrides": overrides, **added}
-    write_json(home / f"{launch['time']:017.6f}-{uuid.uuid4().hex[:6]}.json", launch)
+    _write(home, launch)
     return read_sweep(root, name)
+
+
+def take_out(sweep: Sweep, entries: list[Entry]) -> None:
+    """Record that `entries` belong to the sweep no more; a later launch may bring them back."""
+    written = {"time": time.time(), "overrides": [], "stages": [], "cells": []}
+    _write(sweep.root / "sweeps" / sweep.name, written | {"removed": [entry.signature for entry in entries]})
+
+
+def _write(home: Path, launch: dict) -> None:
+    write_json(home / f"{launch['time']:017.6f}-{uuid.uuid4().hex[:6]}.json", launch)
 
 
 def read_sweep(root: Path, name: str) -> Sweep:
     """The sweep `name` of the output directory `root`.
 
     Raises:
-        UserError: there is no such sweep; those that exist are named.
+        UserError: there is no such sweep, or everything of it was removed; those that exist are named.
     """
-    home = root / "sweeps" / name
-    if name != Path(name).name or not home.is_dir():
-        names = sorted(p.name for p in (root / "sweeps").glob("*"))
+    names = _names(root)
+    if name not in names:
         there = f"in {root} there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
-        raise UserError(f"{name}: no such sweep; {there}\n  --output-dir names another output directory")
-    merged = _merged(home)
+        raise UserError(f"{name or repr(name)}: no such sweep; {there}\n  --output-dir names another output directory")
+    merged = _merged(root / "sweeps" / name)
     cells = [Entry(**entry) for entry in merged["cells"].values()]
     # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.
     stages = [Entry(**entry) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
@@ -86,7 +96,18 @@ def read_sweep(root: Path, name: str) -> Sweep:
 
 def read_sweeps(root: Path) -> list[Sweep]:
     """Every sweep of the output directory."""
-    return [read_sweep(root, path.name) for path in sorted((root / "sweeps").glob("*")) if path.is_dir()]
+    return [read_sweep(root, name) for name in _names(root)]
+
+
+def _names(root: Path) -> list[str]:
+    """The sweeps of an output directory, without those that everything was taken out of."""
+    homes = [path for path in sorted((root / "sweeps").glob("*")) if path.is_dir()]
+    return [home.name for home in homes if not _is_emptied(home)]
+
+
+def _is_emptied(home: Path) -> bool:
+    newest = max(home.glob("*.json"), default=None)
+    return newest is not None and "removed" in read_json(newest) and not any(_merged(home).values())
 
 
 def _merged(home: Path) -> dict[str, dict[str, dict]]:
@@ -96,4 +117,6 @@ def _merged(home: Path) -> dict[str, dict[str, dict]]:
         launch = read_json(file)
         for kind, entries in merged.items():
             entries |= {e["signature"]: e for e in launch[kind]}
+            for sign in launch.get("removed", ()):
+                entries.pop(sign, None)
     return merged

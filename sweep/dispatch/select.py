@@ -1,0 +1,100 @@
+"""Find runs of a sweep by what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from sweep.dispatch.states import statuses
+from sweep.errors import UserError
+from sweep.plan.faults import counted
+from sweep.run.ledger import Entry, Sweep
+from sweep.run.state import State
+from sweep.run.status import Status
+
+
+@dataclass(frozen=True)
+class Run:
+    """An entry of a sweep's ledger with its directory and its status."""
+
+    entry: Entry
+    path: Path
+    status: Status
+
+    @property
+    def is_to_come(self) -> bool:
+        """Whether it waits without a job, and no launch is about to submit one."""
+        return self.status.state == State.QUEUED and not self.status.job and self.status.note != "being submitted"
+
+
+def runs(sweep: Sweep) -> list[Run]:
+    """Every stage and cell."""
+    stages, cells = statuses(sweep)
+    entries = [*sweep.stages, *sweep.cells]
+    return [Run(e, sweep.root / e.directory, s) for e, s in zip(entries, [*stages, *cells], strict=True)]
+
+
+def select(found: Sequence[Run], words: Sequence[str]) -> list[Run]:
+    """The runs that match, all of them where there are no words.
+
+    A word is a label, (the beginning of) a signature, the name of a run directory, or `axis=value`; names and values
+    take * and ? as in a shell. Several values of one axis stand for any of them, and so do several names; a run has to
+    match every axis that is given, and one of the names.
+
+    Raises:
+        UserError: a word matches nothing, all words together match nothing, or there is no such axis.
+    """
+    axes: dict[str, list[str]] = {}
+    names: list[str] = []
+    for word in words:
+        axis, is_axis, value = word.partition("=")
+        if any(_is_named(run.entry, word) for run in found):
+            names.append(word)
+        elif is_axis:
+            _refuse_unmatched(found, axis, value)
+            axes.setdefault(axis, []).append(value)
+        else:
+            raise UserError(f"{word or repr(word)}: matches none of\n  {_names(found)}")
+    chosen = [
+        run
+        for run in found
+        if all(any(_has(run.entry, axis, value) for value in values) for axis, values in axes.items())
+        and (not names or any(_is_named(run.entry, name) for name in names))
+    ]
+    if words and not chosen:
+        raise UserError(f"{' '.join(words)}: no run matches all of these; there are\n  {_names(found)}")
+    return chosen
+
+
+def _is_named(entry: Entry, word: str) -> bool:
+    directory = Path(entry.directory).name
+    if word in (entry.label, directory):  # as it is shown, whatever characters it holds
+        return True
+    shown = fnmatchcase(directory, word) or fnmatchcase(entry.label, word)
+    return bool(word) and (shown or entry.signature.startswith(word))
+
+
+def _has(entry: Entry, axis: str, value: str) -> bool:
+    own = entry.axes.get(axis)
+    return own is not None and (own == value or fnmatchcase(own, value))
+
+
+def _refuse_unmatched(found: Sequence[Run], axis: str, value: str) -> None:
+    there = {run.entry.axes[axis] for run in found if axis in run.entry.axes}
+    if not there:
+        known = sorted({axis for run in found for axis in run.entry.axes})
+        raise UserError(f"{axis}: no axis of this sweep; there are {', '.join(known)}")
+    if not any(_has(run.entry, axis, value) for run in found):
+        raise UserError(f"{axis}={value}: no run has this value; there are {', '.join(sorted(there))}")
+
+
+def _names(found: Iterable[Run]) -> str:
+    return "\n  ".join(Path(run.entry.directory).name for run in found)
+
+
+def counted_states(found: Sequence[Run]) -> str:
+    """How many runs are in which state, in words."""
+    states = [run.status.state for run in found]
+    return f"of {counted(len(found), 'run')} " + ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
