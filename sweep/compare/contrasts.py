@@ -290,8 +290,7 @@ def _across(contrasts: Sequence[Contrast], by: Sequence[str]) -> tuple[list[Acro
     tested = _together(pairs)
     count = sum(one.adjusted is not None for one in tested)
     asked = [
-        one if one.first.told_apart or one.second.told_apart else replace(one, adjusted=None, tests=0)
-        for one in tested
+        one if one.first.told_apart or one.second.told_apart else replace(one, adjusted=None, tests=0) for one in tested
     ]
     return asked, count
 

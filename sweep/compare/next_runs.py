@@ -14,6 +14,7 @@ from sweep.run.ledger import Launch
 from sweep.run.state import ACTIVE, State
 
 FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread
+UNKNOWN = Launch("", [], [])
 MOST_SUGGESTED = 20  # seeds; what needs yet another number is said, and not suggested
 
 
@@ -28,10 +29,14 @@ class Suggestion:
 def suggestions(
     comparison: Comparison, rows: Sequence[Row], findings: Findings, control: Mapping[str, str]
 ) -> list[Suggestion]:
-    """What to run next, the most pressing first: cells that did not end well, partners, seeds."""
+    """What to run next, the most pressing first: cells that did not end well, partners, seeds.
+
+    Args:
+        control: the choices that a partner lacks; {} where partners were left out on purpose.
+    """
     launches = _Launches(comparison)
     found = [*_unfinished(comparison.cells, launches), *_partners(findings, control, launches)]
-    return list(dict.fromkeys([*found, *_seeds(rows, findings, control, launches)]))
+    return list(dict.fromkeys([*found, *_seeds(rows, findings, launches)]))
 
 
 class _Launches:
@@ -42,18 +47,24 @@ class _Launches:
         self._of = {sign: launch for launch in comparison.launches for sign in launch.cells}
 
     def of(self, cells: Iterable[CellResult]) -> list[Launch]:
-        """Each launch that brought one of the cells, once."""
+        """Each launch that brought one of the cells, once; UNKNOWN for cells of a file that names none."""
+        cells = list(cells)
+        if not self._of:
+            return [UNKNOWN] if cells else []
         found = {id(launch): launch for cell in cells if (launch := self._of.get(cell.signature))}
         return list(found.values())
 
     def command(self, launch: Launch, changes: Mapping[str, str]) -> str:
         """The launch again with `changes` in the place of what it gave these keys, and of what hangs below them."""
+        if launch is UNKNOWN:
+            typed = " ".join(f"{key}={value}" for key, value in changes.items())
+            return f"their launch, which this file does not name, again{f' with {typed}' if typed else ''}"
         replaced = free_axes(changes, [_key(word) for word in launch.overrides])
         words = [word for word in launch.overrides if _key(word) not in replaced]
         keys = {_key(word) for word in words}
         if "name" not in keys:
             words.append(f"name={launch.sweep}")
-        if "output_dir" not in keys and self.root != Path("runs").absolute():
+        if "output_dir" not in keys and self.root.absolute() != Path("runs").absolute():
             words.append(f"output_dir={self.root}")
         typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
         return shlex.join(["python", "launch.py", "-m", *typed])
@@ -66,23 +77,21 @@ def _key(override: str) -> str:
 def _unfinished(cells: Sequence[CellResult], launches: _Launches) -> list[Suggestion]:
     ended = [cell for cell in cells if cell.state not in (State.DONE, State.REFUSED, *ACTIVE)]
     return [
-        Suggestion(f"{_counted(len(ended), 'cell')} did not end well", launches.command(launch, {}))
+        Suggestion(f"cells that did not end well: {len(ended)}", launches.command(launch, {}))
         for launch in launches.of(ended)
     ]
 
 
 def _partners(findings: Findings, control: Mapping[str, str], launches: _Launches) -> list[Suggestion]:
     lonely = [alone.row for alone in findings.alone if alone.row.final]
-    without = [row for row in lonely if not any(holds(row, {k: v}) for k, v in control.items())]
+    without = [row for row in lonely if control and not any(holds(row, {k: v}) for k, v in control.items())]
     return [
-        Suggestion(f"{_counted(len(without), 'row')} without a control", launches.command(launch, control))
+        Suggestion(f"rows without a control: {len(without)}", launches.command(launch, control))
         for launch in launches.of(cell for row in without for cell in row.cells)
     ]
 
 
-def _seeds(
-    rows: Sequence[Row], findings: Findings, control: Mapping[str, str], launches: _Launches
-) -> list[Suggestion]:
+def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list[Suggestion]:
     """A command for each launch, for as many seeds as the worst of its contrasts needs."""
     found = []
     for launch in launches.of(cell for row in rows for cell in row.cells):
@@ -92,7 +101,7 @@ def _seeds(
         wanted, why = _wanted(own, of_launch, seeds, bool(findings.contrasts or findings.changes))
         if why:
             short = [c for c in of_launch if _lacks(c, wanted)]
-            changes = {**_narrowed(launch, short, control), "seed": ",".join(map(str, wanted))}
+            changes = {**_narrowed(launch, short), "seed": ",".join(map(str, wanted))}
             found.append(Suggestion(why, launches.command(launch, changes)))
     return found
 
@@ -110,7 +119,7 @@ def _wanted(
         number = max(helpful)
         return _up_to(seeds, number), f"{number} seeds would show a difference as large as one seen and not told apart"
     if holes:
-        return list(seeds), f"{_counted(len(holes), 'row')} without seeds that others have"
+        return list(seeds), f"rows that lack seeds which others have: {len(holes)}"
     return list(seeds), ""
 
 
@@ -125,12 +134,8 @@ def _lacks(contrast: Contrast, wanted: Sequence[int]) -> bool:
     return not contrast.told_apart and not whole
 
 
-def _narrowed(launch: Launch, contrasts: Sequence[Contrast], control: Mapping[str, str]) -> dict[str, str]:
+def _narrowed(launch: Launch, contrasts: Sequence[Contrast]) -> dict[str, str]:
     """The models that the contrasts are of, where the launch typed these names among others."""
     models = list(dict.fromkeys(c.row.axes.get("model", "") for c in contrasts))
     typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
     return {"model": ",".join(models)} if models and set(models) < set(typed) else {}
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

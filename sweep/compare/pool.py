@@ -60,7 +60,7 @@ class Row:
     @cached_property
     def gain(self) -> dict[int, float]:
         """final - base, where both come from the same evaluation."""
-        return {seed: cell.gain for seed, cell in self.by_seed.items() if cell.gain is not None}
+        return {seed: cell.difference for seed, cell in self.by_seed.items() if cell.difference is not None}
 
     @property
     def answers(self) -> int | None:

@@ -31,9 +31,7 @@ def _families(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
 def _sentence(
     family: str, rows: Sequence[Row], findings: Findings, by: Sequence[str], inner: Sequence[str], metric: Metric
 ) -> str:
-    parts = [
-        _of_contrast(c, inner, metric) for c in findings.contrasts if family_of(c.row, by) == family
-    ]
+    parts = [_of_contrast(c, inner, metric) for c in findings.contrasts if family_of(c.row, by) == family]
     lone: dict[str, list[str]] = {}
     for alone in findings.alone:
         if family_of(alone.row, by) == family:
@@ -84,16 +82,16 @@ def _what_it_would_take(tested: Tested, metric: Metric) -> str:
     needed = tested.seeds_needed
     seeds = f"over {MOST_SEEDS:,}" if needed is None else f"{needed:,}"
     return (
-        f", where 80 % power at 0.05/{tested.tests} would have shown {shown} and the difference seen would need {seeds} "
-        "seeds"
+        f", where 80 % power at 0.05/{tested.tests} would have shown {shown} and the difference seen would need "
+        f"{seeds} seeds"
     )
 
 
 def p_value(p: float | None) -> str:
-    """A p-value in two digits; "" where there is none."""
+    """A p-value; "" where there is none."""
     if p is None:
         return ""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def share(contrast: Contrast) -> str:
@@ -101,7 +99,10 @@ def share(contrast: Contrast) -> str:
     if not contrast.shares:
         return ""
     ratio = contrast.share
-    return "undefined" if ratio is None else f"{_percent(ratio.value)} % ({_percent(ratio.low)} … {_percent(ratio.high)})"
+    if ratio is None:
+        return "undefined"
+    value, low, high = (f"{100 * number:.0f}" for number in (ratio.value, ratio.low, ratio.high))
+    return f"{value} % ({low} … {high})"
 
 
 def _share(contrast: Contrast, control: str) -> str:
@@ -111,10 +112,6 @@ def _share(contrast: Contrast, control: str) -> str:
     if contrast.share is None:
         return f"; which share of its gain {control} gives is undefined, as that gain is not told apart from 0"
     return f"; of its gain {control} gives {given}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f}"
 
 
 def _of_change(change: Change, inner: Sequence[str], metric: Metric) -> str:

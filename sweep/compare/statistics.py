@@ -109,9 +109,7 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def _estimate(
-    value: float, n: int, deviation: float, growth: float, error: float, df: float, scale: float
-) -> Estimate:
+def _estimate(value: float, n: int, deviation: float, growth: float, error: float, df: float, scale: float) -> Estimate:
     from scipy.special import stdtr
 
     if error <= NO_SPREAD * scale:
