@@ -16,11 +16,12 @@ from sweep.compare.ask import answer
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console, plain_line, status_table, suggested
-from sweep.errors import UNWRITABLE, UserError
+from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import read_sweep
 from sweep.run.state import State
+from sweep.run.unwritable import complaint
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
 
@@ -103,11 +104,15 @@ def status(
     """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
     from sweep.dispatch.remote import watch as keep_watching
     from sweep.dispatch.select import runs, select
+    from sweep.dispatch.states import look
 
     ledger = read_sweep(output_dir, sweep)
     if watch:
         raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
-    statuses = [run.status for run in select(runs(ledger), patterns or [])]
+    seen, complaint_of_slurm = look(ledger)
+    if complaint_of_slurm:
+        print(complaint_of_slurm, file=sys.stderr)
+    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
     if as_json:
         _print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
     elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
@@ -182,7 +187,7 @@ def retry(
         print(f"nothing to retry{asked and f' with{asked}'}: {counted_states(select(runs(ledger), patterns or []))}")
         return
     say_what_was_submitted(submitted, ledger, console())
-    raise typer.Exit(int(bool(submitted.hopeless)))
+    raise typer.Exit(int(not submitted.complete))
 
 
 @app.command()
@@ -305,9 +310,9 @@ def main(typed: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not (fault := complaint(error)):
             raise
-        print(f"{error.filename or 'the output directory'}: cannot be written: {error.strerror}", file=sys.stderr)
+        print(fault, file=sys.stderr)
         return 2
     except Exception as error:
         # Typer's own usage errors, whichever click it brings along.

@@ -30,6 +30,8 @@ def garbage(root: Path) -> list[Garbage]:
     Nothing of a run that is queued or running is ever listed.
     """
     active, done, known = _states(root)
+    being_submitted = [s for s in read_submissions(root) if s.under_way]
+    active |= {root / run for submission in being_submitted for run in submission.runs}
     found = []
     for run in run_directories(root):
         if run.path in active or (run.path not in known and run.alive):
@@ -39,7 +41,7 @@ def garbage(root: Path) -> list[Garbage]:
         else:
             found += _within(run, run.path in done)
     used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
-    used |= {s.id for s in read_submissions(root) if s.under_way}
+    used |= {s.id for s in being_submitted}
     found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
     if not active:
         found += [(p, "code that no job waits for") for p in _others(root / "code", {code_hash()})]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import netrc
 import os
 import signal
 from dataclasses import replace
@@ -15,18 +14,21 @@ from sweep.compare.table import print_comparison
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
-from sweep.dispatch.submit import check_requests
+from sweep.dispatch.submit import check_requests, prepare
+from sweep.dispatch.surroundings import unheard
 from sweep.dispatch.view import console, live_view
-from sweep.errors import UNWRITABLE, UserError
+from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
+from sweep.plan.tracking import resolve
 from sweep.plan.view import print_notes
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, record
 from sweep.run.state import State
 from sweep.run.status import read_status
+from sweep.run.unwritable import complaint
 
 
 def launch(overrides: list[str], config_dir: str | None = None) -> int:
@@ -44,24 +46,29 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     print_notes(plan, screen)
     cluster = plan.cells[0].config.cluster
     if isinstance(cluster, SlurmCluster):
+        for line in unheard(os.environ):
+            screen.print(line, soft_wrap=True, markup=False, highlight=False)
         check_requests(plan.tasks, plan.root)
     _make_writable(plan.root)
     try:
         return _launch(plan, overrides, screen)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not (fault := complaint(error)):
             raise
-        raise UserError(f"output_dir={plan.root}: {error.strerror} ({error.filename or 'while writing'})") from error
+        raise UserError(f"output_dir={plan.root}: {fault}") from error
 
 
 def _launch(plan: Plan, overrides: list[str], screen: Console) -> int:
     plan, cluster = _with_tracking(plan, screen), plan.cells[0].config.cluster
     code = snapshot_code(plan.root)
     stages, cells = ([_entry(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
+    if isinstance(cluster, LocalCluster):
+        record(plan.name, plan.root, stages, cells, overrides)
+        return _launch_here(plan, cluster, code, screen)
+    # In this order, so that whatever the ledger lists can be submitted by `retry`.
+    prepared = prepare(plan.tasks, plan.root, code, plan.name)
     sweep = record(plan.name, plan.root, stages, cells, overrides)
-    if isinstance(cluster, SlurmCluster):
-        return launch_on_slurm(plan, sweep, code, screen)
-    return _launch_here(plan, cluster, code, screen)
+    return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 
 def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console) -> int:
@@ -85,40 +92,28 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
 
 
 def _with_tracking(plan: Plan, screen: Console) -> Plan:
-    """Resolve `tracking.mode=auto` once, here, where a person reads the answer."""
-    tracking = plan.cells[0].config.tracking
-    if tracking.mode != "auto":
-        return plan
-    mode = "online" if _has_wandb_key() else "offline"
-    if mode == "offline":
-        screen.print("W&B: no API key, so runs are tracked offline (`wandb login`, then `wandb sync` uploads them)")
-    resolved = tracking.model_copy(update={"mode": mode})
+    """Settle what the tracking of each run leaves open, once, here, where a person reads the answer."""
+    resolved = {config.tracking: resolve(config, os.environ) for config in (task.config for task in plan.cells)}
 
     def tracked(task: Task) -> Task:
-        return replace(task, config=task.config.model_copy(update={"tracking": resolved}))
+        tracking = resolved[task.config.tracking].tracking
+        return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
 
-    return replace(plan, stages=[tracked(t) for t in plan.stages], cells=[tracked(t) for t in plan.cells])
+    settled = replace(plan, stages=[tracked(t) for t in plan.stages], cells=[tracked(t) for t in plan.cells])
+    for line in dict.fromkeys(line for one in resolved.values() for line in one.said):
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    return settled
 
 
 def _interrupt(*_) -> None:
     raise KeyboardInterrupt
 
 
-def _has_wandb_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split(":")[0].split("/")[0]
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
-        return False
-
-
 def _make_writable(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not complaint(error):
             raise
         raise UserError(f"output_dir={root}: {error.strerror}; set output_dir to a directory you may write") from None
     if not os.access(root, os.W_OK):

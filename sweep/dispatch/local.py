@@ -16,6 +16,7 @@ from pathlib import Path
 import submitit
 
 from sweep.dispatch.job import Job
+from sweep.dispatch.surroundings import apart_from_any_job
 from sweep.errors import UserError
 from sweep.plan.fit import local_processes
 from sweep.plan.task import Task
@@ -106,7 +107,7 @@ class LocalQueue:
         run = RunDirectory(task.directory)
         executor = submitit.LocalExecutor(run.attempts)
         executor.update_parameters(tasks_per_node=_processes(task), timeout_min=NO_TIME_LIMIT_MINUTES)
-        with _surroundings(self.code, self.threads):
+        with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))
 
     def _ask_to_stop(self) -> None:

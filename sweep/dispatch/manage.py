@@ -13,10 +13,12 @@ from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from sweep.dispatch import slurm
+from sweep.dispatch.environment import with_environment
 from sweep.dispatch.select import Run, runs, select
 from sweep.dispatch.snapshot import snapshot_code
+from sweep.dispatch.states import look
 from sweep.dispatch.submit import Submitted, check_requests, submit
-from sweep.errors import UserError
+from sweep.errors import UserError, without_secrets
 from sweep.plan.explain import explain_validation
 from sweep.plan.overrides import is_decided_at_launch, parse, reader_of
 from sweep.plan.signature import evaluation_identity, training_identity
@@ -37,7 +39,8 @@ def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[s
     Raises:
         UserError: no run or several match.
     """
-    chosen = select(runs(sweep), patterns)
+    seen, _ = look(sweep)  # a log can be read where Slurm cannot be asked
+    chosen = select(runs(sweep, seen), patterns)
     if len(chosen) != 1:
         names = "\n  ".join(Path(run.entry.directory).name for run in chosen)
         raise UserError(f"logs shows one run, and these match:\n  {names}")
@@ -169,8 +172,9 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
             typed = {key: value for key, _, value in (line.partition("=") for line in overrides)}
             raise UserError("\n".join(explain_validation(error, typed))) from None
         if any(identity(made) != identity(config) for identity in (training_identity, evaluation_identity)):
+            typed = " ".join(map(without_secrets, overrides))
             raise UserError(
-                f"{' '.join(overrides)}: that would be another run; retry changes what is not part of the signature: "
+                f"{typed}: that would be another run; retry changes what is not part of the signature: "
                 "resources.*, cluster.*, checkpoint.*, deepspeed.*, rollout.batch_size, tracking.*, evaluation.every"
             )
         found = unread(made)
@@ -212,7 +216,7 @@ def _task(run: Run, sweep: Sweep, change: Callable[[CellConfig], CellConfig]) ->
         identity=identity,
         evaluation=directory.evaluation or {},
         directory=run.path,
-        config=change(directory.read_config()),
+        config=with_environment(change(directory.read_config()), directory.attempts, sweep.root),
         axes=entry.axes,
         after=tuple(sweep.root / d for d in entry.stages),
     )

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from rich.console import Console
 
-from sweep.dispatch.states import statuses
-from sweep.dispatch.submit import Submitted, submit
+from sweep.dispatch.states import look
+from sweep.dispatch.submit import Prepared, Submitted, submit_prepared
 from sweep.dispatch.view import live_view, suggested
 from sweep.plan.faults import counted
-from sweep.plan.plan import Plan
 from sweep.run.ledger import Sweep
 from sweep.run.state import State
 
 WATCH_SECONDS = 2.0
 
 
-def launch_on_slurm(plan: Plan, sweep: Sweep, code: Path, screen: Console) -> int:
+def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Console) -> int:
     """Returns the exit code: 0 where all is submitted (or, having waited, done), 1 where something is not."""
-    submitted = submit(plan.tasks, plan.root, code, plan.name)
+    submitted = submit_prepared(prepared)
     say_what_was_submitted(submitted, sweep, screen)
-    if not plan.cells[0].config.cluster.wait:
-        return int(bool(submitted.hopeless))
+    if not wait:
+        return int(not submitted.complete)
     return watch(sweep, screen, only_until_ended=True)
 
 
@@ -38,25 +36,43 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     arrays = f", in job arrays {' '.join(submitted.arrays)}" if submitted.arrays else ""
     say(f"sweep {sweep.name}: {of_cells} and {of_stages} submitted{arrays}; runs in {sweep.root}")
     if submitted.adopted:
-        say(f"in the queue before: {counted(len(submitted.adopted), 'run')}")
+        others = sorted({owner for owner in submitted.adopted.values() if owner})
+        say(
+            f"in the queue before: {counted(len(submitted.adopted), 'run')}"
+            + (f" (of {', '.join(others)})" if others else "")
+        )
     for directory, outcome in submitted.hopeless.items():
         say(
             f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "
-            f"{suggested(f'retry {sweep.name} {directory.name} --force', sweep.root)} does all the same"
+            "change what it asks for or runs under, or try it once more as it was with "
+            f"{suggested(f'retry {sweep.name} {directory.name} --force', sweep.root)}"
         )
     if submitted.blocked:
         say(f"{len(submitted.blocked)} runs wait for one of those")
+    for why in dict.fromkeys(submitted.left.values()):
+        count = counted(sum(said == why for said in submitted.left.values()), "run")
+        say(
+            f"{count} not submitted: {why}; when some jobs have ended, the same command goes on, and so does "
+            f"{suggested(f'retry {sweep.name}', sweep.root)}"
+        )
     say(f"{suggested(f'status {sweep.name}', sweep.root)} shows what becomes of them; this shell may be closed")
 
 
 def watch(sweep: Sweep, screen: Console, only_until_ended: bool) -> int:
-    """Show the sweep until all has ended, or for ever; returns 0 where every cell is done, 130 after Ctrl-C."""
+    """Show the sweep until all has ended, or for ever; returns 0 where every cell is done, 130 after Ctrl-C.
+
+    Where Slurm does not answer for a while, what the run directories say is shown until it does.
+    """
+    said = ""
     try:
         with live_view(f"sweep {sweep.name}", screen) as show:
             while True:
-                stages, cells = statuses(sweep)
+                (stages, cells), complaint = look(sweep)
+                if complaint != said:
+                    screen.print(complaint or "Slurm answers again", soft_wrap=True, markup=False, highlight=False)
+                    said = complaint
                 show([*stages, *cells])
-                if only_until_ended and all(s.ended for s in (*stages, *cells)):
+                if only_until_ended and not complaint and all(s.ended for s in (*stages, *cells)):
                     return int(any(s.state != State.DONE for s in cells))
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from sweep.dispatch.states import statuses
+from sweep.dispatch.states import Statuses, statuses
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.run.ledger import Entry, Sweep
@@ -29,9 +29,9 @@ class Run:
         return self.status.state == State.QUEUED and not self.status.job and self.status.note != "being submitted"
 
 
-def runs(sweep: Sweep) -> list[Run]:
-    """Every stage and cell."""
-    stages, cells = statuses(sweep)
+def runs(sweep: Sweep, seen: Statuses | None = None) -> list[Run]:
+    """Every stage and cell, with the statuses that were `seen`, or else those of now."""
+    stages, cells = seen or statuses(sweep)
     entries = [*sweep.stages, *sweep.cells]
     return [Run(e, sweep.root / e.directory, s) for e, s in zip(entries, [*stages, *cells], strict=True)]
 

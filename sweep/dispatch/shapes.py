@@ -11,10 +11,13 @@ from pathlib import Path
 
 import submitit
 
+from sweep.dispatch.surroundings import apart_from_any_job
+from sweep.plan.sbatch import gpu_option, joined, options
 from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.environment import environment_file, write_environment
 from sweep.run.provenance import ROOT
 
 LONGEST_NAME = 100
@@ -25,7 +28,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
         super().__init__(submission.folder, python=cluster.python)
-        self.submission = submission
+        self.submission, self.environment = submission, cluster.env
 
     @classmethod
     def affinity(cls) -> int:
@@ -41,7 +44,9 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def submit_array(self) -> str:
         """Returns the array's job id."""
-        return self._submit_command(self._submitit_command_str).job_id
+        write_environment(Path(self.submission.folder), self.environment)
+        with apart_from_any_job():
+            return self._submit_command(self._submitit_command_str).job_id
 
 
 def executor(
@@ -63,20 +68,21 @@ def executor(
     """
     config, cluster = task.config, task.config.cluster
     made = ArrayExecutor(submission, cluster)
-    made.update_parameters(job_name=name, wckey=None, **_request(config))
-    more = {
+    made.update_parameters(job_name=name, wckey=None)
+    own = {
+        **_request(config),
         "array": _index_list(indices) + (f"%{at_once}" if at_once else ""),
         "comment": submission.id,
         "chdir": str(code),
         "requeue": True,
-        **({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}),
-        **{k.replace("_", "-"): v for k, v in cluster.sbatch.items()},
+        "kill-on-invalid-dep": "yes",
+        "dependency": after or None,
     }
     made.update_parameters(
-        setup=[*cluster.setup, *_environment(cluster, code)],
+        setup=[*cluster.setup, *_environment(cluster, code, environment_file(Path(submission.folder)))],
         signal_delay_s=cluster.signal_seconds,
         srun_args=["--kill-on-bad-exit=1", *_container(cluster), *cluster.srun],
-        additional_parameters={k: v for k, v in more.items() if v not in (None, False)},
+        additional_parameters=joined(options(cluster), own),
     )
     made.parameters["map_count"] = len(indices)  # makes submitit name the files of an array
     return made
@@ -97,13 +103,11 @@ def _request(config: CellConfig) -> dict:
     """Nodes, processes, GPUs, memory and time of a cell's job, in sbatch's words."""
     cluster, asked = config.cluster, config.resources
     nodes = config.nodes
-    gpus = math.ceil(asked.gpus / nodes)
-    typed = f"{cluster.gpu_type}:{gpus}" if cluster.gpu_type else gpus
     wanted = {
         "nodes": nodes,
-        "ntasks_per_node": config.processes // nodes,
-        "cpus_per_task": cluster.cpus_per_process,
-        "gpus_per_node": typed if gpus else None,
+        "ntasks-per-node": config.processes // nodes,
+        "cpus-per-task": cluster.cpus_per_process,
+        **gpu_option(cluster, math.ceil(asked.gpus / nodes)),
         "mem": asked.memory_gb and f"{math.ceil(asked.memory_gb * 1024 / nodes)}M",
         "time": math.ceil(asked.hours * 60),
         "partition": cluster.partition,
@@ -114,15 +118,16 @@ def _request(config: CellConfig) -> dict:
     return {k: v for k, v in wanted.items() if v is not None}
 
 
-def _environment(cluster: SlurmCluster, code: Path) -> list[str]:
+def _environment(cluster: SlurmCluster, code: Path, more: Path) -> list[str]:
+    """Shell lines that export what every job needs, then what the file `more` holds of `cluster.env`."""
     variables = {
         "PYTHONPATH": str(code),
         "OMP_NUM_THREADS": cluster.cpus_per_process,
         "SRUN_CPUS_PER_TASK": cluster.cpus_per_process,  # since Slurm 22.05 srun no longer takes it from sbatch
         "TOKENIZERS_PARALLELISM": "false",
-        **cluster.env,
     }
-    return [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    exports = [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    return exports + ([f". {shlex.quote(str(more))} || exit 1"] if cluster.env else [])
 
 
 def _container(cluster: SlurmCluster) -> list[str]:
@@ -133,7 +138,8 @@ def by_shape(tasks: Sequence[Task]) -> list[list[Task]]:
     """Tasks whose jobs ask for the same, together."""
     groups = defaultdict(list)
     for task in tasks:
-        groups[str((_request(task.config), task.config.cluster))].append(task)
+        cluster = task.config.cluster
+        groups[str((_request(task.config), cluster, cluster.env))].append(task)  # a cluster does not show its env
     return list(groups.values())
 
 

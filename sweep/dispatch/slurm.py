@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from sweep.dispatch.surroundings import for_commands
 from sweep.errors import UserError
 
 # Slurm's states of a job, as they matter here.
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 UNDER_WAY = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
+# What sbatch says where an association, a QOS or the whole cluster takes no more jobs for now.
+SUBMIT_LIMIT = re.compile(
+    r"(Max|Grp)Submit|Resource temporarily unavailable|temporarily unable to accept job|job queue full", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class JobView:
     state: str
     reason: str = ""
     comment: str = ""
+    exit: str = ""  # "CODE:SIGNAL", as accounting writes it
 
     @property
     def alive(self) -> bool:
@@ -31,6 +40,11 @@ class JobView:
 class SlurmError(UserError):
     """A command of Slurm's failed."""
 
+    @property
+    def is_submit_limit(self) -> bool:
+        """Whether fewer jobs, or the same ones later, would have been taken."""
+        return SUBMIT_LIMIT.search(str(self)) is not None
+
 
 def call(*command: str, stdin: str | None = None) -> str:
     """Standard output of a command.
@@ -39,7 +53,7 @@ def call(*command: str, stdin: str | None = None) -> str:
         SlurmError: there is no such command, or it failed; with its words.
     """
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=for_commands(os.environ))
     except FileNotFoundError:
         raise SlurmError(
             f"{command[0]}: no such command here; run this where Slurm's commands are, or set cluster=local"
@@ -55,11 +69,47 @@ def words(stderr: str) -> str:
     return "; ".join(dict.fromkeys(line for line in lines if line))
 
 
-def queue() -> dict[str, JobView]:
-    """Every job of this user in the queue, or not long gone from it, by id; array elements singly. One call."""
-    lines = call("squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%k").splitlines()
-    views = [JobView(*line.split("|", 3)) for line in lines]
-    return {view.id: view for view in views}
+def user() -> str:
+    """The user of this process, by name where the machine knows one."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def shows_jobs_of(name: str) -> bool:
+    """Whether Slurm lets this user see the jobs of the user `name`."""
+    if name == user():
+        return True
+    try:
+        pwd.getpwnam(name)  # squeue takes only names that this machine knows
+    except KeyError:
+        return False
+    private = re.search(r"^PrivateData\s*=\s*(.*)", _configuration(), flags=re.M)
+    return os.getuid() == 0 or private is None or "jobs" not in private.group(1).split(",")
+
+
+def queue(name: str | None = None) -> dict[str, JobView]:
+    """Every job of a user in the queue, or not long gone from it, by id; array elements singly. One call.
+
+    `squeue --array` is not asked: of pending elements at equal distances it leaves out the last.
+
+    Args:
+        name: the user; None: this one.
+    """
+    whose = f"--user={name}" if name else "--me"
+    return _read_queue(call("squeue", whose, "--noheader", "--states=all", "--format=%i|%T|%r|%k"))
+
+
+def _read_queue(shown: str) -> dict[str, JobView]:
+    found = {}
+    for line in shown.splitlines():
+        identifier, bar, rest = line.partition("|")
+        if not bar:  # the name of the cluster, where SLURM_CLUSTERS chooses one
+            continue
+        state, reason, comment = rest.split("|", 2)
+        found |= {one: JobView(one, state, reason, comment) for one in expand(identifier)}
+    return found
 
 
 def history(ids: Iterable[str]) -> dict[str, JobView]:
@@ -67,34 +117,41 @@ def history(ids: Iterable[str]) -> dict[str, JobView]:
     jobs = ",".join(sorted({i.partition("_")[0] for i in ids}))
     if not jobs:
         return {}
+    what = ("--allocations", "--allusers", "--noheader", "--parsable2", "--format=JobID,State,ExitCode")
     try:
-        shown = call("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={jobs}", "--format=JobID,State")
+        shown = call("sacct", *what, f"--jobs={jobs}")
     except SlurmError:
         return {}
     found = {}
     for line in shown.splitlines():
-        identifier, _, state = line.partition("|")
+        identifier, state, code = line.split("|")
         for one in expand(identifier):
-            found[one] = JobView(one, state.split(" ")[0])  # "CANCELLED by 1000"
+            found[one] = JobView(one, state.split(" ")[0], exit=code)  # "CANCELLED by 1000"
     return found
 
 
 def expand(identifier: str) -> list[str]:
-    """`12_[1-3,7%2]` → 12_1, 12_2, 12_3, 12_7."""
-    match = re.fullmatch(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]", identifier)
+    """`12_[1-3,7,10-20:5%2]` → 12_1, 12_2, 12_3, 12_7, 12_10, 12_15, 12_20."""
+    match = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", identifier)
     if not match:
         return [identifier]
-    indices = []
+    indices: list[int] = []
     for part in match.group(2).split(","):
-        first, _, last = part.partition("-")
-        indices += range(int(first), int(last or first) + 1)
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        indices += range(int(first), int(last or first) + 1, int(step or 1))
     return [f"{match.group(1)}_{index}" for index in indices]
 
 
 def largest_array() -> int:
     """How many elements an array of this cluster may have."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call("scontrol", "show", "config"), flags=re.M)
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _configuration(), flags=re.M)
     return int(found.group(1)) if found else 1000
+
+
+@cache
+def _configuration() -> str:
+    return call("scontrol", "show", "config")
 
 
 def cancel(ids: Sequence[str]) -> None:

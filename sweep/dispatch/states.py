@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sweep.dispatch import slurm
 from sweep.dispatch.slurm import JobView
 from sweep.run.claims import Claim, Submission, latest_claim, read_submission
 from sweep.run.directory import RunDirectory
+from sweep.run.ending import last_words
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
 from sweep.run.status import Status, blocked_by, read_status, sweep_statuses
@@ -29,10 +31,14 @@ SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of it
 
 @dataclass(frozen=True)
 class Joined:
-    """A run's status, and the claim whose job was looked at; None for a run that no cluster was given."""
+    """A run's status, and the claim whose job was looked at; None for a run that no cluster was given.
+
+    `owner`: the other user whose job it is; "" where it is one's own.
+    """
 
     status: Status
     claim: Claim | None
+    owner: str = ""
 
     @property
     def claimed(self) -> bool:
@@ -44,49 +50,107 @@ class SlurmView:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._submissions: dict[str, Submission] = {}
         self.refresh()
 
     def refresh(self) -> None:
         self._queue = slurm.queue()
+        self._users = {slurm.user(): True}  # whose jobs were looked for, and whether Slurm shows them
         self._history: dict[str, JobView] = {}
         self._asked: set[str] = set()
-        self._submissions = {}
+        self._submissions: dict[str, Submission] = {}
 
-    def with_comment(self, identifier: str) -> str | None:
-        """The id of the array in the queue whose comment is `identifier`."""
-        return next((v.id.partition("_")[0] for v in self._queue.values() if v.comment == identifier), None)
+    def with_comment(self, submission: Submission) -> str | None:
+        """The id of the array in the queue whose comment has the id of the submission."""
+        self._shows(submission.user)
+        found = (v.id for v in self._queue.values() if submission.id in v.comment.split())
+        return next((job.partition("_")[0] for job in found), None)
 
     def submission(self, identifier: str) -> Submission:
+        """With its job, also where its launch died before it could record it."""
         if identifier not in self._submissions:
-            self._submissions[identifier] = read_submission(self.root, identifier)
+            found = read_submission(self.root, identifier)
+            if found.job is None and found.error is None:
+                found = replace(found, job=self.with_comment(found))
+            self._submissions[identifier] = found
         return self._submissions[identifier]
 
     def status(self, label: str, directory: Path, steps: int) -> Joined:
         """The status of one run; accounting is asked once for each array that has left the queue."""
-        status, last = read_status(label, directory, steps), latest_claim(RunDirectory(directory).attempts)
+        run = RunDirectory(directory)
+        status, last = read_status(label, directory, steps), latest_claim(run.attempts)
         if last is None:
-            return Joined(status, None)
+            return Joined(_unclaimed(status, run), None)
         submission = self.submission(last.submission)
-        job = submission.element(last.index)
-        view = self._job(job) if job else None
+        owner = "" if submission.user in ("", slurm.user()) else submission.user
         if submission.under_way:
-            return Joined(replace(status, state=State.QUEUED, note="being submitted"), last)
-        written = RunDirectory(directory).read_state()
-        return Joined(join(replace(status, job=job or ""), view, written, _silence(directory), submission), last)
+            return Joined(replace(status, state=State.QUEUED, note="being submitted"), last, owner)
+        job = submission.element(last.index)
+        if job is None:
+            return Joined(_not_submitted(status, submission.error), last, owner)
+        view, written = self._job(job), run.read_state()
+        status = replace(status, job=job)
+        if view is None and not self._shows(submission.user):
+            return Joined(_hidden(status, written, owner), last, owner)
 
-    def remember(self, jobs: list[str]) -> None:
-        """Ask accounting for all of `jobs` that have left the queue, in one call."""
-        gone = [job for job in jobs if job not in self._queue]
-        self._history |= slurm.history(gone)
-        self._asked |= {job.partition("_")[0] for job in gone}
+        def why_it_ended(job: JobView) -> str:
+            return last_words(submission.error_files(last.index), job.exit)
+
+        return Joined(join(status, view, written, _silence(directory), why_it_ended), last, owner)
+
+    def remember(self, submissions: Iterable[Submission]) -> None:
+        """Ask accounting for all jobs of `submissions` that have left the queue, in one call."""
+        jobs = []
+        for submission in submissions:
+            self._shows(submission.user)
+            elements = (submission.element(index) for index in range(len(submission.runs)))
+            jobs += [job for job in elements if job and job not in self._queue]
+        self._remember(jobs)
+
+    def _remember(self, jobs: list[str]) -> None:
+        self._history |= slurm.history(jobs)
+        self._asked |= {job.partition("_")[0] for job in jobs}
+
+    def _shows(self, user: str) -> bool:
+        """Whether Slurm shows the jobs of this user, which then are in the queue as seen here."""
+        user = user or slurm.user()
+        if user not in self._users:
+            self._users[user] = slurm.shows_jobs_of(user)
+            if self._users[user]:
+                self._queue |= slurm.queue(user)
+        return self._users[user]
 
     def _job(self, job: str) -> JobView | None:
-        if job not in self._queue and job.partition("_")[0] not in self._asked:
-            self.remember([job])
-        remembered = self._history.get(job)
+        array = job.partition("_")[0]
+        if job not in self._queue and array not in self._asked:
+            self._remember([job])
+        # An array that was cancelled whole before it began is remembered as one.
+        remembered = self._history.get(job) or self._history.get(array)
         # What accounting still takes for waiting or running has left the queue: cancelled before it began.
         return self._queue.get(job) or (remembered if remembered and not remembered.alive else None)
+
+
+def _unclaimed(status: Status, run: RunDirectory) -> Status:
+    """The status of a run of a sweep on Slurm that no launch has got so far as to claim."""
+    if status.state != State.QUEUED or (run.config.exists() and run.read_config().cluster.kind != "slurm"):
+        return status
+    return _not_submitted(status, None)
+
+
+def _not_submitted(status: Status, why: str | None) -> Status:
+    if status.state in (State.DONE, State.REFUSED, State.RUNNING):
+        return status
+    return replace(status, state=State.NOT_SUBMITTED, note=why or "its launch ended before it came to that")
+
+
+def _hidden(status: Status, written: RunState, owner: str) -> Status:
+    """Of a run whose job another user submitted where Slurm shows nobody the jobs of others."""
+    if status.state in (State.DONE, State.REFUSED, State.RUNNING):
+        return status
+    if written.job == status.job and status.state == State.FAILED:
+        return status
+    return replace(
+        status, state=State.QUEUED, note=f"a job of {owner}'s, which Slurm does not show to you: ask {owner}"
+    )
 
 
 def _silence(directory: Path) -> tuple[float, float]:
@@ -100,7 +164,7 @@ def join(
     job: JobView | None,
     written: RunState,
     silence: tuple[float, float],
-    submission: Submission | None = None,
+    why_it_ended: Callable[[JobView], str] = lambda job: "",
 ) -> Status:
     """One state out of two sources: the directory knows how a run ended, Slurm whether its job still is.
 
@@ -109,17 +173,17 @@ def join(
         job: Slurm's view; None where it knows no such job.
         written: what the run last wrote.
         silence: seconds since its last heartbeat and since its last step.
+        why_it_ended: tells it of a job that failed; "" where nothing tells.
     """
     if status.state in (State.DONE, State.REFUSED):
         return status
     begun = written.job == status.job and bool(status.job)  # by this very job
     if job is None:
-        return _gone(status, begun, submission)
+        return _gone(status, begun)
     if job.state in slurm.WAITING:
         if job.reason == "DependencyNeverSatisfied":
             return replace(status, state=State.CANCELLED, note="what it waits for cannot end well any more")
-        reason = "" if job.reason in ("None", "") else job.reason
-        return replace(status, state=State.REQUEUED if begun else State.QUEUED, note=reason, seconds_left=None)
+        return replace(status, state=State.REQUEUED if begun else State.QUEUED, note=_why(job), seconds_left=None)
     if job.state in slurm.UNDER_WAY:
         if not begun:
             return replace(status, state=State.RUNNING, note="starting")
@@ -133,7 +197,16 @@ def join(
         return status
     if job.state == "COMPLETED":
         return replace(status, state=State.FAILED, note="its job ended without an error and without a result")
-    return replace(status, state=State.FAILED, note=_last_words(submission, status.job) or f"Slurm says {job.state}")
+    return replace(status, state=State.FAILED, note=why_it_ended(job) or f"Slurm says {job.state}")
+
+
+def _why(job: JobView) -> str:
+    """Why a job waits, and what to do where it waits for a person."""
+    if job.reason == "JobHeldAdmin":
+        return "JobHeldAdmin: ask who runs the cluster"
+    if "held" in job.reason.lower() or job.state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
+        return f"{job.reason or job.state}: `scontrol release {job.id}` lets it go on"
+    return "" if job.reason == "None" else job.reason
 
 
 def _running(status: Status, written: RunState, heartbeat_age: float, state_age: float) -> Status:
@@ -152,39 +225,39 @@ def _running(status: Status, written: RunState, heartbeat_age: float, state_age:
     return replace(status, state=State.RUNNING)
 
 
-def _gone(status: Status, begun: bool, submission: Submission | None) -> Status:
+def _gone(status: Status, begun: bool) -> Status:
     if status.state == State.RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
         return status
     if begun:
         return replace(status, state=State.INTERRUPTED) if status.state == State.QUEUED else status
-    if submission is not None and submission.error:
-        return replace(status, state=State.FAILED, note=submission.error)
     return replace(status, state=State.CANCELLED, note="its job left the queue before it began")
 
 
-def _last_words(submission: Submission | None, job: str) -> str:
-    """The last line that any process of the job wrote to its standard error."""
-    if submission is None:
-        return ""
-    lines = []
-    for file in sorted(Path(submission.folder).glob(f"{job}_*_log.err")):
-        with open(file, "rb") as handle:
-            handle.seek(max(0, file.stat().st_size - 4000))
-            lines += [line.strip() for line in handle.read().decode(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if not line.startswith(("srun:", "slurmstepd"))]
-    return (errors or lines or [""])[-1]
+Statuses = tuple[list[Status], list[Status]]  # of the stages, and of the cells
 
 
-def statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
-    """Of the stages and of the cells, with Slurm's word where a cluster has them; one look at Slurm in all."""
+def statuses(sweep: Sweep) -> Statuses:
+    """Of the stages and of the cells, with Slurm's word where a cluster has them; one look at Slurm in all.
+
+    Raises:
+        SlurmError: the sweep is on Slurm, and Slurm does not answer.
+    """
     entries = [*sweep.stages, *sweep.cells]
     claims = [latest_claim(RunDirectory(sweep.root / e.directory).attempts) for e in entries]
     if not any(claims):
         return sweep_statuses(sweep)
     view = SlurmView(sweep.root)
-    view.remember([j for c in claims if c and (j := view.submission(c.submission).element(c.index))])
+    view.remember([view.submission(i) for i in dict.fromkeys(c.submission for c in claims if c)])
     found: dict[str, Status] = {}
     for entry in entries:
         status = view.status(entry.label, sweep.root / entry.directory, entry.steps).status
         found[entry.directory] = blocked_by([found[d] for d in entry.stages], status)
     return [found[e.directory] for e in sweep.stages], [found[e.directory] for e in sweep.cells]
+
+
+def look(sweep: Sweep) -> tuple[Statuses, str]:
+    """The statuses, and why Slurm was not asked; where it does not answer they are what the run directories say."""
+    try:
+        return statuses(sweep), ""
+    except slurm.SlurmError as error:
+        return sweep_statuses(sweep), f"Slurm does not answer, so that this is what the run directories say: {error}"

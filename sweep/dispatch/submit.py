@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from submitit.core.utils import FailedJobError
 
-from sweep.dispatch import slurm
-from sweep.dispatch.shapes import array_name, by_shape, executor, pieces, shares
-from sweep.dispatch.states import Joined, SlurmView
+from sweep.dispatch import guard, slurm
+from sweep.dispatch.complaints import keys_that_matter
+from sweep.dispatch.shapes import ArrayExecutor, array_name, by_shape, executor, pieces, shares
+from sweep.dispatch.states import SlurmView
 from sweep.errors import UserError
 from sweep.plan.task import Task
-from sweep.run.claims import Submission, claim, claims, latest_claim, new_submission, read_submission
+from sweep.run.claims import Submission, claim, latest_claim, new_submission, read_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.state import ACTIVE, State
 
-SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
 POLL_SECONDS = 0.5
 
 
@@ -28,13 +28,19 @@ class Submitted:
     """What one launch did: runs by directory."""
 
     jobs: dict[Path, str] = field(default_factory=dict)  # submitted now, with Slurm's ids
-    adopted: list[Path] = field(default_factory=list)  # in the queue before
+    adopted: dict[Path, str] = field(default_factory=dict)  # in the queue before, with the user if it is another
     hopeless: dict[Path, str] = field(default_factory=dict)  # ended the same way too often
     blocked: list[Path] = field(default_factory=list)  # need something hopeless
+    left: dict[Path, str] = field(default_factory=dict)  # not submitted this time, and why
 
     @property
     def arrays(self) -> list[str]:
         return list(dict.fromkeys(j.partition("_")[0] for j in self.jobs.values()))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was wanted is in the queue or done."""
+        return not (self.hopeless or self.blocked or self.left)
 
 
 @dataclass(frozen=True)
@@ -45,18 +51,43 @@ class Array:
     after: frozenset[Path]
 
 
+@dataclass(frozen=True)
+class Claimed(Array):
+    """An array with its intent; `mine`: the runs that no other launch claimed first, by their index in it."""
+
+    submission: Submission
+    mine: dict[int, Task]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a launch has claimed and written, and will submit next."""
+
+    root: Path
+    code: Path
+    arrays: list[Claimed]
+    done: Submitted
+
+
 def check_requests(tasks: Sequence[Task], root: Path) -> None:
     """Have Slurm judge every shape among `tasks`. Submits and writes nothing.
 
     Raises:
-        UserError: a shape that Slurm would refuse, in its words.
+        UserError: a shape that Slurm would refuse, in its words. Limits of how many jobs it takes are met later.
     """
     for group in by_shape(tasks):
         made = executor(new_submission(root), group[0], array_name(group))
-        try:
-            slurm.check_request(made.script())
-        except slurm.SlurmError as error:
-            raise UserError(f"{group[0].label} and {len(group) - 1} more: {error}; see {_asked(group[0])}") from None
+        if (error := _judged(made)) and not error.is_submit_limit:
+            more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+            raise UserError(f"{group[0].label}{more}: {error}{keys_that_matter(str(error), group[0].config)}")
+
+
+def _judged(made: ArrayExecutor) -> slurm.SlurmError | None:
+    try:
+        slurm.check_request(made.script())
+    except slurm.SlurmError as error:
+        return error
+    return None
 
 
 def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bool = False) -> Submitted:
@@ -65,28 +96,59 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
     Raises:
         UserError: Slurm refused; what was submitted before is in the ledger, and the message says how much.
     """
+    return submit_prepared(prepare(tasks, root, code, sweep, force))
+
+
+def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bool = False) -> Prepared:
+    """Claim what is neither done nor in the queue, and write what its jobs will read. Nothing is submitted yet.
+
+    A launch that dies later leaves runs that `retry` can submit.
+    """
     done = Submitted()
     view = SlurmView(root)
     settle(view, [t.directory for t in tasks])
-    missing = {}
+    missing: dict[Path, tuple] = {}  # task, claim before, how that ended, request
     for task in tasks:
         joined = view.status(task.label, task.directory, task.steps)
-        outcome = _outcome(joined)
+        how, asked = guard.outcome(joined), guard.request(task, code)
         active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == State.RUNNING)
         unmet = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
         # Those are neither done nor queued: a job that waits for an earlier one of theirs never starts.
         if active and not (unmet and joined.status.state == State.QUEUED):
-            done.adopted.append(task.directory)
+            done.adopted[task.directory] = joined.owner
         elif joined.status.state in (State.DONE, State.REFUSED):
             continue
         elif any(d not in missing for d in unmet):
             done.blocked.append(task.directory)
-        elif not force and outcome and _times_in_a_row(task.directory, outcome) >= SAME_FAILURES:
-            done.hopeless[task.directory] = outcome
+            if not RunDirectory(task.directory).config.exists():
+                _freeze(task, sweep)
+        elif not force and guard.is_hopeless(task.directory, how, asked):
+            done.hopeless[task.directory] = how
         else:
-            missing[task.directory] = (task, joined, outcome)
-    _submit_arrays(missing, root, code, sweep, done)
-    return done
+            missing[task.directory] = (task, joined.claim, how, asked)
+    arrays = _arrays([task for task, *_ in missing.values()], slurm.largest_array()) if missing else []
+    return Prepared(root, code, [_claimed(array, root, sweep, missing, done) for array in arrays], done)
+
+
+def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, tuple], done: Submitted) -> Claimed:
+    """Intent, claims, frozen configurations: in this order."""
+    submission = new_submission(root, slurm.user()).write(
+        runs=[str(t.directory.relative_to(root)) for t in array.tasks], modules=[t.module for t in array.tasks]
+    )
+    mine = {}
+    for index, task in enumerate(array.tasks):
+        _, before, how, asked = missing[task.directory]
+        if claim(RunDirectory(task.directory).attempts, before, submission.id, index, how, asked):
+            mine[index] = task
+            _freeze(task, sweep)
+        else:
+            done.adopted[task.directory] = ""  # another launch was first
+    return Claimed(array.tasks, array.after, submission, mine)
+
+
+def _freeze(task: Task, sweep: str) -> None:
+    config = task.config.model_copy(update={"name": sweep})
+    RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
 
 
 def settle(view: SlurmView, directories: Sequence[Path]) -> None:
@@ -102,47 +164,10 @@ def settle(view: SlurmView, directories: Sequence[Path]) -> None:
             submission = read_submission(view.root, submission.id)
         if submission.job is None and submission.error is None:
             view.refresh()
-            job = view.with_comment(submission.id)
+            job = view.with_comment(submission)
             if job:
                 submission.write(job=job)
     view.refresh()
-
-
-def _outcome(joined: Joined) -> str:
-    """What was wrong with the run's last attempt, as one line; empty where nothing was that could happen again."""
-    status = joined.status
-    if not joined.claimed or status.state not in (State.FAILED, State.TIMED_OUT, State.OUT_OF_MEMORY):
-        return ""
-    return f"{status.state}: {status.note}" if status.note else status.state
-
-
-def _times_in_a_row(directory: Path, outcome: str) -> int:
-    """How often the latest attempts ended with `outcome`, this last one included."""
-    count = 1
-    for earlier in reversed(claims(RunDirectory(directory).attempts)):
-        if earlier.outcome != outcome:
-            break
-        count += 1
-    return count
-
-
-def _submit_arrays(missing, root: Path, code: Path, sweep: str, done: Submitted) -> None:
-    tasks = [task for task, _, _ in missing.values()]
-    seen = {directory: (joined, outcome) for directory, (_, joined, outcome) in missing.items()}
-    if not tasks:
-        return
-    cluster = tasks[0].config.cluster
-    arrays = _arrays(tasks, slurm.largest_array())
-    at_once = shares([len(a.tasks) for a in arrays], cluster.max_parallel)
-    ids: list[str] = []
-    for number, (array, limit) in enumerate(zip(arrays, at_once, strict=True)):
-        lane = ids[number - cluster.max_parallel] if cluster.max_parallel and number >= cluster.max_parallel else None
-        try:
-            job = _submit_array(array, root, code, sweep, seen, done, limit, lane)
-        except slurm.SlurmError as error:
-            before = f"; {len(done.jobs)} runs were submitted before it, and are in the ledger" if done.jobs else ""
-            raise UserError(f"{array_name(array.tasks)}: {error}{before}; see {_asked(array.tasks[0])}") from None
-        ids.append(job or lane or "")
 
 
 def _arrays(tasks: list[Task], largest: int) -> list[Array]:
@@ -163,69 +188,122 @@ def _arrays(tasks: list[Task], largest: int) -> list[Array]:
     return found
 
 
-def _submit_array(array: Array, root: Path, code: Path, sweep: str, seen, done: Submitted, limit, lane) -> str:
-    """Intent, claims, frozen configurations, sbatch: in this order. Returns the job's id; "" where nothing was left."""
-    submission = new_submission(root).write(
-        runs=[str(t.directory.relative_to(root)) for t in array.tasks], modules=[t.module for t in array.tasks]
-    )
-    mine = {}
-    for index, task in enumerate(array.tasks):
-        joined, outcome = seen[task.directory]
-        if claim(RunDirectory(task.directory).attempts, joined.claim, submission.id, index, outcome):
-            mine[index] = task
-        else:  # another launch was first
-            done.adopted.append(task.directory)
-    if not mine:
-        submission.write(error="another launch was first")
-        return ""
-    for task in mine.values():
-        config = task.config.model_copy(update={"name": sweep})
-        RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
-    name, after = array_name([*mine.values()]), _dependency(array.after, root, done, lane)
-    try:
-        job = executor(submission, array.tasks[0], name, code, after, limit, indices=[*mine]).submit_array()
-    except FailedJobError as error:
-        job = _submitted_after_all(submission, root, slurm.words(str(error)))
-    submission.write(job=job)
-    done.jobs |= {task.directory: f"{job}_{index}" for index, task in mine.items()}
-    return job
+def submit_prepared(prepared: Prepared) -> Submitted:
+    """Submit all of it, or as much as the cluster takes for now; what is left says why.
+
+    Raises:
+        UserError: Slurm refused something for another reason.
+    """
+    arrays, done = prepared.arrays, prepared.done
+    most = arrays[0].tasks[0].config.cluster.max_parallel if arrays else None
+    at_once = shares([len(a.mine) for a in arrays], most)
+    ids: list[str] = []
+    full = ""  # what Slurm said when it took no more: it would say the same of the next array
+    for number, (array, limit) in enumerate(zip(arrays, at_once, strict=True)):
+        lane = ids[number - most] if most and number >= most else ""
+        try:
+            job, full = _submit_array(array, prepared, limit, lane) if not full else ("", full)
+        except slurm.SlurmError as error:
+            for rest in arrays[number:]:
+                rest.submission.write(error=str(error))
+            before = f"; {len(done.jobs)} runs were submitted before it, and are in the ledger" if done.jobs else ""
+            keys = keys_that_matter(str(error), array.tasks[0].config)
+            raise UserError(f"{array_name(array.tasks)}: {error}{before}{keys}") from None
+        if full and not job:
+            _leave(array, [*array.mine], full, done)
+        ids.append(job or lane)
+    return done
 
 
-def _submitted_after_all(submission: Submission, root: Path, complaint: str) -> str:
-    """The job that sbatch submitted although it ended with an error, if there is one.
+def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: str) -> tuple[str, str]:
+    """Call sbatch for as many runs as it takes.
+
+    Returns:
+        the job's id, "" where there is none; and what sbatch says of more, "" where it took all.
+    """
+    root, done = prepared.root, prepared.done
+    if not array.mine:
+        array.submission.write(error="another launch was first")
+        return "", ""
+    jobs = _jobs_of(array.after, root, done)
+    if missed := [d for d, job in jobs.items() if job is None]:
+        _leave(array, [*array.mine], f"waits for {missed[0].name}, which is not in the queue", done)
+        return "", ""
+    name, after = array_name([*array.mine.values()]), _dependency([*jobs.values()], lane)
+
+    def made(indices: Sequence[int]) -> ArrayExecutor:
+        return executor(array.submission, array.tasks[0], name, prepared.code, after, limit, indices)
+
+    def too_many(indices: Sequence[int]) -> str:
+        error = _judged(made(indices))
+        return str(error) if error and error.is_submit_limit else ""
+
+    indices, full = that_fit([*array.mine], too_many)
+    while indices:
+        intent = array.submission.write(indices=indices, created=time.time())
+        try:
+            job = _submitted(made(indices), intent, root)
+        except slurm.SlurmError as error:
+            if not error.is_submit_limit:
+                raise
+            indices, full = indices[: len(indices) // 2], str(error)  # it tells too late what would have fitted
+            continue
+        intent.write(job=job)
+        done.jobs |= {array.mine[index].directory: f"{job}_{index}" for index in indices}
+        _leave(replace(array, submission=intent), [i for i in array.mine if i not in indices], full, done, job=job)
+        return job, full
+    return "", full
+
+
+def _leave(array: Claimed, indices: list[int], why: str, done: Submitted, **changes) -> None:
+    if indices:
+        done.left |= {array.mine[index].directory: why for index in indices}
+        array.submission.write(error=why, **changes)
+
+
+def that_fit(indices: list[int], too_many: Callable[[Sequence[int]], str]) -> tuple[list[int], str]:
+    """The longest beginning of `indices` that is not too many, and what was said of a longer one; "" where all fit."""
+    said = too_many(indices)
+    if not said:
+        return indices, ""
+    fits, exceeds = 0, len(indices)
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        complaint = too_many(indices[:middle])
+        fits, exceeds, said = (fits, middle, complaint) if complaint else (middle, exceeds, said)
+    return indices[:fits], said
+
+
+def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
+    """The job that sbatch submits, or has submitted although it ended with an error.
 
     Raises:
         SlurmError: there is none.
     """
-    view = SlurmView(root)  # fails where the controller does not answer: the next launch then looks again
-    job = view.with_comment(submission.id)
+    try:
+        return made.submit_array()
+    except FailedJobError as error:
+        complaint = slurm.words(str(error))
+    # This fails where the controller does not answer: the next launch then looks again.
+    job = SlurmView(root).with_comment(submission)
     if job is None:
-        submission.write(error=complaint)
         raise slurm.SlurmError(f"sbatch: {complaint}")
     return job
 
 
-def _dependency(needs: frozenset[Path], root: Path, done: Submitted, lane: str | None) -> str:
-    """Slurm's expression for: after all of `needs` ended well, and after the array `lane` ended at all."""
-    jobs = []
-    for directory in sorted(needs):
-        job = done.jobs.get(directory) or (directory in done.adopted and _job_of(directory, root))
-        if job:
-            jobs.append(job)
-    terms = [f"afterok:{':'.join(jobs)}"] if jobs else []
-    return ",".join(terms + ([f"afterany:{lane}"] if lane else []))
+def _jobs_of(needs: frozenset[Path], root: Path, done: Submitted) -> dict[Path, str | None]:
+    """The jobs of those of `needs` that are not done yet; None where one has no job."""
+    waiting = [d for d in sorted(needs) if d in done.jobs or d in done.adopted or d in done.left]
+    return {d: done.jobs.get(d) or (_job_of(d, root) if d in done.adopted else None) for d in waiting}
+
+
+def _dependency(jobs: Sequence[str], lane: str) -> str:
+    """Slurm's expression for: after all of `jobs` ended well, and after the array `lane` ended at all."""
+    return ",".join([f"afterok:{':'.join(jobs)}"] * bool(jobs) + [f"afterany:{lane}"] * bool(lane))
 
 
 def _job_of(directory: Path, root: Path) -> str | None:
-    """The job of a run that another launch submits, once it is known."""
+    """The job of a run that another launch submits, once it is known; None where it has none."""
     settle(SlurmView(root), [directory])
     last = latest_claim(RunDirectory(directory).attempts)
-    return read_submission(root, last.submission).element(last.index)
-
-
-def _asked(task: Task) -> str:
-    """The keys whose values Slurm judges."""
-    cluster, resources = task.config.cluster, task.config.resources
-    chosen = {f"cluster.{k}": getattr(cluster, k) for k in ("partition", "account", "qos", "constraint", "sbatch")}
-    chosen |= {f"resources.{k}": getattr(resources, k) for k in ("gpus", "memory_gb", "hours")}
-    return ", ".join(f"{k}={v}" for k, v in chosen.items() if v not in (None, {}, 0))
+    return last and read_submission(root, last.submission).element(last.index)

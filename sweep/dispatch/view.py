@@ -20,7 +20,7 @@ COLOURS = {
     "running": "cyan",
     "done": "green",
     **dict.fromkeys(("failed", "blocked", "refused", "timed out", "out of memory", "node failure"), "red"),
-    **dict.fromkeys(("interrupted", "requeued", "stalled", "cancelled"), "yellow"),
+    **dict.fromkeys(("interrupted", "requeued", "stalled", "cancelled", "not submitted"), "yellow"),
 }
 
 

@@ -25,7 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from sweep.errors import UserError
+from sweep.errors import HIDDEN, UserError
+from sweep.plan.environment import environment_faults
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.faults import say_once
 from sweep.plan.files import configuration_files
@@ -123,6 +124,8 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
     choices = {}
     for override in overrides:
         key = override.input_line.partition("=")[0]
+        if override.is_sweep_override() and key.lstrip("+~").startswith("cluster.env"):  # a label would show its values
+            raise UserError(f"{key}: one sweep has one environment; quote a value with a comma: '{key}=\"{HIDDEN}\"'")
         if not override.is_sweep_override():
             choices[key] = [override.input_line]
         elif override.is_discrete_sweep():
@@ -279,6 +282,7 @@ def _validate(
                     continue
             resolved = OmegaConf.to_container(raw, resolve=True) if isinstance(raw, DictConfig) else raw
             config = CellConfig.model_validate(resolved)
+            faults.extend((_label(point), fault) for fault in environment_faults(config))
             given = tuple(key.lstrip("+~") for key in lines)
             cells.append(Composition(config, {**point, "reward": config.reward.title}, given))
             typed.append(varied)

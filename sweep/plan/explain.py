@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, TARGET, options_of
+from sweep.errors import HIDDEN
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
 from sweep.plan.overrides import fields_at, for_the_shell
 from sweep.run.config import CellConfig, known_keys
@@ -50,7 +51,8 @@ def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
         return f"{key}: {said}"
     if re.match(r"[a-z_]+=", said):  # a check of a whole section, which names its key itself
         return f"{key}.{said}"
-    given = "" if isinstance(fault["input"], dict) else f"={textwrap.shorten(repr(fault['input']), 80)}"
+    secret = where[:2] == ["cluster", "env"]
+    given = "" if isinstance(fault["input"], dict) or secret else f"={textwrap.shorten(repr(fault['input']), 80)}"
     if kind == "string_pattern_mismatch":
         said = PATTERNS.get(fault["ctx"]["pattern"], said)
     if kind == "model_type":
@@ -59,7 +61,7 @@ def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
     if kind == "string_type" and isinstance(fault["input"], dict) and key not in typed:
         said = f"takes one text, and has no {' or '.join(map(str, fault['input']))} within it"
     elif kind == "string_type" and fault["input"] is not None:
-        form = for_the_shell(key, typed[key]) if key in typed else f'{where[-1]}: "…"'
+        form = for_the_shell(key, HIDDEN if secret else typed[key]) if key in typed else f'{where[-1]}: "…"'
         said = f"should be text; quote the value: {form}"
     return f"{key}{given}: {said}"
 

@@ -28,7 +28,7 @@ from hydra.grammar.gen.OverrideParser import OverrideParser
 from omegaconf.errors import GrammarParseError
 from pydantic import BaseModel
 
-from sweep.errors import UserError
+from sweep.errors import HIDDEN, UserError, without_secrets
 from sweep.run.config import CellConfig
 
 SWEEPS = "range(0,3), choice(a,b) and glob(a*)"
@@ -50,13 +50,14 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     except HydraException as error:
         found = _read(_quoted_or_refused(line, error))
     found.input_line, found.config_loader = line, loader
+    shown = without_secrets(line)
     if _sweeps_within(found.value()):
-        raise UserError(f"{line}: a sweep within a list or a sweep means nothing; write its values out")
+        raise UserError(f"{shown}: a sweep within a list or a sweep means nothing; write its values out")
     if isinstance(found.value(), str) and "${" in found.value():
         try:
             omegaconf.grammar_parser.parse(found.value())
         except GrammarParseError:
-            raise UserError(f"{line}: ${{ begins a reference to another key, and this one is not whole") from None
+            raise UserError(f"{shown}: ${{ begins a reference to another key, and this one is not whole") from None
     return found
 
 
@@ -85,7 +86,7 @@ def in_hydras_grammar(line: str) -> str:
 
 
 def _quoted_or_refused(line: str, error: HydraException) -> str:
-    text = _as_one_text(line)
+    text = _as_one_text(line) or _environment_in_other_words(line)
     if text is None:
         raise UserError(_unreadable(line, error)) from None
     return text
@@ -261,8 +262,11 @@ def _as_one_text(line: str) -> str | None:
 
 
 def _unreadable(line: str, error: HydraException) -> str:
-    said = f"cannot read the override {line!r}"
+    said = f"cannot read the override {without_secrets(line)!r}"
     match = _LINE.fullmatch(line)
+    if line != without_secrets(line):
+        form = f'cluster.env={{NAME:"{HIDDEN}"}}'
+        return f"{said}: names stand without quotes and values in double ones: {shlex.quote(form)}"
     if match is None:
         dashes = re.fullmatch(r"-+([\w.]+=.*)", line)
         more = f"; leave the dashes out: {dashes[1]}" if dashes else " without spaces around the ="
@@ -285,6 +289,16 @@ def _unreadable(line: str, error: HydraException) -> str:
         each = ",".join(quoted(part.strip()) for part in value.split(","))
         remedy += f"; to sweep over its parts quote each of them: {shlex.quote(f'{key}={each}')}"
     return remedy
+
+
+def _environment_in_other_words(line: str) -> str | None:
+    """The line in Hydra's grammar where it gives `cluster.env` a mapping in other words.
+
+    For other keys a message shows that form, to be pasted; this one's values are shown nowhere.
+    """
+    match = _LINE.fullmatch(line)
+    written = _in_other_words(match["value"].strip()) if match and match["key"].lstrip("+") == "cluster.env" else None
+    return f"{match['key']}={written}" if written and written.startswith("{") else None
 
 
 def _in_other_words(value: str) -> str | None:

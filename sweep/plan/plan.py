@@ -19,6 +19,7 @@ from sweep.plan.signature import (
     training_identity,
 )
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
+from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.unread import run_once
 from sweep.plan.validate import check, check_data, validate
 from sweep.run.config import CellConfig
@@ -70,6 +71,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     check([t for t in stages if t.module == TRAIN and not _is_done(t)])  # frozen by an earlier launch
     notes += [*_all_beyond(cells), *made.beyond]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
+    obstacles += tracking_obstacles(c.config for c in compositions)
     return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles, notes)
 
 
@@ -213,10 +215,13 @@ def _beyond(label: str, reached: int, asked: int) -> str:
 
 def _one(compositions: list[Composition], key: str, get):
     """The value of `key`, which all cells of a sweep must share."""
-    values = {str(get(c.config)): get(c.config) for c in compositions}
+    values = []
+    for composition in compositions:
+        if (value := get(composition.config)) not in values:
+            values.append(value)
     if len(values) > 1:
-        raise UserError(f"{key}: one sweep has one {key}, not {', '.join(values)}")
-    return next(iter(values.values()))
+        raise UserError(f"{key}: one sweep has one {key}, not {', '.join(map(str, values))}")
+    return values[0]
 
 
 def _default_name(cells: list[Task]) -> str:

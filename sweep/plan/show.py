@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import yaml
-from omegaconf import Container, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweep.errors import UserError
+from sweep.errors import HIDDEN, UserError
 from sweep.plan.compose import compose_first
 from sweep.plan.plan import checked_cells
 
@@ -25,6 +25,7 @@ def first_configuration(
         UserError: it does not compose, does not resolve, or has no such section.
     """
     _, found = compose_first(overrides, config_dir)
+    _hide_values(found, resolve)
     if package not in (None, "_global_"):
         found = OmegaConf.select(found, package)
         if found is None:
@@ -36,6 +37,14 @@ def first_configuration(
     except OmegaConfBaseException as error:
         raise UserError(f"--resolve: {error.full_key}: {str(error).splitlines()[0]}") from None
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
+
+
+def _hide_values(config: DictConfig, resolve: bool) -> None:
+    """Replace the values of `cluster.env`, since what is shown is often kept in a file; references stay as they are."""
+    env = OmegaConf.select(config, "cluster.env")
+    for name in env if isinstance(env, DictConfig) else ():
+        if resolve or not OmegaConf.is_interpolation(env, name):
+            env[name] = HIDDEN
 
 
 def check(overrides: Sequence[str], config_dir: str | None) -> int:

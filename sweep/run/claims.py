@@ -1,6 +1,6 @@
 """Who works on a run next: numbered claims, each of which only one launch can make, and the submissions they name.
 
-A launch writes its submission (the intent, with an id that becomes the job's comment), claims each run for it, and only
+A launch writes its submission (the intent, with an id that the job's comment has), claims each run for it, and only
 then calls sbatch. Whatever dies in between, the next launch finds either a job with that comment in the queue, which it
 adopts, or none, and claims anew. A job looks at its run's latest claim before it does anything else: one that
 another launch has superseded ends at once, so no run is ever worked on twice. No lock is involved; creating a link
@@ -19,22 +19,32 @@ from pathlib import Path
 from sweep.run.files import read_json, write_json
 from sweep.run.process import is_running, start_of
 
+NOT_MADE = "not made"  # the outcome of an attempt that was claimed and never submitted
 FOREIGN_OWNER_SECONDS = 120  # how long a launch on another machine may take from its intent to the end of its sbatch
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The `number`-th attempt at a run belongs to an index of a submission; `outcome`: how the one before ended."""
+    """The `number`-th attempt at a run belongs to an index of a submission.
+
+    `outcome`: how the attempt before ended; NOT_MADE where that one was never submitted. `request`: a digest of all
+    that this attempt was to run under; "" in claims of older versions.
+    """
 
     number: int
     submission: str
     index: int
     outcome: str
+    request: str = ""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One call of sbatch: a job array with a run for each index. `job` is its id, once known."""
+    """One call of sbatch: a job array with a run for each index. `job` is its id, once known.
+
+    `indices`: those that sbatch was given; None: all. `error`: why it was not given all, or took none. `user`: who
+    submitted; "" in submissions of older versions.
+    """
 
     id: str
     folder: str
@@ -46,10 +56,12 @@ class Submission:
     created: float
     job: str | None = None
     error: str | None = None
+    indices: list[int] | None = None
+    user: str = ""
 
     def element(self, index: int) -> str | None:
-        """Slurm's id of the job of one run."""
-        return self.job and f"{self.job}_{index}"
+        """Slurm's id of the job of one run; None where it has none."""
+        return self.job and (f"{self.job}_{index}" if self.indices is None or index in self.indices else None)
 
     def error_files(self, index: int) -> list[Path]:
         """What the processes of one run wrote to their standard error."""
@@ -83,8 +95,8 @@ class Submission:
         return changed
 
 
-def new_submission(root: Path) -> Submission:
-    """An intent, not yet written; its folder also takes the files of its jobs."""
+def new_submission(root: Path, user: str = "") -> Submission:
+    """An intent of `user`'s, not yet written; its folder also takes the files of its jobs."""
     identifier = uuid.uuid4().hex[:12]
     return Submission(
         id=identifier,
@@ -95,6 +107,7 @@ def new_submission(root: Path) -> Submission:
         pid=os.getpid(),
         process_started=start_of(),
         created=time.time(),
+        user=user,
     )
 
 
@@ -117,10 +130,10 @@ def latest_claim(attempts: Path) -> Claim | None:
     return last and Claim(**read_json(last))
 
 
-def claim(attempts: Path, after: Claim | None, submission: str, index: int, outcome: str) -> bool:
+def claim(attempts: Path, after: Claim | None, submission: str, index: int, outcome: str, request: str = "") -> bool:
     """Claim the attempt that follows `after`; False where another launch was first."""
     attempts.mkdir(parents=True, exist_ok=True)
-    mine = Claim((after.number if after else 0) + 1, submission, index, outcome)
+    mine = Claim((after.number if after else 0) + 1, submission, index, outcome, request)
     written = attempts / f".claim-{uuid.uuid4().hex}"
     write_json(written, asdict(mine))
     try:

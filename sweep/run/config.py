@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_serializer, field_validator
 
 from models.architecture import cache_row_bytes
 from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
@@ -21,6 +21,7 @@ from rewards.signals import RewardConfig
 from sweep.run.algorithm import AlgorithmConfig
 from sweep.run.data import DataConfig
 
+DEFAULT_PROJECT = "rlvr-sweep"  # of W&B
 Split = Literal["train", "validation", "test"]
 
 
@@ -105,10 +106,15 @@ class ChecksConfig(Strict):
 
 
 class TrackingConfig(Strict):
-    mode: Literal["auto", "online", "offline", "disabled"]
-    project: str
-    entity: str | None = None
-    tags: tuple[str, ...] = ()
+    """The W&B mirror and the samples. A launch resolves what is left open here, so that its jobs agree."""
+
+    mode: Literal["auto", "online", "offline", "disabled"] = Field(
+        description="auto: WANDB_MODE where it is set, else online with an API key and offline without"
+    )
+    project: str | None = Field(None, description=f"null: WANDB_PROJECT, else {DEFAULT_PROJECT}")
+    entity: str | None = Field(None, description="null: WANDB_ENTITY, else the one that the API key belongs to")
+    tags: tuple[str, ...] = Field((), description="beside model, reward and seed; none: WANDB_TAGS")
+    base_url: str | None = Field(None, description="the W&B server; null: WANDB_BASE_URL, else W&B's own")
     samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
     reference_kl_every: int | None = Field(
         None, ge=1, description="steps between measurements of the KL to the initial model, which is loaded for them"
@@ -138,6 +144,7 @@ class SlurmCluster(Strict):
     qos: str | None = None
     constraint: str | None = Field(None, description="features a node must have, as sbatch --constraint takes them")
     gpu_type: str | None = Field(None, description="as in --gpus-per-node=TYPE:COUNT; null: any")
+    gpu_option: Literal["gpus-per-node", "gres"] = Field("gpus-per-node", description="what asks for GPUs")
     processes_per_node: int = Field(8, ge=1, description="the GPUs of a node; a job with more spans several")
     cpus_per_process: int = Field(4, ge=1, description="cores, and threads, of each process")
     max_parallel: int | None = Field(None, ge=1, description="jobs of one launch at once; null: all that Slurm starts")
@@ -145,12 +152,26 @@ class SlurmCluster(Strict):
     container: str | None = Field(None, description="image of each process, as srun --container-image (pyxis)")
     python: str | None = Field(None, description="the command that starts Python on a node; null: this interpreter")
     srun: tuple[str, ...] = Field((), description="more arguments for srun")
-    sbatch: dict[str, str | int | bool] = Field({}, description="more sbatch options, without their dashes")
+    sbatch: dict[str, str | int | bool | None] = Field(
+        {}, description="more sbatch options, without their dashes; null: one that is otherwise given is left out"
+    )
     setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
-    env: dict[str, str | int | float] = Field({}, description="environment variables of the job")
+    env: dict[str, str | None] = Field(
+        {},
+        repr=False,
+        description="environment variables of the job; null: a value that was given before and is not kept here",
+    )
     wait: bool = Field(
         False, json_schema_extra=AT_LAUNCH, description="stay and watch until all has ended, instead of returning"
     )
+
+    @field_serializer("env")
+    def _names(self, env: dict[str, str | None]) -> dict[str, None]:
+        """Values may be tokens: whatever is written of a configuration (its frozen file, W&B's copy) has the names.
+
+        What hands the values to a job is `sweep.run.environment`.
+        """
+        return dict.fromkeys(env)
 
 
 ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]

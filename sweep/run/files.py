@@ -30,11 +30,15 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write atomically: a reader sees the old file or the new one, and two writers never share a temporary one."""
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write atomically: a reader sees the old file or the new one, and two writers never share a temporary one.
+
+    Args:
+        mode: the file's permissions, from its first byte on, less what the umask takes away.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
-        with open(partial, "w") as file:
+        with open(partial, "w", opener=lambda place, flags: os.open(place, flags, mode)) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

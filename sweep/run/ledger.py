@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweep.errors import UserError
+from sweep.errors import UserError, without_secrets
 from sweep.run.files import read_json, write_json
 
 
@@ -71,7 +71,7 @@ def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overr
         kind: [asdict(e) for e in entries if known[kind].get(e.signature) != asdict(e)]
         for kind, entries in (("stages", stages), ("cells", cells))
     }
-    launch = {"time": time.time(), "overrides": overrides, **added}
+    launch = {"time": time.time(), "overrides": list(map(without_secrets, overrides)), **added}
     _write(home, launch)
     return read_sweep(root, name)
 

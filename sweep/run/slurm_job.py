@@ -14,10 +14,13 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # each asks a jo
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """The job of this process. `id` is the raw one, `name` what Slurm's tables show (ARRAY_INDEX)."""
+    """The job of this process.
+
+    `id` is ARRAY_INDEX for an element of an array: the raw id of the last element is that of the whole array, and what
+    is done to it is done to every element.
+    """
 
     id: str
-    name: str
     grace_seconds: float  # from SIGTERM to SIGKILL, when it is preempted; infinite where Slurm cannot be asked
 
     @classmethod
@@ -25,9 +28,9 @@ class SlurmJob:
         """None outside of a job that was submitted to Slurm."""
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
             return None
-        job, array = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_JOB_ID")
-        name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else job
-        return cls(job, name, _grace_seconds(os.environ.get("SLURM_JOB_PARTITION", "")))
+        array = os.environ.get("SLURM_ARRAY_JOB_ID")
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
+        return cls(job, _grace_seconds(os.environ.get("SLURM_JOB_PARTITION", "")))
 
     def being_preempted(self) -> bool:
         """Whether Slurm has told this job to make room for another and will start it again.

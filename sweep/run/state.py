@@ -20,6 +20,7 @@ class State(str, Enum):
     QUEUED = "queued"
     BLOCKED = "blocked"
     # What a cluster knows beside the run's own directory.
+    NOT_SUBMITTED = "not submitted"  # a launch wanted to and did not get so far, or was not allowed to
     REQUEUED = "requeued"
     STALLED = "stalled"
     CANCELLED = "cancelled"

@@ -70,7 +70,7 @@ def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:
 
 def blocked_by(needs: list[Status], status: Status) -> Status:
     """`status`, or blocked with the reason where it waits for something that ended without success."""
-    broken = [n for n in needs if n.ended and n.state != State.DONE]
-    if status.state in (State.QUEUED, State.CANCELLED) and broken:
+    broken = [n for n in needs if n.ended and n.state not in (State.DONE, State.NOT_SUBMITTED)]
+    if status.state in (State.QUEUED, State.CANCELLED, State.NOT_SUBMITTED) and broken:
         return replace(status, state=State.BLOCKED, note=f"{broken[0].label} {broken[0].state}")
     return status

@@ -125,7 +125,7 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
         pid=os.getpid(),
         process_started=start_of(),
         host=platform.node(),
-        job=job and job.name,
+        job=job and job.id,
         grace_seconds=job and job.grace_seconds,
         started=time.time(),
         error=None,

@@ -276,7 +276,7 @@ class Training:
                 shutil.rmtree(self.run.checkpoints)
 
     def close(self, exit_code: int) -> None:
-        """Flush what is open; a mirror that cannot finish in time is left to `wandb sync`."""
+        """Flush what is open; a mirror that cannot finish in time says so and is left."""
         self.initial.grader.close()
         if self.rank == 0:
             self.metrics.close()

@@ -1,0 +1,35 @@
+"""The environment of a run that is submitted again: its frozen configuration has the names alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweep.errors import UserError
+from sweep.run.claims import claims
+from sweep.run.config import CellConfig, SlurmCluster
+from sweep.run.environment import read_environment
+
+
+def with_environment(config: CellConfig, attempts: Path, root: Path) -> CellConfig:
+    """`config` with each value of `cluster.env` that it does not hold as the run's latest submission gave it.
+
+    Args:
+        attempts: the run's, which name its submissions.
+        root: the output directory.
+    Raises:
+        UserError: a value stands in no submission that this user may read.
+    """
+    if not isinstance(config.cluster, SlurmCluster) or None not in config.cluster.env.values():
+        return config
+    known: dict[str, str] = {}
+    why = "no earlier submission has it"
+    for claim in claims(attempts):  # oldest first
+        try:
+            known |= read_environment(root / "submissions" / claim.submission)
+        except PermissionError:
+            why = "another user submitted this run, and only they can read it"
+    env = {name: known.get(name) if value is None else value for name, value in config.cluster.env.items()}
+    if lacking := [name for name, value in env.items() if value is None]:
+        keys = " ".join(f"--set cluster.env.{name}=…" for name in lacking)
+        raise UserError(f"cluster.env.{lacking[0]}: its value is not at hand ({why}); give it again: {keys}")
+    return config.model_copy(update={"cluster": config.cluster.model_copy(update={"env": env})})
