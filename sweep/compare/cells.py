@@ -9,7 +9,7 @@ from itertools import compress
 from pathlib import Path
 
 from sweep.compare.metrics import Metric
-from sweep.compare.results import CellResult, Comparison
+from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.rows import Point, in_rows, replaced
 from sweep.errors import UserError
 from sweep.run.directory import RunDirectory
@@ -39,7 +39,7 @@ def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
     rows = in_rows([*compress(cells, kept)], [*compress(points, kept)])
     runs = [RunDirectory(cell.directory) for cell in rows]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
-    launches = [launch for name in dict.fromkeys(names) for launch in read_launches(root, name)]
+    launches = [Launch(name, *launch) for name in dict.fromkeys(names) for launch in read_launches(root, name)]
     return Comparison(tuple(dict.fromkeys(names)), root, rows, evaluations, [*compress(cells, out)], metric, launches)
 
 

@@ -14,12 +14,11 @@ from typing import Any
 from sweep.compare.contrasts import Tested
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import SEED, Row, axes_of
-from sweep.compare.results import CellResult, Comparison
+from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.statistics import mean_estimate
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Question, Verdict
 from sweep.errors import UserError
-from sweep.run.ledger import Launch
 
 VERSION = 2  # 1: cells alone, without a version
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
 from sweep.compare.pool import Row
-from sweep.compare.results import CellResult, Comparison
-from sweep.run.ledger import Launch
+from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.run.state import ACTIVE, State
 
 FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread

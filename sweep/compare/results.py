@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.compare.metrics import Metric
-from sweep.run.ledger import Launch
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,15 @@ class CellResult:
         if self.base is None or self.final is None or self.unlike:
             return None
         return self.final - self.base
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought."""
+
+    sweep: str
+    overrides: list[str]
+    cells: list[str]
 
 
 @dataclass(frozen=True)

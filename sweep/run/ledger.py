@@ -41,15 +41,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought."""
-
-    sweep: str
-    overrides: list[str]
-    cells: list[str]
-
-
-@dataclass(frozen=True)
 class Sweep:
     """A named set of cells, and the stages they need, in an order in which they can run."""
 
@@ -103,10 +94,10 @@ def read_sweep(root: Path, name: str) -> Sweep:
     return Sweep(name, root, stages, sorted(cells, key=lambda entry: entry.steps == 0))
 
 
-def read_launches(root: Path, name: str) -> list[Launch]:
-    """The launches of the sweep `name` that brought a cell, in their order."""
+def read_launches(root: Path, name: str) -> list[tuple[list[str], list[str]]]:
+    """The launches of the sweep `name` that brought a cell, in order: what was typed, and the cells' signatures."""
     found = [read_json(file) for file in sorted((root / "sweeps" / name).glob("*.json"))]
-    return [Launch(name, one["overrides"], [e["signature"] for e in one["cells"]]) for one in found if one["cells"]]
+    return [(one["overrides"], [e["signature"] for e in one["cells"]]) for one in found if one["cells"]]
 
 
 def read_sweeps(root: Path) -> list[Sweep]:
