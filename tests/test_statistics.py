@@ -162,7 +162,7 @@ def test_seeds_needed_without_pairs_are_of_each_and_may_be_too_many():
 
 
 def test_fieller_solves_its_equation_and_is_undefined_beside_zero():
-    """Its bounds are the ratios r at which mean(a) - r mean(b) is just not told apart from 0: so Fieller defines them."""
+    """Its bounds are the ratios r at which mean(a) - r mean(b) is just not told apart from 0."""
     a, b = [0.05, 0.02, 0.04, 0.03], [0.10, 0.13, 0.11, 0.12]
     found = fieller(a, b)
     for bound in (found.low, found.high):

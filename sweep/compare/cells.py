@@ -153,7 +153,7 @@ def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> 
     rows = [row for entry in sweep.cells for row in RunDirectory(sweep.root / entry.training).read_metrics()]
     with_it = [row for row in rows if row.get(metric.name) is not None]
     if rows and not with_it:
-        names = sorted({name for row in rows for name, value in row.items() if isinstance(value, int | float)})
+        names = sorted({name for row in rows for name in row if "/" in name})
         close = get_close_matches(metric.name, names, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(names)}"
         raise UserError(f"--metric {metric.name}: no cell has such a metric{hint}")

@@ -96,30 +96,25 @@ def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list
     for launch in launches.of(cell for row in rows for cell in row.cells):
         own = [row for row in rows if launch in launches.of(row.cells)]
         seeds = sorted({seed for row in own for seed in row.by_seed})
-        of_launch = [c for c in findings.contrasts if c.row in own]
-        wanted, why = _wanted(own, of_launch, seeds, bool(findings.contrasts or findings.changes))
-        if why:
-            short = [c for c in of_launch if _lacks(c, wanted)]
-            changes = {**_narrowed(launch, short), "seed": ",".join(map(str, wanted))}
-            found.append(Suggestion(why, launches.command(launch, changes)))
+        helpful = [c for c in findings.contrasts if c.row in own and _is_helped(c, len(seeds))]
+        holes = [row for row in own if row.by_seed.keys() != set(seeds)]
+        if len(seeds) == 1 and (findings.contrasts or findings.changes):
+            why, number, short = "one seed has no spread", FEW_SEEDS, own
+        elif helpful:
+            number, short = max(c.seeds_needed for c in helpful), [c.row for c in helpful]
+            why = f"{number} seeds would show a difference as large as one seen and not told apart"
+        elif holes:
+            why, number, short = f"rows that lack seeds which others have: {len(holes)}", len(seeds), holes
+        else:
+            continue
+        changes = {**_narrowed(launch, short), "seed": ",".join(map(str, _up_to(seeds, number)))}
+        found.append(Suggestion(why, launches.command(launch, changes)))
     return found
 
 
-def _wanted(
-    rows: Sequence[Row], contrasts: Sequence[Contrast], seeds: Sequence[int], tested: bool
-) -> tuple[list[int], str]:
-    """The seeds that the rows should have, and why; "" where they have what helps."""
-    holes = [row for row in rows if row.by_seed.keys() != set(seeds)]
-    needed = [c.seeds_needed for c in contrasts if not c.told_apart and c.seeds_needed]
-    helpful = [number for number in needed if len(seeds) < number <= MOST_SUGGESTED]
-    if len(seeds) == 1 and tested:
-        return _up_to(seeds, FEW_SEEDS), "one seed has no spread"
-    if helpful:
-        number = max(helpful)
-        return _up_to(seeds, number), f"{number} seeds would show a difference as large as one seen and not told apart"
-    if holes:
-        return list(seeds), f"rows that lack seeds which others have: {len(holes)}"
-    return list(seeds), ""
+def _is_helped(contrast: Contrast, seeds: int) -> bool:
+    """Whether a number of seeds that one can ask for would tell the contrast apart."""
+    return not contrast.told_apart and seeds < (contrast.seeds_needed or 0) <= MOST_SUGGESTED
 
 
 def _up_to(seeds: Sequence[int], number: int) -> list[int]:
@@ -128,13 +123,8 @@ def _up_to(seeds: Sequence[int], number: int) -> list[int]:
     return [*seeds, *range(after, after + number - len(seeds))]
 
 
-def _lacks(contrast: Contrast, wanted: Sequence[int]) -> bool:
-    whole = set(wanted) <= contrast.row.by_seed.keys() & contrast.control.by_seed.keys()
-    return not contrast.told_apart and not whole
-
-
-def _narrowed(launch: Launch, contrasts: Sequence[Contrast]) -> dict[str, str]:
-    """The models that the contrasts are of, where the launch typed these names among others."""
-    models = list(dict.fromkeys(c.row.axes.get("model", "") for c in contrasts))
+def _narrowed(launch: Launch, rows: Sequence[Row]) -> dict[str, str]:
+    """The models of the rows, where the launch typed these names among others."""
+    models = list(dict.fromkeys(row.axes.get("model", "") for row in rows))
     typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
-    return {"model": ",".join(models)} if models and set(models) < set(typed) else {}
+    return {"model": ",".join(models)} if set(models) < set(typed) else {}
