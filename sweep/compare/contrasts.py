@@ -102,8 +102,9 @@ class Contrast(Tested):
 class Change(Tested):
     """A control's own change from its base, over seeds, given the one evaluation of that base.
 
-    bound: by how much the sampling of that evaluation may have moved it; None where that is not known. A change within
-    it is not told apart, however alike the seeds are: all of them share the one number that they are compared with.
+    bound: by how much the sampling of that evaluation may have moved it; None where that is not known. All seeds share
+    the one number that they are compared with, so that a change is told apart only where its whole interval lies
+    beyond the bound, however alike the seeds are.
     """
 
     row: Row = field(kw_only=True)
@@ -111,12 +112,18 @@ class Change(Tested):
 
     @property
     def within_bound(self) -> bool:
-        return self.bound is not None and abs(self.estimate.value) <= self.bound
+        if self.bound is None or self.estimate.low is None:
+            return False
+        return self.estimate.low <= self.bound and self.estimate.high >= -self.bound
+
+    @property
+    def held_back(self) -> bool:
+        """Whether only the bound keeps the change from being told apart."""
+        return super().verdict in (MORE, LESS) and self.within_bound
 
     @property
     def verdict(self) -> str:
-        found = super().verdict
-        return NOT_APART if found in (MORE, LESS) and self.within_bound else found
+        return NOT_APART if self.held_back else super().verdict
 
 
 @dataclass(frozen=True)

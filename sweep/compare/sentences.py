@@ -73,7 +73,7 @@ def _said(tested: Tested, subject: str, other: str, metric: Metric) -> str:
 
 def _what_it_would_take(tested: Tested, metric: Metric) -> str:
     """The smallest difference that such a test finds, and the seeds that the difference seen would need."""
-    if isinstance(tested, Change) and tested.within_bound:
+    if isinstance(tested, Change) and tested.held_back:
         bound = f"{metric.value(tested.bound)}{metric.unit}"
         return f", because sampling the base's answers again may move it by up to {bound}"
     if tested.detectable is None:
