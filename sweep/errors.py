@@ -6,7 +6,8 @@ import re
 
 HIDDEN = "…"  # stands in messages and records where a value of `cluster.env` would
 _SHOWN = rf'"?{HIDDEN}|\{{\w+:"{HIDDEN}"(,\w+:"{HIDDEN}")*\}}'  # what a message shows in a value's place
-_VALUE = re.compile(rf"(\bcluster\.env(?:\.[^\s=:.]+)*)=(?!{_SHOWN}).*", re.S)
+_KEY = r"(\bcluster\.env(?:\.[^\s=:.]+)*|\bcluster(?==\{))"  # or the whole section as a mapping
+_VALUE = re.compile(rf"{_KEY}=(?!{_SHOWN}).*", re.S)
 
 
 def without_secrets(text: str) -> str:

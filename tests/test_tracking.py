@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import psutil
+import pytest
+import wandb
 from conftest import TINY
+from wandb_server import wandb_server
 
+from sweep.errors import UserError
+from sweep.plan.compose import compose_cells
+from sweep.plan.plan import plan_sweep
+from sweep.plan.tracking import resolve, tracking_faults
 from sweep.run.directory import RunDirectory
+from sweep.track import wandb_mirror
+from sweep.track.bounded import CallFailed, within
 from sweep.track.metrics import RowLog
+from sweep.track.wandb_mirror import open_mirror
+
+KEY = "0123456789" * 4
+LONG = [f"reward.rewards=[{','.join(['ground_truth', 'no_python', 'no_repetition', 'format', 'random'] * 3)}]"]
 
 
 def test_rows_are_finite_or_null_and_each_step_stands_once(tmp_path):
@@ -30,19 +49,351 @@ def test_rows_are_finite_or_null_and_each_step_stands_once(tmp_path):
     ]
 
 
-def test_a_key_without_a_network_falls_back_to_offline_and_says_so(shell, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+@pytest.fixture(scope="module")
+def composed():
+    """A cell with keys of its tracking section changed; composed once, since that takes longer than the tests."""
+    (cell,) = compose_cells(["cluster=slurm"])
+
+    def composed(env: dict[str, str] | None = None, **tracking):
+        cluster = cell.config.cluster.model_copy(update={"env": env or {}})
+        changed = cell.config.tracking.model_copy(update=tracking)
+        return cell.config.model_copy(update={"tracking": changed, "cluster": cluster, "name": "sweep"})
+
+    return composed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("project", "my-lab/rlvr", ["W&B takes no /", "tracking.entity=my-lab tracking.project=rlvr"]),
+        ("project", "a:b", ["tracking.project=a:b: W&B takes no :", "write -"]),
+        ("project", "50%?#", ["W&B takes no # ? %"]),
+        ("project", "a\\b", ["W&B takes no \\ in"]),
+        ("project", " ", ["leave it null"]),
+        ("project", "", ["leave it null"]),
+        ("project", "a\nb", ["no line breaks"]),
+        ("project", "p" * 129, ["129 characters, and W&B takes 128"]),
+        ("entity", "my-lab/rlvr", ["tracking.entity=my-lab/rlvr: no name of a W&B user or team"]),
+        ("entity", "me@lab.org", ["no name of a W&B user or team"]),
+        ("entity", "my lab", ["no name of a W&B user or team"]),
+        ("entity", "", ["leave it null"]),
+        ("tags", ("",), ['tracking.tags=[""]: a tag is empty; leave it out']),
+        ("tags", ("a", " "), ["a tag is empty"]),
+        ("tags", ("a", "b", "a"), ["a stands there more than once; leave one out"]),
+        ("tags", ("t" * 65,), ["has 65 characters, and W&B takes 64; shorten it"]),
+        ("base_url", "localhost:8080", ["tracking.base_url=localhost:8080: no address of a server"]),
+    ],
+)
+def test_what_wandb_would_refuse_is_a_fault(key, value, words, composed):
+    (fault,) = tracking_faults(composed(**{key: value}).tracking)
+    assert all(word in fault for word in words), fault
+
+
+def test_what_wandb_takes_is_none(composed):
+    taken = {"project": "p" * 128, "entity": "my_lab-2", "tags": ("t" * 64, "with space"), "base_url": "http://a:8080"}
+    assert tracking_faults(composed(**taken).tracking) == []
+
+
+def test_a_plan_refuses_what_wandb_would_refuse():
+    with pytest.raises(UserError) as caught:
+        plan_sweep(["tracking.project=my-lab/rlvr", 'tracking.tags=[""]'])
+    assert "tracking.project=my-lab/rlvr: " in str(caught.value) and "a tag is empty" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shell", "expected", "said"),
+    [
+        ({}, {}, ("offline", "rlvr-sweep", None, ()), ["W&B: offline, because there is no API key"]),
+        ({}, {"WANDB_API_KEY": KEY}, ("online", "rlvr-sweep", None, ()), ["W&B: online; project rlvr-sweep"]),
+        ({"env": {"WANDB_API_KEY": KEY}}, {}, ("online", "rlvr-sweep", None, ()), ["W&B: online; project"]),
+        ({"env": {"WANDB_PROJECT": "p"}}, {"WANDB_PROJECT": "q"}, ("offline", "p", None, ()), ["(WANDB_PROJECT)"]),
+        ({}, {"WANDB_MODE": "online"}, ("online", "rlvr-sweep", None, ()), ["W&B: online (WANDB_MODE)"]),
+        ({}, {"WANDB_MODE": "dryrun", "WANDB_API_KEY": KEY}, ("offline", "rlvr-sweep", None, ()), ["(WANDB_MODE)"]),
+        ({}, {"WANDB_MODE": "disabled", "WANDB_PROJECT": "a/b"}, ("disabled", None, None, ()), ["(WANDB_MODE)"]),
+        ({}, {"WANDB_DISABLED": "true"}, ("disabled", None, None, ()), ["W&B: disabled (WANDB_DISABLED)"]),
+        ({}, {"WANDB_PROJECT": ""}, ("offline", "rlvr-sweep", None, ()), []),
+        (
+            {},
+            {"WANDB_PROJECT": "p", "WANDB_ENTITY": "e", "WANDB_TAGS": "a, b,"},
+            ("offline", "p", "e", ("a", "b")),
+            ["project p (WANDB_PROJECT); entity e (WANDB_ENTITY)", "tags a, b (WANDB_TAGS)"],
+        ),
+        (
+            {"project": "mine", "mode": "offline", "tags": ("x",)},
+            {"WANDB_PROJECT": "p", "WANDB_MODE": "online", "WANDB_TAGS": "y"},
+            ("offline", "mine", None, ("x",)),
+            [f"tracking.{key} counts, not WANDB_{key.upper()}" for key in ("project", "mode", "tags")],
+        ),
+        ({"mode": "disabled"}, {"WANDB_MODE": "online"}, ("disabled", None, None, ()), ["not WANDB_MODE"]),
+        (
+            {},
+            {"WANDB_RUN_ID": "same", "WANDB_RUN_GROUP": "g", "WANDB_SWEEP_ID": "e/p/s"},
+            ("offline", "rlvr-sweep", None, ()),
+            ["W&B: WANDB_RUN_ID, WANDB_RUN_GROUP, WANDB_SWEEP_ID not used"],
+        ),
+    ],
+)
+def test_the_shells_variables_count_where_the_configuration_is_open(typed, shell, expected, said, composed, tmp_path):
+    found = resolve(composed(**typed), {"NETRC": str(tmp_path / "none"), "WANDB_CONFIG_DIR": str(tmp_path), **shell})
+    made = found.tracking
+    assert (made.mode, made.project, made.entity, made.tags) == expected
+    assert all(words in "\n".join(found.said) for words in said), found.said
+    assert not found.faults
+
+
+def test_the_server_of_a_login_is_the_one_whose_key_is_looked_for(composed, tmp_path):
+    (tmp_path / "settings").write_text("[default]\nbase_url = https://wandb.mylab.org\n")
+    (tmp_path / "netrc").write_text(f"machine wandb.mylab.org login user password {KEY}\n")
+    (tmp_path / "netrc").chmod(0o600)
+    config = composed()
+    shell = {"NETRC": str(tmp_path / "netrc"), "WANDB_CONFIG_DIR": str(tmp_path)}
+    assert resolve(config, shell).tracking.base_url == "https://wandb.mylab.org"
+    assert resolve(config, shell).tracking.mode == "online"
+    elsewhere = resolve(config, {**shell, "WANDB_BASE_URL": "https://other.org"}).tracking
+    assert (elsewhere.mode, elsewhere.base_url) == ("offline", "https://other.org")
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [
+        ({"WANDB_PROJECT": "my-lab/rlvr"}, "WANDB_PROJECT=my-lab/rlvr: W&B takes no /"),
+        ({"WANDB_ENTITY": "my lab"}, "WANDB_ENTITY=my lab: no name"),
+        ({"WANDB_TAGS": f"a,{'t' * 65}"}, "has 65 characters"),
+        ({"WANDB_MODE": "of"}, "WANDB_MODE=of: should be one of online"),
+    ],
+)
+def test_variables_that_wandb_would_refuse_are_a_fault_unless_it_is_off(shell, words, composed):
+    (fault,) = resolve(composed(), shell).faults
+    assert words in fault
+    assert not resolve(composed(mode="disabled"), shell).faults
+
+
+def test_a_launch_with_such_a_variable_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_PROJECT", "my-lab/rlvr")
+    (obstacle,) = plan_sweep([*TINY[:-1], f"output_dir={tmp_path / 'runs'}"]).obstacles
+    assert obstacle.startswith("WANDB_PROJECT=my-lab/rlvr: ") and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), OSError(28, "full")])
+def test_a_bounded_call_turns_whatever_it_raises_into_one_kind_of_failure(error):
+    def fail():
+        raise error
+
+    with pytest.raises(CallFailed, match=type(error).__name__) as caught:
+        within(60, fail)
+    assert caught.value.__cause__ is error and not caught.value.hangs
+    assert within(60, lambda: 7) == 7
+    with pytest.raises(CallFailed, match="no answer within") as caught:
+        within(0.01, threading.Event().wait)
+    assert caught.value.hangs
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch, composed):
+    """Opens the mirror of a cell that no job trains, offline or as `tracking` says."""
+    for name in [name for name in os.environ if name.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+
+    def opened(signature: str = "abc123def456", config=None, **tracking):
+        run = RunDirectory(tmp_path / "cells" / f"cell-s0-{signature}")
+        run.freeze(config or composed(**{"mode": "offline", **tracking}), signature, {}, {})
+        return open_mirror(run, run.read_config()), run
+
+    yield opened
+    wandb_mirror._end_service()
+
+
+def services() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if p.name() == wandb_mirror.SERVICE]
+
+
+def ours(caplog) -> list[str]:
+    """What the mirror logged; W&B's own records go to its own files."""
+    return [record.getMessage() for record in caplog.records if record.name == "sweep.track"]
+
+
+def fails(error: BaseException):
+    def call(*_, **__):
+        raise error
+
+    return call
+
+
+def test_names_made_by_us_are_cut_to_what_wandb_takes_and_a_shells_run_is_not_joined(opened, monkeypatch, caplog):
+    (cell,) = compose_cells(["tracking.mode=offline", "tracking.tags=[mine,qwen2_mini]", "reward=all_of", *LONG])
+    for signature in ("aaaaaaaaaaaa", "bbbbbbbbbbbb"):
+        for name, value in {"WANDB_RUN_ID": "same", "WANDB_SWEEP_ID": "e/p/s", "WANDB_PROJECT": "other"}.items():
+            monkeypatch.setenv(name, value)
+        mirror, _ = opened(signature, cell.config)
+        assert (mirror._started.id, mirror._started.project) == (signature, "rlvr-sweep")
+        tags = mirror._started.tags
+        assert {"mine", "qwen2_mini", "seed=0"} < set(tags) and len(tags) == len(set(tags)) == 4
+        mirror.finish(0)
+    assert not ours(caplog) and not services()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("Tag 0 is odd"), ["(ValueError: Tag 0 is odd)", "tracking.mode=offline"]),
+        (SystemExit(1), ["W&B does not start (SystemExit: 1)"]),
+        (PermissionError(13, "Permission denied", "/x/wandb"), ["look at /x/wandb: W&B writes there"]),
+        (ImportError("no wandb"), ["`pip install wandb`"]),
+        (wandb.errors.AuthenticationError("bad key"), ["`wandb login`"]),
+    ],
+)
+def test_an_error_at_the_start_leaves_the_run_untracked_and_is_said_once(opened, monkeypatch, caplog, error, words):
+    monkeypatch.setattr(wandb, "init", fails(error))
+    mirror, _ = opened(mode="online")
+    assert mirror is None
+    (said,) = ours(caplog)
+    assert all(word in said for word in [*words, "the run goes on without it"])
+
+
+def test_an_interruption_while_wandb_is_waited_for_is_no_failure_of_wandbs(monkeypatch):
+    """Ctrl-C reaches the main thread, and nothing here holds it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", fails(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            within(60, lambda: None)
+
+
+def kill_service(mirror):
+    services()[0].kill()
+
+
+def stop_service(mirror):
+    os.kill(services()[0].pid, signal.SIGSTOP)
+
+
+def break_log(mirror):
+    mirror._started.log = fails(RuntimeError("surprise"))
+
+
+def break_finish(mirror):
+    mirror._started.finish = fails(TimeoutError("not all was sent"))
+
+
+@pytest.mark.parametrize("fault", [kill_service, stop_service, break_log, break_finish])
+def test_a_fault_in_mid_run_is_said_once_and_the_run_goes_on(opened, monkeypatch, caplog, fault):
+    monkeypatch.setattr(wandb_mirror, "HANGS", {**wandb_mirror.HANGS, "log": 1.0, "finish": 1.0, "teardown": 0.5})
+    mirror, run = opened()
+    mirror.log({"step": 1, "loss": 0.5, "peak": math.inf, "nothing": None, "evaluation": "name"})
+    fault(mirror)
+    for step in range(2, 5):
+        mirror.log({"step": step, "loss": 0.5})
+    mirror.finish(0)
+    (said,) = ours(caplog)
+    assert "metrics.jsonl has every row" in said and str(run.path) in said
+    assert not services()
+
+
+def test_a_directory_that_wandb_cannot_use_leaves_the_run_untracked(opened, caplog, tmp_path):
+    (tmp_path / "cells" / "cell-s0-abc123def456").mkdir(parents=True)
+    (tmp_path / "cells" / "cell-s0-abc123def456" / "wandb").write_text("in the way")
+    mirror, run = opened()
+    assert mirror is None
+    (said,) = ours(caplog)
+    assert f"{run.path}/wandb" in said
+
+
+def answering(status: int, body: bytes):
+    """A server that answers whatever is asked with the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, b"{}", "this run is tracked offline; `wandb login`"),
+        (200, b"surprise", "this run is tracked offline; look whether the job reaches the W&B server"),
+        (200, b'{"data": {}}', "W&B failed in finish"),  # its process dies of this one
+    ],
+)
+def test_whatever_a_server_answers_ends_no_run_and_is_said_once(opened, monkeypatch, caplog, status, body, words):
+    server = answering(status, body)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    mirror, run = opened(mode="online", base_url=f"http://127.0.0.1:{server.server_port}")
+    mirror.log({"step": 1})
+    mirror.finish(0)
+    server.shutdown()
+    (said,) = ours(caplog)
+    assert words in said
+    assert bool(list(run.path.glob("wandb/offline-run-*/*.wandb"))) == ("offline" in words)
+
+
+def test_a_run_online_is_gone_on_with_by_its_signature_whatever_the_shell_names(opened, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with wandb_server() as server:
+        for step in (1, 2):
+            monkeypatch.setenv("WANDB_RUN_ID", "same")
+            monkeypatch.setenv("WANDB_RESUME", "never")
+            mirror, _ = opened(mode="online", base_url=server.url, project="p", entity="e")
+            mirror.log({"step": step, "loss": step / 2, "peak": math.nan})
+            mirror.finish(0)
+    assert list(server.runs) == ["abc123def456"] and not ours(caplog)
+    assert (server.runs["abc123def456"]["project"], server.runs["abc123def456"]["entity"]) == ("p", "e")
+    rows = [{key: row.get(key) for key in ("step", "loss", "peak")} for row in server.rows["abc123def456"]]
+    assert rows == [{"step": 1, "loss": 0.5, "peak": None}, {"step": 2, "loss": 1.0, "peak": None}]
+
+
+def test_a_server_that_goes_away_is_waited_for_as_long_as_is_set_and_no_longer(opened, monkeypatch, caplog):
+    assert wandb_mirror.INIT_SECONDS <= 10 and wandb_mirror.FINISH_SECONDS <= 30
+    monkeypatch.setattr(wandb_mirror, "FINISH_SECONDS", 0.5)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with wandb_server() as server:
+        mirror, _ = opened(mode="online", base_url=server.url)
+    mirror.log({"step": 1})
+    mirror.finish(0)
+    (said,) = ours(caplog)
+    assert "W&B failed in finish (TimeoutError" in said and not services()
+
+
+def files_with(text: str, *roots: Path) -> list[Path]:
+    files = [f for root in roots for f in ([root] if root.is_file() else root.rglob("*")) if f.is_file()]
+    return [f for f in files if text.encode() in f.read_bytes()]
+
+
+def test_a_key_without_a_network_falls_back_to_offline_says_so_and_is_written_nowhere(shell, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("HF_TOKEN", "hf_planted_in_the_shell")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    shell.launch(*TINY, "steps=1", "name=unreachable", "tracking.mode=auto")
+    done = shell.launch(*TINY, "steps=1", "name=unreachable", "tracking.mode=auto")
     (cell,) = shell.sweep("compare", "unreachable")["cells"]
     assert cell["state"] == "done"
     run = RunDirectory(cell["directory"])
     assert run.log.read_text().count("W&B cannot be reached") == 1
-    assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
+    (mirrored,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    places = (shell.root, Path(os.environ["NETRC"]))
+    for secret in (KEY, "hf_planted_in_the_shell"):
+        assert secret not in done.stdout + done.stderr and not files_with(secret, *places)
+    assert mirrored in files_with("qwen2_mini", *places)  # what is mirrored can be found by its text
 
 
-def test_without_a_key_the_launch_says_once_that_runs_are_offline(shell):
-    parts = ",".join(["ground_truth", "no_python", "no_repetition", "format", "random"] * 3)
-    reward = ["reward=all_of", f"reward.rewards=[{parts}]"]  # a title longer than a tag, a run's name or a file's name
+def test_without_a_key_the_launch_says_once_that_runs_are_offline(shell, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "same")
+    reward = ["reward=all_of", *LONG]  # a title longer than a tag, a run's name or a file's name
     done = shell.launch(*TINY, "steps=1", "name=keyless", "seed=0,1", "tracking.mode=auto", *reward)
-    assert done.stdout.count("no API key") == 1
+    assert done.stdout.count("no API key") == done.stdout.count("WANDB_RUN_ID not used") == 1
+    cells = [RunDirectory(cell["directory"]) for cell in shell.sweep("compare", "keyless")["cells"]]
+    assert len(cells) == 2
+    for run in cells:
+        (mirrored,) = run.path.glob("wandb/offline-run-*")
+        assert mirrored.name.endswith(run.signature)

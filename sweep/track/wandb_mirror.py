@@ -87,7 +87,7 @@ def open_mirror(run: RunDirectory, config: CellConfig) -> WandbMirror | None:
                     "W&B cannot be reached (%s); this run is tracked offline; %s", failures[0], _remedy(failures)
                 )
             return WandbMirror(started, run)
-    said = "; then offline: ".join(map(str, failures))
+    said = "; ".join(dict.fromkeys(map(str, failures)))
     log.warning("W&B does not start (%s); the run goes on without it; %s", said, _remedy(failures))
     return None
 
@@ -146,7 +146,8 @@ def _remedy(failures: list[CallFailed]) -> str:
         return "`pip install wandb` in this environment, or set tracking.mode=disabled"
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"look at {cause.filename}: W&B writes there"
-    if type(cause).__name__ in ("AuthenticationError", "UsageError"):
+    refused = any(f"error {status}" in str(failures[0]) for status in (401, 403))
+    if refused or type(cause).__name__ in ("AuthenticationError", "UsageError"):
         return "`wandb login` where the job runs mends it, and `wandb sync` uploads what is offline"
     return "look whether the job reaches the W&B server (tracking.base_url), or set tracking.mode=offline"
 
@@ -158,6 +159,7 @@ def _end_service() -> None:
         with suppress(CallFailed):
             within(HANGS["teardown"], wandb.teardown)
     for process in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             if process.name() == SERVICE:
                 process.kill()
+                process.wait(HANGS["teardown"])
