@@ -19,7 +19,7 @@ from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.statistics import holm, welch
 from sweep.compare.table import print_comparison, print_verdict
 from sweep.compare.verdict import Question, Verdict, judge
-from sweep.errors import UserError
+from sweep.errors import UserError, without_secrets
 
 CLAIM = re.compile(r"\b(more|less)\b")
 
@@ -424,3 +424,14 @@ def test_a_launch_ends_with_what_one_seed_can_say():
     shown = " ".join(console.file.getvalue().split())
     assert "qwen2_mini: ground_truth ended +10.0 points from random with n = 1, and one seed cannot tell" in shown
     assert "no evidence for or against the paper" in shown and not CLAIM.search(shown)
+
+
+def test_a_command_leaves_out_what_is_not_recorded_and_says_so():
+    members = cells("t", 0.6)
+    overrides = ["--config-dir=/my groups", without_secrets("cluster.env.HF_TOKEN=hf_1"), "reward=t"]
+    launch = Launch("s", overrides, [cell.signature for cell in members])
+    (next_run,) = verdict(members, launches=[launch]).suggestions
+    assert next_run.command == (
+        "python launch.py -m '--config-dir=/my groups' name=s reward=random"
+        "  # and cluster.env.HF_TOKEN, whose values are not recorded"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison, Launch
+from sweep.errors import HIDDEN
 from sweep.run.state import ACTIVE, State
 
 FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread
@@ -59,14 +60,17 @@ class _Launches:
             typed = " ".join(f"{key}={value}" for key, value in changes.items())
             return f"their launch, which this file does not name, again{f' with {typed}' if typed else ''}"
         replaced = free_axes(changes, [_key(word) for word in launch.overrides])
-        words = [word for word in launch.overrides if _key(word) not in replaced]
+        hidden = [word for word in launch.overrides if HIDDEN in word]
+        words = [word for word in launch.overrides if _key(word) not in replaced and word not in hidden]
         keys = {_key(word) for word in words}
         if "name" not in keys:
             words.append(f"name={launch.sweep}")
         if "output_dir" not in keys and self.root.absolute() != Path("runs").absolute():
             words.append(f"output_dir={self.root}")
         typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
-        return shlex.join(["python", "launch.py", "-m", *typed])
+        command = shlex.join(["python", "launch.py", "-m", *typed])
+        keys_left = ", ".join(_key(word) for word in hidden)
+        return f"{command}  # and {keys_left}, whose values are not recorded" if hidden else command
 
 
 def _key(override: str) -> str:

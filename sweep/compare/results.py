@@ -59,7 +59,10 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Launch:
-    """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought."""
+    """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought.
+
+    A value of `cluster.env` reads HIDDEN there, and what followed it in its word is gone.
+    """
 
     sweep: str
     overrides: list[str]

@@ -54,7 +54,11 @@ class Sweep:
 
 
 def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overrides: list[str]) -> Sweep:
-    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay."""
+    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay.
+
+    Args:
+        overrides: what was typed, `--config-dir` among it; kept without secrets.
+    """
     home = root / "sweeps" / name
     home.mkdir(parents=True, exist_ok=True)
     known = _merged(home)
