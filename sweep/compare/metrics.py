@@ -58,5 +58,6 @@ class Metric:
             return ""
         return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.4g}"
 
-    def interval(self, low: float | None, high: float | None) -> str:
-        return "" if low is None or high is None else f"{self.value(low, '+')} … {self.value(high, '+')}"
+    def interval(self, low: float | None, high: float | None, sign: str = "+") -> str:
+        """An interval in the table's unit, of a difference unless another `sign` is given; "" where there is none."""
+        return "" if low is None or high is None else f"{self.value(low, sign)} … {self.value(high, sign)}"

@@ -33,11 +33,14 @@ class Grid:
 
 
 def result_grid(verdict: Verdict) -> Grid:
-    """A line for each row of cells: base, final, difference with its interval, n."""
+    """A line for each row of cells: base, final, difference with its interval, n.
+
+    Of a metric that the untrained model has no value of: final with its interval, n.
+    """
     metric, rows = verdict.comparison.metric, verdict.rows
     names = axes_of(rows)
     apart = _apart(rows, names)
-    numbers = ["base", "final", "difference", INTERVAL, "n"]
+    numbers = ["base", "final", "difference", INTERVAL, "n"] if metric.of_evaluation else ["final", INTERVAL, "n"]
     code = ["base code", "final code"] if metric.name == ACCURACY and metric.step is None else []
     lines = [
         [*(row.axes.get(name, "") for name in names), *(MEASURES[name](row) for name in apart), *_numbers(row, verdict)]
@@ -91,15 +94,15 @@ def _apart(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
 
 def _numbers(row: Row, verdict: Verdict) -> list[str]:
     metric = verdict.comparison.metric
-    gain = mean_estimate(list(row.gain.values())) if row.gain else None
-    done = len(row.gain if metric.of_evaluation else row.final)
-    return [
-        metric.value(_mean(row.base.values())),
-        metric.value(_mean(row.final.values())),
-        metric.value(gain.value, "+") if gain else "",
-        metric.interval(gain.low, gain.high) if gain else "",
-        str(done) if done == len(row.by_seed) else f"{done} of {len(row.by_seed)}",
-    ]
+    shown = row.gain if metric.of_evaluation else row.final
+    estimate = mean_estimate(list(shown.values())) if shown else None
+    sign = "+" if metric.of_evaluation else ""
+    interval = metric.interval(estimate.low, estimate.high, sign) if estimate else ""
+    n = str(len(shown)) if len(shown) == len(row.by_seed) else f"{len(shown)} of {len(row.by_seed)}"
+    final = metric.value(_mean(row.final.values()))
+    if not metric.of_evaluation:
+        return [final, interval, n]
+    return [metric.value(_mean(row.base.values())), final, metric.value(estimate and estimate.value, "+"), interval, n]
 
 
 def _mean_code(row: Row, name: str) -> str:
