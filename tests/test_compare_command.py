@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 from written_sweeps import entry_of, finish
 
 from sweep.__main__ import main
@@ -27,6 +27,7 @@ from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.ledger import record
+from sweep.run.provenance import _named, environment
 
 CLAIM = re.compile(r"\b(more|less)\b")
 ANSWERS = {"problems": 500, "samples_per_problem": 2}
@@ -172,6 +173,8 @@ def test_json_is_read_again_to_the_same_answer(small, tmp_path, capsys):
     file.write_text(written)
     assert compare(tmp_path, str(file), "--json", capsys=capsys) == written
     assert compare(tmp_path, str(file), capsys=capsys) == compare(small.root, "s", capsys=capsys)
+    file.write_text(selected := compare(small.root, "s", "--where", "seed=*,reward=[gr]*", "--json", capsys=capsys))
+    assert compare(tmp_path, str(file), "--json", capsys=capsys) == selected
     assert "holds accuracy in % alone" in compare(tmp_path, str(file), "--metric", "tokens", code=2, capsys=capsys)
     found = json.loads(written)
     assert found["version"] == 2 and found["tests"] == 2
@@ -323,3 +326,17 @@ def test_a_planted_effect_is_found_as_often_as_predicted(grid, predicted):
     assert found / SWEEPS == pytest.approx(predicted, abs=0.06)  # three standard errors
     seen = paired({0: size + spread, 1: size, 2: size - spread}, dict.fromkeys(range(3), 0.0))
     assert detectable(seen, tests) == pytest.approx(21.97 * seen.error, rel=1e-3)
+
+
+def test_the_documentation_names_every_key_of_the_file(small, capsys):
+    page = (ROOT / "docs" / "compare.md").read_text()
+    found = json.loads(compare(small.root, "s", "--json", capsys=capsys))
+    keys = found.keys() | found["rows"][0].keys() | found["contrasts"][0].keys() | found["changes"][0].keys()
+    assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+def test_the_processor_is_recorded_where_linux_names_it(tmp_path):
+    (tmp_path / "information").write_text("Model: \t\t NVIDIA H100\nIRQ:   63\n")
+    assert _named(str(tmp_path / "information"), "Model") == "NVIDIA H100"
+    assert _named(str(tmp_path / "nothing"), "Model") == "" == _named(str(tmp_path / "information"), "Name")
+    assert {"processor", "gpus"} <= environment().keys()

@@ -51,7 +51,7 @@ def answer(
     if by is not None:
         question = replace(question, by=tuple(axis for axis in by.split(",") if axis))
     patterns = {key: value for typed in where for key, value in _pairs("--where", typed).items()}
-    return judge(comparison, replace(question, where=patterns))
+    return judge(comparison, replace(question, where={**question.where, **patterns}))
 
 
 def _is_file(target: str, root: Path) -> bool:

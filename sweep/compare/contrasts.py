@@ -162,12 +162,11 @@ def find(rows: Sequence[Row], control: Mapping[str, str], by: Sequence[str], sha
         shares_of_answers: whether values are shares of graded answers, so that a base's sampling has a bound.
     """
     controls = [row for row in rows if holds(row, control)]
+    free = free_axes(control, axes_of(rows))
     contrasts: list[Contrast] = []
     alone: list[Alone] = []
-    for row in rows:
-        if row in controls:
-            continue
-        made, reasons = _contrasts_of(row, controls, control, [*axes_of(rows)])
+    for row in (row for row in rows if not holds(row, control)):
+        made, reasons = _contrasts_of(row, controls, control, free)
         contrasts += made
         alone += [Alone(row, reason) for reason in reasons]
     changes = [_change(row, shares_of_answers) for row in controls if row.gain]
@@ -204,13 +203,16 @@ def check_control(control: Mapping[str, str], rows: Sequence[Row]) -> None:
 
 
 def _contrasts_of(
-    row: Row, controls: Sequence[Row], control: Mapping[str, str], axes: Sequence[str]
+    row: Row, controls: Sequence[Row], control: Mapping[str, str], free: set[str]
 ) -> tuple[list[Contrast], list[str]]:
-    """The contrasts of a row with each of its partners; and why it has none, or none with a partner."""
+    """The contrasts of a row with each of its partners; and why it has none, or none with a partner.
+
+    Args:
+        free: the axes in which a partner may differ.
+    """
     wanted = ",".join(f"{axis}={value}" for axis, value in control.items())
     if not controls:
         return [], [f"there is no cell with {wanted}"]
-    free = free_axes(control, axes)
     partners = [c for c in controls if same(row.axes, c.axes, free)]
     alike = [c for c in partners if c.evaluation == row.evaluation and c.length == row.length]
     if not alike:
@@ -289,10 +291,17 @@ def _across(contrasts: Sequence[Contrast], by: Sequence[str]) -> tuple[list[Acro
     evaluations: dict[tuple, set] = {}
     for contrast in contrasts:
         evaluations.setdefault(_family(contrast, by), set()).add(contrast.row.evaluation)
+    alike: dict[tuple, list[Contrast]] = {}
+    for contrast in contrasts:
+        if contrast.paired:
+            rows = (contrast.row, contrast.control)
+            inner = [sorted((a, v) for a, v in row.axes.items() if v and a not in by) for row in rows]
+            alike.setdefault((str(inner), contrast.row.length), []).append(contrast)
     pairs = [
         Across(welch(one.differences, other.differences), first=one, second=other)
-        for one, other in combinations([c for c in contrasts if c.paired], 2)
-        if _same_but_family(one, other, by) and _evaluated_alike(one, other, evaluations, by)
+        for members in alike.values()
+        for one, other in combinations(members, 2)
+        if _family(one, by) != _family(other, by) and _evaluated_alike(one, other, evaluations, by)
     ]
     tested = _together(pairs)
     count = sum(one.adjusted is not None for one in tested)
@@ -304,11 +313,6 @@ def _across(contrasts: Sequence[Contrast], by: Sequence[str]) -> tuple[list[Acro
 
 def _family(contrast: Contrast, by: Sequence[str]) -> tuple[str, ...]:
     return tuple(contrast.row.axes.get(axis, "") for axis in by)
-
-
-def _same_but_family(one: Contrast, other: Contrast, by: Sequence[str]) -> bool:
-    alike = same(one.row.axes, other.row.axes, by) and same(one.control.axes, other.control.axes, by)
-    return alike and one.row.length == other.row.length and _family(one, by) != _family(other, by)
 
 
 def _evaluated_alike(one: Contrast, other: Contrast, evaluations: Mapping[tuple, set], by: Sequence[str]) -> bool:

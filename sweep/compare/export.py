@@ -139,8 +139,8 @@ def _cell(found: Mapping[str, Any]) -> CellResult:
 
 
 def _question(found: Mapping[str, Any]) -> Question:
-    """The question of the file; its cells are those that took part already."""
-    asked = {key: found[key] for key in ("control", "by") if key in found}
+    """The question of the file; of its cells all match the patterns, since only those took part."""
+    asked = {key: found[key] for key in ("control", "by", "where") if key in found}
     return Question(**asked)
 
 

@@ -88,10 +88,11 @@ def _overtaken(cells: Sequence[CellResult]) -> Iterator[str]:
 
 
 def _repeated(rows: Sequence[Row]) -> Iterator[str]:
+    shown = telling(rows)
     for row in rows:
         for seed in row.repeated:
             places = ", ".join(cell.directory for cell in row.cells if cell.seed == seed)
-            yield f"{row.named(telling(rows))}: seed {seed} stands here several times and counts once ({places})"
+            yield f"{row.named(shown)}: seed {seed} stands here several times and counts once ({places})"
 
 
 def _single(rows: Sequence[Row]) -> Iterator[str]:
@@ -100,7 +101,8 @@ def _single(rows: Sequence[Row]) -> Iterator[str]:
         if len(single) == len(rows):
             yield "n = 1: every row has one seed, and so neither interval nor test"
         else:
-            names = ", ".join(row.named(telling(rows)) for row in single)
+            shown = telling(rows)
+            names = ", ".join(row.named(shown) for row in single)
             yield f"n = 1: neither interval nor test of the rows with one seed: {names}"
 
 
