@@ -37,10 +37,13 @@ class LocalController(Controller):
             time.sleep(POLL_SECONDS)
         failed = failed or _first_failure(codes)
         if failed and failed[1] < 0:
-            self._record_death(failed[0], -failed[1], codes)
+            rank, number = failed[0], -failed[1]
+            self.stderrs[rank].write(f"killed by signal {number}\n")
+            self.stderrs[rank].flush()
+            self._record_death(rank, codes)
         return codes
 
-    def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
+    def _record_death(self, rank: int, codes: list[int]) -> None:
         """Say in the state what killed a process; what the others met afterwards followed from it."""
         from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
         from sweep.run.ending import last_words
@@ -53,7 +56,7 @@ class LocalController(Controller):
         if not ours or STALLED_EXIT in codes or written.state not in (State.RUNNING, State.FAILED):
             return
         who = f"rank {rank} was " if len(codes) > 1 else ""
-        how = last_words([Path(file.name) for file in self.stderrs], f"0:{number}")
+        how = last_words([Path(self.stderrs[rank].name)], f"0:{number}")
         run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
 
 
