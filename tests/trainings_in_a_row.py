@@ -4,7 +4,7 @@ Usage: python tests/trainings_in_a_row.py 0 1 DIRECTORY   (script.json in it; th
 
 A line of the script is ["train", OVERRIDES], ["damage", STEP, FILE PATTERN, KIND] or ["poison", STEP], which makes the
 weights of a checkpoint NaN and its manifest true to them. Prints for each training what it raised, the names of the
-checkpoints, and its state, as JSON.
+checkpoints, its state, and the numbers of each step, as JSON.
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ def trained(run: RunDirectory, overrides: list[str]) -> dict:
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
     names = sorted(path.name for path in run.checkpoints.glob("*_0*"))
-    return {"error": error, "checkpoints": names, "state": run.read_state().model_dump(mode="json")}
+    numbers = {
+        row["step"]: {name: value for name, value in row.items() if name.startswith(("train/", "reward/"))}
+        for row in run.read_metrics()
+    }
+    state = run.read_state().model_dump(mode="json")
+    return {"error": error, "checkpoints": names, "state": state, "rows": numbers}
 
 
 def poison(checkpoint: Path) -> None:

@@ -18,6 +18,7 @@ from sweep.errors import UserError
 from sweep.plan.task import Task
 from sweep.run.claims import Submission, claim, latest_claim, new_submission, read_submission
 from sweep.run.directory import RunDirectory
+from sweep.run.environment import write_environment
 from sweep.run.state import ACTIVE, State
 
 POLL_SECONDS = 0.5
@@ -131,10 +132,11 @@ def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bo
 
 
 def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, tuple], done: Submitted) -> Claimed:
-    """Intent, claims, frozen configurations: in this order."""
+    """Intent, environment, claims, frozen configurations: in this order."""
     submission = new_submission(root, slurm.user()).write(
         runs=[str(t.directory.relative_to(root)) for t in array.tasks], modules=[t.module for t in array.tasks]
     )
+    write_environment(Path(submission.folder), array.tasks[0].config.cluster.env)
     mine = {}
     for index, task in enumerate(array.tasks):
         _, before, how, asked = missing[task.directory]
