@@ -30,13 +30,8 @@ SWEEPS = {
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
 LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
-KINDS = {  # of processes, by a part of their command line
-    "launcher": "launch.py",
-    "controller": "sweep.dispatch.controller",
-    "rank": "submitit.core._submit",
-    "wandb": "/wandb",
-    "grader": " -c ",
-}
+KINDS = {"launcher": "launch.py", "wandb": "/wandb", "grader": " -c "}  # of processes, by a part of their command line
+LOG = re.compile(r".*/(?P<run>(cells|stages)/[^/]+)/attempts/.*_log\.(out|err)")  # what a rank writes to
 
 
 @dataclass(frozen=True)
@@ -88,13 +83,24 @@ class Members:
             process = psutil.Process(pid)
             if process.environ().get(MARK) != str(self.output):
                 return None
-            line = " ".join(process.cmdline())
-            lines = [line, *(" ".join(parent.cmdline()) for parent in process.parents())]
-        except psutil.Error:
+            kind, run = _kind_and_run(process)
+            above = [_kind_and_run(parent)[1] for parent in process.parents() if not run]
+        except (psutil.Error, OSError):
             return None
-        kind = next((kind for kind, part in KINDS.items() if part in line), "")
-        run = re.search(r"(cells|stages)/[^/ ]+", " ".join(lines))
-        return Member(kind, run.group() if run else "", process)
+        return Member(kind, run or next(filter(None, above), ""), process)
+
+
+def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
+    """What a process is, and the run whose log it writes; copies of one process are told by the files they hold."""
+    line = " ".join(process.cmdline())
+    run = next((found["run"] for file in process.open_files() if (found := LOG.fullmatch(file.path))), "")
+    for kind, part in KINDS.items():
+        if part in line:
+            return kind, run
+    output = os.readlink(f"/proc/{process.pid}/fd/1")
+    if LOG.fullmatch(output):
+        return "rank", run
+    return ("controller" if run else "prepared" if "sweep.dispatch.prepared" in line else ""), run
 
 
 class DisturbedSweep:

@@ -38,7 +38,7 @@ EVENTS: dict[str, tuple[str, int]] = {
 FROM_NOTHING = ("the ledger", "the code", "the baseline")  # at the other moments the baseline is done before
 TIMES = len(EVENTS) // 4  # moments that are set by time, for each round of all events
 DELAYS_MS = (0.0, 0.0, 0.5, 2.0, 8.0, 30.0)
-VICTIMS = {"rank": 10, "launcher": 3, "controller": 3, "grader": 2, "wandb": 2}  # of twenty
+VICTIMS = {"rank": 20, "launcher": 6, "controller": 6, "grader": 4, "wandb": 4, "prepared": 2}  # of 42
 SIGNALS = {signal.SIGKILL: 8, signal.SIGTERM: 1, signal.SIGINT: 1}  # of ten
 
 
