@@ -30,8 +30,16 @@ SWEEPS = {
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
 LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
-KINDS = {"launcher": "launch.py", "wandb": "/wandb", "grader": " -c "}  # of processes, by a part of their command line
-LOG = re.compile(r".*/(?P<run>(cells|stages)/[^/]+)/attempts/.*_log\.(out|err)")  # what a rank writes to
+KINDS = {  # of processes, by a part of their command line
+    "launcher": "launch.py",
+    "wandb": "/wandb",
+    "grader": " -c ",
+    "controller": "srun ",  # on Slurm
+    "rank": "submitit.core._submit",
+    "prepared": "sweep.dispatch.prepared",
+}
+OF_A_RUN = re.compile(r".*/(?P<run>(cells|stages)/[^/]+)/.*")
+LOG = re.compile(r".*/attempts/[^/]*_log\.(out|err)")  # a local job's ranks write to it, its controller holds it
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,10 @@ class Members:
         self._known = {pid: m for pid, m in self._known.items() if pid in there and m.alive and not m.young}
         self._strangers &= there
         for pid in there - self._strangers - self._known.keys():
-            member = self._read(pid)
+            try:
+                member = self._read(psutil.Process(pid))
+            except (psutil.Error, OSError):  # it has just ended, or just begun
+                continue
             if member is None:
                 self._strangers.add(pid)
             elif member.kind:
@@ -78,29 +89,22 @@ class Members:
         """Those of the last look."""
         return list(self._known.values())
 
-    def _read(self, pid: int) -> Member | None:
-        try:
-            process = psutil.Process(pid)
-            if process.environ().get(MARK) != str(self.output):
-                return None
-            kind, run = _kind_and_run(process)
-            above = [_kind_and_run(parent)[1] for parent in process.parents() if not run]
-        except (psutil.Error, OSError):
+    def _read(self, process: psutil.Process) -> Member | None:
+        if process.environ().get(MARK) != str(self.output):
             return None
+        kind, run = _kind_and_run(process)
+        above = [_kind_and_run(parent)[1] for parent in process.parents() if not run]
         return Member(kind, run or next(filter(None, above), ""), process)
 
 
 def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
-    """What a process is, and the run whose log it writes; copies of one process are told by the files they hold."""
-    line = " ".join(process.cmdline())
-    run = next((found["run"] for file in process.open_files() if (found := LOG.fullmatch(file.path))), "")
-    for kind, part in KINDS.items():
-        if part in line:
-            return kind, run
-    output = os.readlink(f"/proc/{process.pid}/fd/1")
-    if LOG.fullmatch(output):
-        return "rank", run
-    return ("controller" if run else "prepared" if "sweep.dispatch.prepared" in line else ""), run
+    """What a process is, and the run whose files it holds open, which tell copies of one process apart."""
+    line, files = " ".join(process.cmdline()), [file.path for file in process.open_files()]
+    run = next((found["run"] for file in files if (found := OF_A_RUN.fullmatch(file))), "")
+    kind = next((kind for kind, part in KINDS.items() if part in line), "")
+    if kind in ("", "prepared", "rank") and any(map(LOG.fullmatch, files)):
+        kind = "rank" if LOG.fullmatch(os.readlink(f"/proc/{process.pid}/fd/1")) else "controller"
+    return kind, run
 
 
 class DisturbedSweep:
