@@ -21,6 +21,7 @@ from sweep.run.checkpoints import MANIFEST, checkpoint_path, record_file, write_
 from sweep.run.directory import RunDirectory
 from sweep.run.processes import join
 from sweep.stages.attempt import attempt
+from sweep.stages.starting import Starting
 from sweep.stages.train import train
 
 
@@ -47,7 +48,7 @@ def trained(run: RunDirectory, overrides: list[str]) -> dict:
     error = None
     try:
         with attempt(run.path, 0, 1, run.meeting()) as (_, config, stop, phases):
-            train(run, config, stop, phases)
+            train(run, config, stop, phases, Starting())
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
     names = sorted(path.name for path in run.checkpoints.glob("*_0*"))
