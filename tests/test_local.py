@@ -33,7 +33,7 @@ STALL = Stall(attempt=2, reached=3, hosts=["n"], reason="it hangs")
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A queue of a baseline and a cell, and what it would start."""
-    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
+    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", "cluster.share_imports=false"]).tasks
     for task in tasks:
         RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluation)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)

@@ -116,7 +116,8 @@ class LocalQueue:
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
         if not self._imports_are_settled(statuses):
-            return statuses
+            waiting = "waits while what all jobs need is imported"
+            return [replace(s, note=s.note or waiting) if s.state == State.QUEUED else s for s in statuses]
         busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state.at_work)
         for task in self.tasks:
             ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
