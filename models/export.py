@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from models.config import ModelConfig
 from models.hub import is_gguf
+from models.prompts import PromptConfig, Stop, stop_rules
 
+GENERATION = "generation_config.json"
 ADAPTER = "adapter_config.json"  # stands where a run left adapters instead of whole weights
 
 
-def export_model(model: ModelConfig, cache_dir: Path, final: Path, target: Path, merge: bool = True) -> None:
+def export_model(
+    model: ModelConfig, prompt: PromptConfig, cache_dir: Path, final: Path, target: Path, merge: bool = True
+) -> None:
     """Copy the weights, tokenizer and template of `final`; adapters are merged into their model unless told otherwise.
 
-    Unmerged adapters name the model they belong to, which is loaded with them. The directory appears whole or not at
-    all.
+    What is written stops where training stopped. Unmerged adapters name the model they belong to, which is loaded with
+    them, and with its own stops. The directory appears whole or not at all.
 
     Args:
         model: what the run began from, with the revision it loaded.
+        prompt: how it was asked.
         final: what training left: all weights, or adapters.
     Raises:
         FileExistsError: `target` exists.
@@ -37,10 +43,32 @@ def export_model(model: ModelConfig, cache_dir: Path, final: Path, target: Path,
             _merge(model, cache_dir, final, partial)
         else:
             shutil.copytree(final, partial, dirs_exist_ok=True)
+        if not adapters or merge:
+            write_stops(partial, stop_rules(_tokenizer(partial), model, prompt))
         partial.chmod(0o755)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_stops(directory: Path, stop: Stop) -> None:
+    """Have `generate` end a response of the model in `directory` where training did.
+
+    A base model trained in a chat format would otherwise go on after the end of its turn, up to its old end of text.
+    Stop strings need `model.generate(…, tokenizer=tokenizer)`; transformers says so where it is not given.
+    """
+    file = directory / GENERATION
+    settings = json.loads(file.read_text()) if file.exists() else {}
+    settings["eos_token_id"] = list(stop.ids)
+    if stop.strings:
+        settings["stop_strings"] = list(stop.strings)
+    file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def _tokenizer(directory: Path):
+    from models.load import load_tokenizer
+
+    return load_tokenizer(directory)
 
 
 def _merge(model: ModelConfig, cache_dir: Path, final: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ special tokens in it are encoded as the characters they are, so that no problem 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,19 +117,27 @@ def prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question: st
     Raises:
         ValueError: the tokenizer has no chat template, or one that writes today's date and `model.date` is null.
     """
+    (ids,) = all_prompt_ids(tokenizer, model, prompt, [question])
+    return ids
+
+
+def all_prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, questions: Sequence[str]) -> list[list[int]]:
+    """`prompt_ids` of many problems: what stands around a question is the same for all, and made once."""
     text = prompt.text or TEXTS.get(prompt.format, "")
     marks = (*load_family(model.family).TURN_TEXTS, *TEXT_MARK.findall(text))
-    question = prompt.question.replace(PLACE, _harmless(question, marks))
+    contents = [prompt.question.replace(PLACE, _harmless(question, marks)) for question in questions]
     beginning: list[int] = []
     if prompt.format == "chat":
-        before, question, after = _render(tokenizer, model, prompt.system, question)
+        before, contents, after = _render(tokenizer, model, prompt.system, contents)
     else:
         before, after = text.split(PLACE)
         beginning = _beginning(tokenizer)
     head, before = _split_last(tokenizer, before)
     after, tail = _split_first(tokenizer, after + prompt.prefix)
-    ids = _encode(tokenizer, head, before + question + after, tail)
-    return ids if beginning == ids[:1] else beginning + ids
+    head_ids, tail_ids = _encode(tokenizer, [head, tail])
+    inner = _encode(tokenizer, [before + content + after for content in contents], split_special_tokens=True)
+    whole = [head_ids + ids + tail_ids for ids in inner]
+    return [ids if beginning == ids[:1] else beginning + ids for ids in whole]
 
 
 def _harmless(question: str, marks: tuple[str, ...]) -> str:
@@ -138,8 +147,8 @@ def _harmless(question: str, marks: tuple[str, ...]) -> str:
     return question
 
 
-def _render(tokenizer, model: ModelConfig, system: str | None, question: str) -> tuple[str, str, str]:
-    """The chat template around `question`: text before, the question as the template leaves it, text after."""
+def _render(tokenizer, model: ModelConfig, system: str | None, questions: Sequence[str]) -> tuple[str, list[str], str]:
+    """The chat template around `questions`: text before, each question as the template leaves it, text after."""
     template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     if not template:
         raise ValueError(f"the tokenizer of {model.name} has no chat template; choose prompt=r1_zero or prompt=none")
@@ -157,10 +166,13 @@ def _render(tokenizer, model: ModelConfig, system: str | None, question: str) ->
 
     mark = "\ue000question\ue000"
     before, _, after = rendered(mark).partition(mark)
-    whole = rendered(question)
-    if not (whole.startswith(before) and whole.endswith(after) and len(whole) >= len(before) + len(after)):
-        raise ValueError(f"the chat template of {model.name} depends on the question's text: {question[:80]!r}…")
-    return before, whole[len(before) : len(whole) - len(after)], after
+    left = []
+    for question in questions:
+        whole = rendered(question)
+        if not (whole.startswith(before) and whole.endswith(after) and len(whole) >= len(before) + len(after)):
+            raise ValueError(f"the chat template of {model.name} depends on the question's text: {question[:80]!r}…")
+        left.append(whole[len(before) : len(whole) - len(after)])
+    return before, left, after
 
 
 def _beginning(tokenizer) -> list[int]:
@@ -169,13 +181,11 @@ def _beginning(tokenizer) -> list[int]:
     return ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
 
 
-def _encode(tokenizer, head: str, text: str, tail: str) -> list[int]:
-    """Ids of the three parts; special-token strings count in head and tail alone."""
-
-    def ids(part: str, **options) -> list[int]:
-        return list(tokenizer(part, add_special_tokens=False, **options)["input_ids"]) if part else []
-
-    return ids(head) + ids(text, split_special_tokens=True) + ids(tail)
+def _encode(tokenizer, texts: Sequence[str], **options) -> list[list[int]]:
+    """Ids of each text, none for an empty one; with `split_special_tokens` the strings of special tokens are text."""
+    filled = [text for text in texts if text]
+    found = iter(tokenizer(filled, add_special_tokens=False, **options)["input_ids"] if filled else ())
+    return [list(next(found)) if text else [] for text in texts]
 
 
 def _split_last(tokenizer, text: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ TYPED = [
     "evaluation.problems=100",
     "evaluation.every=1",
     "tracking.mode=disabled",
-    "tracking.samples_per_step=2",
+    "tracking.sample_groups=1",
 ]
 LEFT_OUT = ("attempts", "log.txt", "lock", "heartbeat", "checkpoints")
 

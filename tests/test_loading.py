@@ -11,13 +11,15 @@ import pytest
 import torch
 from conftest import ROOT, TINY, python_processes, smollm2
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from models.config import LoraTuning
+from models.export import write_stops
 from models.hub import content_hash
 from models.load import adapt, load_model, load_tokenizer, save_model
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
+from models.prompts import Stop
 from sweep.plan.compose import compose_cells
 from sweep.run.directory import RunDirectory
 
@@ -79,6 +81,9 @@ def test_a_local_sharded_model_trains_and_exports(shell, tmp_path, tiny_model):
     tokenizer = AutoTokenizer.from_pretrained(target)
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(tiny_model).chat_template
     assert tokenizer("1+2")["input_ids"] == AutoTokenizer.from_pretrained(tiny_model)("1+2")["input_ids"]
+    ends = [tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_end|>")]
+    for directory in (run.final, target):
+        assert sorted(GenerationConfig.from_pretrained(directory).eos_token_id) == sorted(ends)
     again = export(tmp_path, target)
     assert again.returncode == 2 and "exists" in again.stderr
     unknown = export(tmp_path, tmp_path / "other", cell="nowhere")
@@ -104,10 +109,26 @@ def test_lora_trains_resumes_and_exports_merged_or_not(shell, tmp_path, tiny_mod
     assert export(tmp_path, adapters, "--no-merge").returncode == 0
     assert not (merged / "adapter_config.json").exists()
     one, two = AutoModelForCausalLM.from_pretrained(merged), AutoModelForCausalLM.from_pretrained(adapters)
+    assert len(one.generation_config.eos_token_id) == 2  # where training stopped
     initial = AutoModelForCausalLM.from_pretrained(tiny_model)
     torch.testing.assert_close(logits(one), logits(two), atol=1e-5, rtol=1e-5)
     assert (logits(one) - logits(initial)).abs().max() > 1e-3
     assert AutoTokenizer.from_pretrained(merged).chat_template == AutoTokenizer.from_pretrained(adapters).chat_template
+
+
+def test_an_exported_model_ends_its_answers_where_training_did(tiny_model):
+    def generated(**options) -> list[int]:
+        model = AutoModelForCausalLM.from_pretrained(tiny_model)
+        return model.generate(QUESTION, do_sample=False, max_new_tokens=6, **options)[0, QUESTION.shape[1] :].tolist()
+
+    tokenizer, plain = AutoTokenizer.from_pretrained(tiny_model), generated()
+    assert len(plain) == 6
+    write_stops(tiny_model, Stop((plain[0], 0)))
+    assert generated() == plain[:1]
+    write_stops(tiny_model, Stop((len(tokenizer) - 1,), strings=(tokenizer.decode(plain[:1]),)))
+    assert generated(tokenizer=tokenizer) == plain[:1]
+    with pytest.raises(ValueError, match="tokenizer"):
+        generated()
 
 
 def test_lora_resumes_bit_for_bit(shell, tmp_path, tiny_model):

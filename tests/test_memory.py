@@ -12,7 +12,7 @@ from models.architecture import architecture_from, count_parameters
 from sweep.plan.compose import compose_cells
 from sweep.plan.files import CONF
 from sweep.plan.fit import machine_faults, shape_faults
-from sweep.plan.resources import predict_disk, predict_memory, trained_parameters
+from sweep.plan.resources import predict_disk, predict_memory, predict_samples, trained_parameters
 from sweep.run.directory import RunDirectory
 
 SMOL = {"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536}
@@ -122,7 +122,31 @@ def test_adapters_need_no_state_for_frozen_weights():
     trained = 28 * 64 * (2 * (hidden + queries) + 2 * (hidden + keys) + 3 * (hidden + inner))
     assert trained_parameters(config) == trained
     assert predict_memory(config, on_gpu=True).optimizer == 12 * trained // 8
-    assert predict_disk(config).peak == 2 * (14 * trained) + 2 * trained  # keep 1, one being written, then final
+    weights = 2 * (14 * trained) + 2 * trained  # keep 1, one being written, then final
+    assert predict_disk(config).peak == weights + predict_samples(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lines", "characters"),
+    [
+        (["rollout.max_response_tokens=100"], 300 * 16, 400),
+        (["rollout.max_response_tokens=3000"], 300 * 16, 8000),
+        (["rollout.max_response_tokens=3000", "tracking.sample_characters=null"], 300 * 16, 12000),
+        (["tracking.sample_characters=500", "tracking.samples_every=7"], 42 * 16, 500),
+        (["tracking.sample_characters=500", "tracking.sample_groups=1000"], 300 * 8 * 16, 500),
+        (["tracking.sample_groups=0"], 0, 0),
+    ],
+)
+def test_samples_of_a_run_are_bounded_and_predicted(overrides, lines, characters):
+    shape = ["steps=300", "algorithm.prompts_per_step=8", "algorithm.samples_per_prompt=16"]
+    config = seven_billion(*shape, *overrides).config
+    assert predict_samples(config) == lines * (1000 + characters)
+    assert (
+        predict_disk(config).after - predict_samples(config)
+        == predict_disk(
+            config.model_copy(update={"steps": 1, "tracking": config.tracking.model_copy(update={"sample_groups": 0})})
+        ).after
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sweep.plan.plan import plan_sweep
 from sweep.run import identity
+from sweep.run.config import REPLACED
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
 
@@ -31,7 +32,9 @@ def sweep(root, *arguments: str) -> str:
 
 
 def planned(root, *more: str):
-    typed = json.loads((root / "command.json").read_text())
+    """What its command would run today; a key that is gone by now was of tracking, and changed no result."""
+    gone = tuple(f"{key}=" for key in REPLACED)
+    typed = [line for line in json.loads((root / "command.json").read_text()) if not line.startswith(gone)]
     return plan_sweep([*typed, f"output_dir={root}", *more])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -20,6 +22,7 @@ from sweep.plan.faults import say_once
 from sweep.plan.files import CONF
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import training_identity
+from sweep.plan.told_apart import told_apart
 from sweep.run.identity import signature
 
 SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
@@ -279,3 +282,24 @@ def test_a_fault_of_many_cells_is_said_once():
     pairs = [(f"seed={i}", "too large") for i in range(45)] + [("seed=7", "too long"), ("seed=7", "too long")]
     assert say_once(pairs) == ["seed=0; seed=1 and 43 more cells: too large", "seed=7: too long"]
     assert say_once(pairs[:3]) == ["seed=0; seed=1; seed=2: too large"]
+
+
+def test_stages_that_share_a_label_say_what_differs():
+    crossed = plan_sweep([*TINY, "prompt=own,none", "reward=random,majority_vote", "seed=0,1"])
+    assert [stage.label for stage in crossed.stages] == [
+        "baseline of qwen2_mini prompt=own",
+        "labels of qwen2_mini prompt=own",
+        "baseline of qwen2_mini prompt=none",
+        "labels of qwen2_mini prompt=none",
+    ]
+    # What cells of one stage differ by is not said, and what tells nothing apart is not either.
+    assert [stage.label for stage in plan_sweep([*TINY, "reward=random,format", "seed=0,1"]).stages] == [
+        "baseline of qwen2_mini"
+    ]
+
+
+def test_stages_that_no_axis_tells_apart_show_their_signatures():
+    (cell,) = plan_sweep(TINY).cells
+    stages = [replace(cell, label="baseline of m", signature=sign * 8) for sign in "ab"]
+    told = told_apart(stages, {stage.signature: [{"seed": "0"}] for stage in stages})
+    assert [stage.label for stage in told] == ["baseline of m aaaaaa", "baseline of m bbbbbb"]

@@ -98,6 +98,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "compare": "reward",
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
+        "remove": "takes them out",
     }
     for command in commands("python -m sweep", pages=ELSEWHERE):
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))

@@ -37,7 +37,7 @@ def test_three_steps_on_math_problems(shell, tmp_path):
         "evaluation.problems=2",
         "evaluation.every=3",
         "tracking.mode=disabled",
-        "tracking.samples_per_step=8",
+        "tracking.sample_groups=2",
     )
     (path,) = Path(tmp_path / "runs" / "cells").iterdir()
     run = RunDirectory(path)

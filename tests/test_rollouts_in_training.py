@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import get_args
@@ -21,6 +22,7 @@ def runs(tmp_path: Path) -> dict[str, RunDirectory]:
 
 def test_dynamic_sampling_and_the_initial_model_in_training(shell, tmp_path):
     rare = ["reward=random", "reward.probability=0.05", "algorithm.kl_coefficient=0.1", "algorithm.resampling_rounds=2"]
+    rare += ["algorithm.kl_place=loss", "tracking.reference_kl_every=1"]
     shell.launch("-m", "algorithm=dapo,rloo", *SHORT, *rare)
     dapo, rloo = (runs(tmp_path)[name].read_metrics() for name in ("dapo", "rloo"))
     for row in (*dapo, *rloo):
@@ -28,6 +30,7 @@ def test_dynamic_sampling_and_the_initial_model_in_training(shell, tmp_path):
         # A group takes another problem's place until it has rewards of both kinds, or the rounds are over.
         assert row["reward/mean"] >= row["reward/mean_sampled"] or row["reward/zero_variance_share"] == 1
         assert row["train/reference_kl"] is not None if row["train/updates"] else row["train/responses"] == 0
+        assert "timing_s/reference" not in row  # the updates measure it: a pass of its own would be for nothing
         assert row["memory_gb/rollout"] > 0 and row["timing_s/update"] >= 0
         assert row["perf/update_tflops"] >= 0 and row["perf/mfu"] is None  # nobody told a CPU's peak
     assert max(row["rollout/groups_sampled"] for row in dapo) > 4
@@ -35,6 +38,11 @@ def test_dynamic_sampling_and_the_initial_model_in_training(shell, tmp_path):
         assert row["train/responses"] == round(16 * (1 - row["reward/zero_variance_share"]))
     assert [row["train/responses"] for row in rloo] == [16, 16]
     assert any(row["train/updates"] for row in dapo)
+    kept = [[json.loads(line) for line in run.samples.read_text().splitlines()] for run in runs(tmp_path).values()]
+    for one, other in zip(*kept, strict=True):  # all answers of one group a step, at the same place in both cells
+        assert (one["step"], one["sample"], one["slot"] % 4) == (other["step"], other["sample"], other["slot"] % 4)
+        assert (one["problem"] == other["problem"]) or max(one["slot"], other["slot"]) >= 4
+    assert [row["sample"] for row in kept[0]] == [0, 1, 2, 3] * 2
     page = (ROOT / "docs" / "metrics.md").read_text()
     named = {name for row in (*dapo, *rloo) for name in row if name != "step"} - {
         f"grading/{s}" for s in get_args(Strategy)

@@ -154,7 +154,7 @@ def test_long_prompts_are_left_out_and_counted_never_cut(shell, tmp_path):
     long = {row["prompt"] for row in rows[1::2]}
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     limits = ["rollout.max_prompt_tokens=32", "data.held_out=0.2"]
-    shell.launch(*TINY, *limits, "steps=1", "data=jsonl", f"data.path={problems}", "tracking.samples_per_step=16")
+    shell.launch(*TINY, *limits, "steps=1", "data=jsonl", f"data.path={problems}", "tracking.sample_groups=4")
     run = next(iter(cells(tmp_path).values()))
     counted = run.read_state().prompts_left_out
     held_out = [p.question for p in load_problems(run.read_config().data, "test")]

@@ -31,6 +31,19 @@ def main(rank: int, world_size: int, directory: Path) -> None:
 
 
 def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[dict]:
+    learner = learner_of(overrides, source)
+    rows = []
+    for step, rollout in enumerate(rollouts, 1):
+        row = learner.update(scored(rollout), step)
+        if learner.reference:
+            row["sequence_kl"] = learner.sequence_kl([s.sampled for s in scored(rollout)], "k1")
+        rows.append(row)
+    learner.engine.destroy()
+    return rows
+
+
+def learner_of(overrides: list[str], source: Path) -> Learner:
+    """A learner as a cell with these overrides has it, on the model at `source`."""
     (cell,) = compose_cells(overrides)
     config = cell.config
     with sharded(config, source):
@@ -39,16 +52,12 @@ def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[
     torch.manual_seed(0)
     model = adapt(model, config.tuning, config.model)
     copy = reference if config.needs_reference and config.tuning.method == "full" else None
-    learner = Learner(model, config, copy)
-    rows = []
-    for step, rollout in enumerate(rollouts, 1):
-        sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]
-        row = learner.update([Scored(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)], step)
-        if learner.reference:
-            row["sequence_kl"] = learner.sequence_kl(sampled, "k1")
-        rows.append(row)
-    learner.engine.destroy()
-    return rows
+    return Learner(model, config, copy)
+
+
+def scored(rollout: list[dict]) -> list[Scored]:
+    sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]
+    return [Scored(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)]
 
 
 if __name__ == "__main__":

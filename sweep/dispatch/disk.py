@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.dispatch.states import statuses
+from sweep.run.checkpoints import checkpoints, checkpoints_set_aside, damage, partials
 from sweep.run.claims import latest_claim, read_submissions
 from sweep.run.directory import RunDirectory, run_directories
 from sweep.run.ledger import read_sweeps
@@ -65,12 +66,18 @@ def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
 
 def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
     config = run.read_config().checkpoint
-    for partial in (*run.checkpoints.glob("partial_*"), *run.unfinished()):
+    for partial in (*partials(run.checkpoints), *run.unfinished()):
         yield partial, "was not finished"
-    kept = 0 if done and not config.resumable else config.keep
-    complete = sorted(run.checkpoints.glob("step_*"))
-    for checkpoint in complete[: len(complete) - kept]:
-        yield checkpoint, "a later one serves" if kept else "the run is done"
+    for checkpoint in checkpoints_set_aside(run.checkpoints):
+        yield checkpoint, "training went back from it"
+    if done and not config.resumable:
+        yield from ((checkpoint, "the run is done") for checkpoint in checkpoints(run.checkpoints))
+        return
+    # A damaged one is not counted, or it would be kept instead of one to go on from. What cannot be seen without
+    # reading all of it is left to the next attempt.
+    whole = [checkpoint for checkpoint in checkpoints(run.checkpoints) if damage(checkpoint, parts=0) is None]
+    for checkpoint in whole[: -config.keep]:
+        yield checkpoint, "a later one serves"
 
 
 def _others(home: Path, kept: set[str]) -> list[Path]:

@@ -26,7 +26,7 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path,
     config = run.read_config()
     model = config.model.model_copy(update={"revision": run.model_commit or config.model.revision})
     try:
-        export_model(model, Path(config.cache_dir).expanduser(), run.final, target, merge)
+        export_model(model, config.prompt, Path(config.cache_dir).expanduser(), run.final, target, merge)
     except (FileExistsError, ValueError) as error:
         raise UserError(f"export: {error}") from None
     return run.path, written.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ class Job:
     meeting: Path  # where the processes of this attempt find each other
 
     def __call__(self) -> None:
+        # submitit has its processes ignore SIGTERM. Until the stage listens there is nothing to save, so that it may
+        # end the process while that is still importing.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         place = submitit.JobEnvironment()
         stage = importlib.import_module(self.module)
         stage.main(self.directory, place.global_rank, place.num_tasks, place.local_rank, self.meeting)

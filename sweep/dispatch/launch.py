@@ -53,7 +53,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
     try:
         return _launch(plan, overrides, screen)
     except OSError as error:
-        if not (fault := complaint(error)):
+        if not (fault := complaint(error, plan.root)):
             raise
         raise UserError(f"output_dir={plan.root}: {fault}") from error
 
@@ -122,7 +122,8 @@ def _make_writable(root: Path) -> None:
 
 def _freeze(task: Task, sweep: str) -> None:
     """Write what the task's next attempt reads, unless it is done or someone works on it."""
-    if read_status(task.label, task.directory, task.steps).state in (State.DONE, State.RUNNING, State.REFUSED):
+    state = read_status(task.label, task.directory, task.steps).state
+    if state.at_work or state in (State.DONE, State.REFUSED):
         return
     config = task.config.model_copy(update={"name": sweep})
     RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)

@@ -10,23 +10,27 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import submitit
 
+from sweep.dispatch.controller import LocalExecutor
 from sweep.dispatch.job import Job
 from sweep.dispatch.surroundings import apart_from_any_job
 from sweep.errors import UserError
 from sweep.plan.fit import local_processes
-from sweep.plan.task import Task
+from sweep.plan.task import LABEL, TRAIN, Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.files import try_lock
+from sweep.run.ranks import latest_beat
 from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
+from sweep.run.unwritable import disk_state
 
 POLL_SECONDS = 0.5
-NO_TIME_LIMIT_MINUTES = 60 * 24 * 365
 
 
 class LocalQueue:
@@ -40,7 +44,9 @@ class LocalQueue:
         asked = os.environ.get("OMP_NUM_THREADS", "")
         share = int(asked) if asked.isdigit() else cores // at_once
         self.threads = cluster.threads or max(1, share)
-        self._jobs: dict[Path, submitit.Job] = {}
+        self._jobs: dict[Path, StartedJob] = {}
+        self._asked: set[Path] = set()  # to stop, while it listened
+        self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
     def run(self, watch: Callable[[list[Status]], None]) -> list[Status]:
@@ -58,15 +64,17 @@ class LocalQueue:
         while True:
             statuses = self._statuses()
             if self.stopping:
-                # Again and again: a job that is only just starting may not listen yet.
-                self._ask_to_stop()
-                statuses = [replace(s, note="stopping") if s.state == State.RUNNING else s for s in statuses]
+                statuses = [self._ask_to_stop(t, s) for t, s in zip(self.tasks, statuses, strict=True)]
             else:
                 statuses = self._start_ready(statuses)
             watch(statuses)
-            if all(s.ended or (self.stopping and s.state == State.QUEUED) for s in statuses):
+            if all(s.ended or self._is_left(t, s) for t, s in zip(self.tasks, statuses, strict=True)):
                 return statuses
             time.sleep(POLL_SECONDS)
+
+    def _is_left(self, task: Task, status: Status) -> bool:
+        """Whether the launch was interrupted and need not wait for the task."""
+        return self.stopping and (status.state == State.QUEUED or task.directory in self._elsewhere)
 
     def _statuses(self) -> list[Status]:
         found: dict[Path, Status] = {}
@@ -75,51 +83,120 @@ class LocalQueue:
         return list(found.values())
 
     def _status(self, task: Task, needs: list[Status]) -> Status:
-        status = read_status(task.label, task.directory, task.steps)
-        if status.state in (State.DONE, State.RUNNING, State.REFUSED):
+        status, job = read_status(task.label, task.directory, task.steps), self._jobs.get(task.directory)
+        if status.state.at_work or status.state in (State.DONE, State.REFUSED):
             return status
-        job = self._jobs.get(task.directory)
         if job is not None and not job.done():
-            return replace(status, state=State.RUNNING, note="starting")
-        if job is not None and status.state == State.QUEUED:
-            return replace(status, state=State.FAILED, note=f"the job died before it began; see {job.paths.stderr}")
-        if job is not None:
-            return status
+            return replace(status, state=State.RUNNING, note=job.note)
+        if job is not None and not self._goes_on(task, job):
+            if status.state != State.QUEUED:
+                return status
+            if self.stopping:
+                return replace(status, state=State.INTERRUPTED, note="stopped before it began")
+            return replace(status, state=State.FAILED, note=_died_early(task, job))
         # Whatever ended an earlier attempt, launching again is asking for another.
         note = "" if status.step == 0 else f"goes on from step {status.step}"
         return blocked_by(needs, replace(status, state=State.QUEUED, note=note))
 
+    def _goes_on(self, task: Task, job: StartedJob) -> bool:
+        """Whether a job that ended is to be followed by another: it gave itself up for want of progress."""
+        if self.stopping or not RunDirectory(task.directory).read_state().starts_again:
+            return False
+        job.close()
+        del self._jobs[task.directory]
+        return True
+
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
-        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state == State.RUNNING)
+        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state.at_work)
         for task in self.tasks:
             ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
             ready = ready and all(by_directory[d].state == State.DONE for d in task.after)
             # A job wider than the machine still runs, alone.
             if ready and (busy == 0 or busy + _processes(task) <= self.max_parallel):
-                self._jobs[task.directory] = self._submit(task)
-                started = replace(by_directory[task.directory], state=State.RUNNING, note="starting")
-                by_directory[task.directory] = started
+                by_directory[task.directory] = self._start(task, by_directory[task.directory])
                 busy += _processes(task)
         return list(by_directory.values())
 
+    def _start(self, task: Task, status: Status) -> Status:
+        """Start a task unless another launch is at it; returns what has become of it."""
+        run = RunDirectory(task.directory)
+        turn = try_lock(run.starting)
+        if turn is None:
+            return replace(status, state=State.RUNNING, note="being started by another launch")
+        now = read_status(task.label, task.directory, task.steps)
+        if now.state.at_work or now.state == State.DONE:  # another launch started it since the last look
+            turn.close()
+            return now
+        before = run.read_state()
+        note = f"starting again, {before.note}" if before.starts_again else "starting"
+        self._jobs[task.directory] = StartedJob(self._submit(task), turn, note)
+        return replace(status, state=State.RUNNING, note=note)
+
     def _submit(self, task: Task) -> submitit.Job:
         run = RunDirectory(task.directory)
-        executor = submitit.LocalExecutor(run.attempts)
-        executor.update_parameters(tasks_per_node=_processes(task), timeout_min=NO_TIME_LIMIT_MINUTES)
+        executor = LocalExecutor(run.attempts)
+        executor.update_parameters(tasks_per_node=_processes(task))
         with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))
 
-    def _ask_to_stop(self) -> None:
-        for task in self.tasks:
-            status = read_status(task.label, task.directory, task.steps)
-            job = self._jobs.get(task.directory)
-            if job is not None and not job.done():
-                with suppress(ProcessLookupError):  # it ended between the look and the signal
-                    os.kill(int(job.job_id), signal.SIGTERM)  # submitit's controller, which forwards it to each process
-            elif job is None and status.state == State.RUNNING:
-                with suppress(UserError):  # it runs elsewhere, and goes on
-                    RunDirectory(task.directory).signal(signal.SIGTERM)
+    def _ask_to_stop(self, task: Task, status: Status) -> Status:
+        """Signal a run once, or as long as it is only starting and may not listen; says what is waited for."""
+        job, at_work = self._jobs.get(task.directory), status.state.at_work
+        if not at_work or task.directory in self._elsewhere:
+            return status
+        begun = job is None or status.note != job.note
+        if task.directory not in self._asked:
+            try:
+                self._signal(task, job)
+            except UserError as error:  # it runs on another machine, and goes on
+                self._elsewhere.add(task.directory)
+                return replace(status, note=str(error))
+            if begun:
+                self._asked.add(task.directory)
+        return replace(status, note=_what_is_waited_for(task) if begun else "stopping: it has only just been started")
+
+    def _signal(self, task: Task, job: StartedJob | None) -> None:
+        if job is None or job.done():
+            RunDirectory(task.directory).signal(signal.SIGTERM)
+        else:
+            job.signal(signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class StartedJob:
+    """A job of this launch. `turn` keeps other launches from starting the same run until it ends."""
+
+    job: submitit.Job
+    turn: IO
+    note: str  # what to say of it until it has begun
+
+    def done(self) -> bool:
+        return self.job.done()
+
+    def signal(self, number: int) -> None:
+        """Through its controller, which forwards SIGTERM to each process."""
+        with suppress(ProcessLookupError):  # it ended between the look and the signal
+            os.kill(int(self.job.job_id), number)
+
+    @property
+    def error_file(self) -> Path:
+        return self.job.paths.stderr
+
+    def close(self) -> None:
+        self.turn.close()
+
+
+def _what_is_waited_for(task: Task) -> str:
+    ends = {TRAIN: "it finishes its step and writes a checkpoint", LABEL: "it finishes the problems that it is at"}
+    beat = latest_beat(RunDirectory(task.directory).ranks)
+    at = f" ({beat.phase} since {max(0.0, time.time() - beat.since):.0f} s)" if beat else ""
+    return f"stopping: {ends.get(task.module, 'it ends')}{at}"
+
+
+def _died_early(task: Task, job: StartedJob) -> str:
+    """Why a job ended before it wrote any state."""
+    return f"the job died before it began; {disk_state(task.directory) or f'see {job.error_file}'}"
 
 
 def _processes(task: Task) -> int:

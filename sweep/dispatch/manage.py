@@ -104,7 +104,7 @@ def _cancel_jobs(jobs: Sequence[str]) -> dict[str, str]:
 
 def _stop_here(run: Run) -> str:
     """Ask the process of a run without a job to stop; returns why it was not asked, or ""."""
-    if run.status.state != State.RUNNING:
+    if not run.status.state.at_work:
         return "has no process and no job; a launch that is at it stops with Ctrl-C"
     try:
         return "" if RunDirectory(run.path).signal(signal.SIGTERM) else "its process is gone"

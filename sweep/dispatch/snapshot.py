@@ -16,12 +16,16 @@ def snapshot_code(output_dir: Path) -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
-    for file in code_files():
-        (partial / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / file, partial / file)
-    (partial / SNAPSHOT_COMMIT).write_text(git_commit() or "")
     try:
-        partial.rename(target)
-    except OSError:  # another launch was first with the same code
-        shutil.rmtree(partial)
+        for file in code_files():
+            (partial / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, partial / file)
+        (partial / SNAPSHOT_COMMIT).write_text(git_commit() or "")
+        try:
+            partial.rename(target)
+        except OSError:
+            if not target.exists():  # else another launch was first with the same code
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return target

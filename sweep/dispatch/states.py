@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.ending import last_words
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
-from sweep.run.status import Status, blocked_by, read_status, sweep_statuses
+from sweep.run.status import Status, blocked_by, read_status, silence, stands_still, sweep_statuses
 
 ENDS = {
     "TIMEOUT": State.TIMED_OUT,
@@ -25,8 +24,6 @@ ENDS = {
     "CANCELLED": State.CANCELLED,
     "PREEMPTED": State.INTERRUPTED,
 }
-SILENT_SECONDS = 300  # without a heartbeat a process that Slurm believes to run has stalled
-SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class SlurmView:
         def why_it_ended(job: JobView) -> str:
             return last_words(submission.error_files(last.index), job.exit)
 
-        return Joined(join(status, view, written, _silence(directory), why_it_ended), last, owner)
+        return Joined(join(status, view, written, silence(run), why_it_ended), last, owner)
 
     def remember(self, submissions: Iterable[Submission]) -> None:
         """Ask accounting for all jobs of `submissions` that have left the queue, in one call."""
@@ -137,26 +134,20 @@ def _unclaimed(status: Status, run: RunDirectory) -> Status:
 
 
 def _not_submitted(status: Status, why: str | None) -> Status:
-    if status.state in (State.DONE, State.REFUSED, State.RUNNING):
+    if status.state in (State.DONE, State.REFUSED) or status.state.at_work:
         return status
     return replace(status, state=State.NOT_SUBMITTED, note=why or "its launch ended before it came to that")
 
 
 def _hidden(status: Status, written: RunState, owner: str) -> Status:
     """Of a run whose job another user submitted where Slurm shows nobody the jobs of others."""
-    if status.state in (State.DONE, State.REFUSED, State.RUNNING):
+    if status.state in (State.DONE, State.REFUSED) or status.state.at_work:
         return status
     if written.job == status.job and status.state == State.FAILED:
         return status
     return replace(
         status, state=State.QUEUED, note=f"a job of {owner}'s, which Slurm does not show to you: ask {owner}"
     )
-
-
-def _silence(directory: Path) -> tuple[float, float]:
-    """Seconds since the last heartbeat, and since the state was last written."""
-    run, now = RunDirectory(directory), time.time()
-    return run.heartbeat_age() or 0.0, now - (run.read_state().updated or now)
 
 
 def join(
@@ -187,7 +178,7 @@ def join(
     if job.state in slurm.UNDER_WAY:
         if not begun:
             return replace(status, state=State.RUNNING, note="starting")
-        return _running(status, written, *silence)
+        return _running(status, written, silence)
     if begun and written.state == State.DONE:  # and its target was raised since
         return replace(status, state=State.INTERRUPTED)
     if job.state in ENDS:
@@ -209,13 +200,9 @@ def _why(job: JobView) -> str:
     return "" if job.reason == "None" else job.reason
 
 
-def _running(status: Status, written: RunState, heartbeat_age: float, state_age: float) -> Status:
-    pace = written.seconds_per_step or 0.0
-    if heartbeat_age > SILENT_SECONDS:
-        return replace(status, state=State.STALLED, note=f"no heartbeat for {heartbeat_age / 60:.0f} min")
-    if pace and state_age > max(SLOW_SECONDS, SLOW_STEPS * pace):
-        note = f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual"
-        return replace(status, state=State.STALLED, note=note)
+def _running(status: Status, written: RunState, silence: tuple[float, float]) -> Status:
+    if standstill := stands_still(written, silence):
+        return replace(status, state=State.STALLED, note=standstill)
     if status.state in (State.INTERRUPTED, State.FAILED):
         return replace(status, state=State.RUNNING, note="ending" if status.state == State.FAILED else "starting again")
     save, grace = written.save_seconds, written.grace_seconds
@@ -226,7 +213,7 @@ def _running(status: Status, written: RunState, heartbeat_age: float, state_age:
 
 
 def _gone(status: Status, begun: bool) -> Status:
-    if status.state == State.RUNNING:  # its process lives all the same: started by hand, or Slurm forgets early
+    if status.state.at_work:  # its process lives all the same: started by hand, or Slurm forgets early
         return status
     if begun:
         return replace(status, state=State.INTERRUPTED) if status.state == State.QUEUED else status

@@ -111,7 +111,7 @@ def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bo
     for task in tasks:
         joined = view.status(task.label, task.directory, task.steps)
         how, asked = guard.outcome(joined), guard.request(task, code)
-        active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state == State.RUNNING)
+        active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state.at_work)
         unmet = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
         # Those are neither done nor queued: a job that waits for an earlier one of theirs never starts.
         if active and not (unmet and joined.status.state == State.QUEUED):

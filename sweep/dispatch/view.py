@@ -79,9 +79,10 @@ class PlainLines:
         for s in statuses:
             quarter = 4 * s.step // s.steps if s.steps and s.state == State.RUNNING else 0
             note = s.note.partition(":")[0]
-            if self._shown.get(s.label) == (s.state, quarter, note):
+            run = s.run or s.label
+            if self._shown.get(run) == (s.state, quarter, note):
                 continue
-            self._shown[s.label] = (s.state, quarter, note)
+            self._shown[run] = (s.state, quarter, note)
             self.console.print(
                 f"{time.strftime('%H:%M:%S')} {plain_line(s)}", highlight=False, soft_wrap=True, markup=False
             )

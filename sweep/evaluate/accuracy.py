@@ -14,7 +14,8 @@ from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Request, Sampler
 from sweep.run.config import EvaluationConfig
-from sweep.run.processes import gather
+from sweep.run.not_finite import NotFinite
+from sweep.run.processes import gather, together
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ def evaluate(
 
     The draws are keyed by problem and sample alone: every run, at every step, is evaluated with the same random
     numbers, which takes noise out of differences. Problems are dealt out over the processes.
+
+    Raises:
+        NotFinite: on all processes: the model's logits are not.
     """
     rank, world = dist.get_rank(), dist.get_world_size()
     mine = range(rank, len(problems), world)
@@ -53,7 +57,8 @@ def evaluate(
         for i in mine
         for s in range(settings.samples_per_problem)
     ]
-    answers = sampler.sample(model, requests, settings.temperature)
+    with together(NotFinite):
+        answers = sampler.sample(model, requests, settings.temperature)
     golds = [problems[i].answers for i in mine for _ in range(settings.samples_per_problem)]
     found = [grader.extract(a.text) for a in answers]
     grades = grade_any(grader, [(f and f.text, of) for f, of in zip(found, golds, strict=True)])

@@ -1,33 +1,125 @@
-"""Checkpoints that are whole or absent, and at most `keep` of them."""
+"""Write checkpoints that are whole or absent, and find the newest whole one."""
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch.distributed as dist
 
 from sweep.grpo.learner import Learner
+from sweep.run.checkpoints import (
+    RANK,
+    checkpoint_path,
+    checkpoints,
+    checkpoints_set_aside,
+    damage,
+    partial_path,
+    record_file,
+    set_aside,
+    sync,
+    write_manifest,
+)
+from sweep.run.processes import gather
+
+log = logging.getLogger("sweep")
+
+
+class NoWholeCheckpoint(Exception):
+    """There are checkpoints, and training can go on from none of them."""
 
 
 def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
-    """Write `home/step_N`: under another name first, renamed once every process has written its part."""
-    target = home / f"step_{step:06d}"
-    partial = home / f"partial_{step:06d}"
-    if dist.get_rank() == 0:
+    """Write `home/step_N`: under another name first, renamed once all is written, and its manifest after all else.
+
+    Of the checkpoints before it `keep` - 1 stay.
+
+    Raises:
+        NotFinite: a weight or a moment of the optimiser is not; nothing was written.
+    """
+    learner.refuse_weights()
+    rank, partial = dist.get_rank(), partial_path(home, step)
+    if rank == 0:
         home.mkdir(exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
     dist.barrier()
     learner.save(partial, step)
     dist.barrier()
-    if dist.get_rank() == 0:
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        for old in complete_checkpoints(home)[:-keep]:
+    records = gather([record_file(file) for file in sorted(partial.iterdir()) if _writer(file) == rank])
+    if rank == 0:
+        write_manifest(partial, step, dist.get_world_size(), records)
+        _put_into_place(partial, checkpoint_path(home, step))
+        for old in (*checkpoints(home)[:-keep], *checkpoints_set_aside(home)):
             shutil.rmtree(old)
     dist.barrier()
 
 
-def complete_checkpoints(home: Path) -> list[Path]:
-    """The checkpoints in `home`, oldest first."""
-    return sorted(home.glob("step_*"))
+def _writer(file: Path) -> int:
+    """The rank that wrote a file: its name says so, or it is one of those that rank 0 writes."""
+    found = RANK.search(file.name)
+    return int(found.group(1)) if found else 0
+
+
+def _put_into_place(partial: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    sync(target.parent)
+
+
+def newest_whole(home: Path) -> Path | None:
+    """The newest whole checkpoint, the same on every process; None where there is none at all.
+
+    Newer ones, which are damaged, are named in the log and set aside.
+
+    Raises:
+        NoWholeCheckpoint: there are some, and none is whole.
+    """
+    found, faults = _first_whole(home, reversed(_names(checkpoints, home)))
+    if found:
+        _set_aside(home, faults)
+        return home / found
+    aside = _names(checkpoints_set_aside, home)
+    if faults or aside:
+        said = [f"{name}: {fault}" for name, fault in faults.items()] + [f"{name} was given up" for name in aside]
+        raise NoWholeCheckpoint(
+            f"no checkpoint in {home} is whole ({'; '.join(said)}); to start again from step 0, remove {home}"
+        )
+    return None
+
+
+def go_back(home: Path, newest: Path) -> bool:
+    """Set the checkpoint `newest` aside where an older one is whole, which is used then; whether there is one."""
+    older, _ = _first_whole(home, reversed([n for n in _names(checkpoints, home) if n < newest.name]))
+    if older:
+        _set_aside(home, [newest.name])
+    return older is not None
+
+
+def _first_whole(home: Path, names: Iterable[str]) -> tuple[str | None, dict[str, str]]:
+    """The first checkpoint of `names` that is whole, and what is wrong with those before it.
+
+    Every process reads a part of the files, and all get the same answer.
+    """
+    rank, world, faults = dist.get_rank(), dist.get_world_size(), {}
+    for name in names:
+        fault = next(filter(None, gather([damage(home / name, rank, world)])), None)
+        if fault is None:
+            return name, faults
+        faults[name] = fault
+        log.warning("%s is damaged: %s", home / name, fault)
+    return None, faults
+
+
+def _names(listed: Callable[[Path], list[Path]], home: Path) -> list[str]:
+    """What rank 0 sees in `home`: a shared file system may show it to the others later."""
+    (names,) = gather([[path.name for path in listed(home)]] if dist.get_rank() == 0 else [])
+    return names
+
+
+def _set_aside(home: Path, names: Iterable[str]) -> None:
+    if dist.get_rank() == 0:
+        for name in names:
+            set_aside(home / name)
+    dist.barrier()

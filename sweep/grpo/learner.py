@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,16 +14,21 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
+from models.export import write_stops
 from models.load import save_model
+from models.prompts import Stop
+from sweep.grpo import finite
 from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
 from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
 from sweep.grpo.reference import AdapterReference, FrozenReference
 from sweep.grpo.statistics import UpdateStatistics, over_updates
 from sweep.rollout.sample import Sampled
+from sweep.run.checkpoints import sync, world_size
 from sweep.run.config import CellConfig
 from sweep.run.keyed import torch_seed
 from sweep.run.memory import release_free_memory
+from sweep.run.not_finite import NotFinite
 from sweep.run.processes import gather
 
 log = logging.getLogger("sweep.grpo")
@@ -69,6 +76,9 @@ class Learner:
         Returns:
             over the updates, extremes of what ends in _min or _max and means of the rest: loss, grad_norm,
             learning_rate and the statistics of `policy_loss`; `updates`, how many there were.
+        Raises:
+            NotFinite: on all processes: a loss, ratio or log-prob, before its backward pass; or a gradient norm, whose
+                optimiser step then changed nothing.
         """
         algorithm, rank = self.config.algorithm, dist.get_rank()
         torch.manual_seed(torch_seed(self.config.seed, "torch", step, rank))
@@ -78,7 +88,7 @@ class Learner:
         shares = [self._micro_batches(update) for update in updates]
         # In the first update the policy is still the one that sampled: its own forward pass gives the old log-probs.
         known = [None, *(self._logprobs(share) if self._needs_old_pass else None for share in shares[1:])]
-        rows = [self._optimizer_step(share, known[k], first=k == 0) for k, share in enumerate(shares)]
+        rows = [self._optimizer_step(share, known[k], k) for k, share in enumerate(shares)]
         return {**over_updates(rows), "updates": len(rows)}
 
     @property
@@ -126,7 +136,7 @@ class Learner:
         return [by_index[i] for i in range(len(responses))]
 
     def _optimizer_step(
-        self, share: Sequence[Sequence[Part]], known: list[torch.Tensor] | None, first: bool
+        self, share: Sequence[Sequence[Part]], known: list[torch.Tensor] | None, number: int
     ) -> dict[str, float]:
         """One step on this process's share of an update; `known`: the rollout policy's log-probs, where computed."""
         rate = self._set_learning_rate()
@@ -134,17 +144,20 @@ class Learner:
         for k, chosen in enumerate(share):
             batch = self._packed([part.sampled for part in chosen])
             logprobs_bt, entropy_bt = self._forward(batch)
-            rollout_bt = logprobs_bt.detach() if first else known and known[k]
+            rollout_bt = logprobs_bt.detach() if number == 0 else known and known[k]
             inputs = self._loss_inputs(chosen, batch, logprobs_bt, entropy_bt, rollout_bt)
             loss, found = policy_loss(inputs, self.config.algorithm)
+            finite.refuse_loss(loss, found, inputs, chosen, f"micro-batch {k + 1} of update {number + 1}")
             self.engine.set_gradient_accumulation_boundary(k == len(share) - 1)
             # The weights already average over the whole update; DeepSpeed's own average over ranks is undone.
             self.engine.backward(loss * dist.get_world_size())
             statistics.add(loss, found)
         release_free_memory()
         self.engine.step()
-        self.updates_done += 1
         norm = float(self.engine.get_global_grad_norm())
+        if not math.isfinite(norm):  # DeepSpeed has then left out the step, and says so nowhere
+            raise NotFinite(f"gradient norm of update {number + 1}")
+        self.updates_done += 1
         return {**statistics.over_processes(), "grad_norm": norm, "learning_rate": rate}
 
     def _loss_inputs(
@@ -207,6 +220,30 @@ class Learner:
         """Whether frozen weights are left out of checkpoints, as they are the model's own."""
         return self.config.tuning.method == "lora"
 
+    def refuse_weights(self) -> None:
+        """Look at every number that training changes: the weights, and what the optimiser keeps of them.
+
+        Raises:
+            NotFinite: on all processes, where one is not on any.
+        """
+        finite.refuse_weights(self._trained_tensors(), self.engine.device)
+
+    def _trained_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """This process's share of the weights, under their names, and of the optimiser's copies and moments."""
+        for name, weight in self.engine.module.named_parameters():
+            if weight.requires_grad:
+                yield name, getattr(weight, "ds_tensor", weight)  # under ZeRO-3 a weight is empty, and this its share
+        for number, (copy, moments) in enumerate(self.engine.optimizer.state.items()):
+            yield f"the optimiser's copy {number}", copy
+            for name, moment in moments.items():
+                if torch.is_tensor(moment):
+                    yield f"{name} {number} of the optimiser", moment
+
+    def close(self) -> None:
+        """Let go of the memory of weights, gradients and optimiser."""
+        self.engine.destroy()
+        self.reference = None
+
     def save(self, directory: Path, step: int) -> None:
         """Write a DeepSpeed checkpoint into `directory` (which all ranks name alike)."""
         self.engine.save_checkpoint(
@@ -223,7 +260,7 @@ class Learner:
         Raises:
             OtherWorldSize: another number of processes wrote it.
         """
-        wrote, here = len(list(directory.glob("*zero_pp_rank_*_optim_states.pt"))), dist.get_world_size()
+        wrote, here = world_size(directory), dist.get_world_size()
         if wrote != here:
             raise OtherWorldSize(
                 f"{directory} was written by {wrote} processes and this attempt has {here}, each of which needs a part "
@@ -238,17 +275,27 @@ class Learner:
         self.updates_done = state["updates"]
         return state["step"]
 
-    def export(self, directory: Path, tokenizer) -> None:
+    def export(self, directory: Path, tokenizer, stop: Stop) -> None:
         """Write the policy as transformers loads it, tokenizer included; the directory appears whole or not at all.
 
-        Under LoRA these are the adapters, which name the model they belong to.
+        Under LoRA these are the adapters, which name the model they belong to. `stop`: what ended a response.
+
+        Raises:
+            NotFinite: a weight is not; nothing was written.
         """
+        self.refuse_weights()
         with self.sampling_model() as model:
             if dist.get_rank() == 0:
                 partial = directory.with_name(f".{directory.name}.partial")
+                shutil.rmtree(partial, ignore_errors=True)
                 save_model(model, partial)
                 tokenizer.save_pretrained(partial)
+                if not self._adapters_only:
+                    write_stops(partial, stop)
+                for written in (*partial.iterdir(), partial):
+                    sync(written)
                 partial.rename(directory)
+                sync(directory.parent)
         dist.barrier()
 
 

@@ -67,7 +67,8 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
         return None
     begun = run.read_state().begun
     waits = not begun and latest_claim(run.attempts) is not None
-    if not waits and read_status(task.label, task.directory, task.steps).state not in (State.DONE, State.RUNNING):
+    state = read_status(task.label, task.directory, task.steps).state
+    if not waits and not state.at_work and state != State.DONE:
         return None
     return replace(
         task,

@@ -16,7 +16,7 @@ from rewards.signals import REWARD_NAMES, TARGET, options_of
 from sweep.errors import HIDDEN
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
 from sweep.plan.overrides import fields_at, for_the_shell
-from sweep.run.config import CellConfig, known_keys
+from sweep.run.config import REPLACED, CellConfig, known_keys
 
 UNIONS = {name for name, field in CellConfig.model_fields.items() if field.discriminator}  # schemas by a choice
 PATTERNS = {
@@ -109,6 +109,8 @@ def unknown_key(key: str) -> str:
     """What to say of a key that the configuration does not have."""
     if key in BIASED_SAMPLING:
         return f"{key}: {WHY_BIASED}"
+    if key in REPLACED:
+        return f"{key}: no such key any more; in its place there is {REPLACED[key]}"
     if key in known_keys():
         return f"{key}: the chosen {key.partition('.')[0]} has no such option{_choices_that_have(key)}"
     parent = key.rpartition(".")[0]

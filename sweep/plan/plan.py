@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from sweep.plan.signature import (
     training_identity,
 )
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
+from sweep.plan.told_apart import told_apart
 from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.unread import run_once
 from sweep.plan.validate import check, check_data, validate
+from sweep.run.checkpoints import checkpoints
 from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
@@ -98,6 +101,7 @@ class _Tasks:
         self.beyond: list[str] = []
         self.stages: dict[str, Task] = {}
         self.cells: dict[str, Task] = {}
+        self.needed_by: dict[str, list[dict[str, str]]] = defaultdict(list)  # axes of cells, by a stage's signature
 
     def add(self, composition: Composition) -> None:
         """Add a cell and the stages it needs.
@@ -110,10 +114,12 @@ class _Tasks:
         baseline, labels = self._baseline(config, evaluation), self._labels(config)
         for stage in (baseline, *labels):
             self.stages.setdefault(stage.signature, stage)
+            self.needed_by[stage.signature].append(composition.axes)
         cell = self._training(composition, evaluation, baseline, labels)
         trained = self.cells.get(cell.signature)
         if trained is None and (trained := under_another_evaluation(cell, [t.directory for t in labels])):
             self.stages.setdefault(trained.signature, trained)
+            self.needed_by[trained.signature].append(composition.axes)
         if trained is not None and trained.evaluation != evaluation:
             cell = self._rerun(composition, evaluation, baseline, trained)
         self.cells[cell.signature] = cell
@@ -121,7 +127,8 @@ class _Tasks:
     def in_order(self) -> tuple[list[Task], list[Task]]:
         """Stages and cells, each task once; what is trained stands before what evaluates it."""
         stages = [task for sign, task in self.stages.items() if sign not in self.cells]
-        return stages, sorted(self.cells.values(), key=lambda task: task.module == EVALUATION)
+        cells = sorted(self.cells.values(), key=lambda task: task.module == EVALUATION)
+        return told_apart(stages, self.needed_by), cells
 
     def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
         identity = baseline_identity(config, evaluation)
@@ -186,7 +193,7 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
         run = RunDirectory(cell.directory)
         written = run.read_state()
         reached = written.steps
-        if written.state == State.DONE and reached < cell.steps and not list(run.checkpoints.glob("step_*")):
+        if written.state == State.DONE and reached < cell.steps and not checkpoints(run.checkpoints):
             faults.append(
                 f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
                 f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"

@@ -20,6 +20,8 @@ GRADIENT_COPY_BYTES = 4  # the fp32 copy of a 16-bit gradient that the step read
 LOGIT_BYTES = 12  # logits as they come, and in fp32 with their probabilities
 HEAD_BYTES = 4  # the gradient of the language-model head, summed in fp32
 BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
+TOKEN_CHARACTERS = 4  # of a token's text, about
+SAMPLE_BYTES = 1000  # of a line in samples.jsonl beside its response: the question, and what is known of the two
 CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
 
 
@@ -140,7 +142,10 @@ def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes of a cell: at its peak (the checkpoints kept, one being written, the final weights) and once it is done."""
+    """Bytes of a cell: at its peak (the checkpoints kept, one being written, the final weights) and once it is done.
+
+    Both with its samples.
+    """
 
     peak: int
     after: int
@@ -153,4 +158,14 @@ def predict_disk(config: CellConfig) -> Disk | None:
         return None
     weights = trained * DTYPE_BYTES[config.model.dtype]
     checkpoint = weights + trained * OPTIMIZER_BYTES
-    return Disk((keep + 1) * checkpoint + weights, weights + keep * checkpoint * config.checkpoint.resumable)
+    always = weights + predict_samples(config)
+    return Disk((keep + 1) * checkpoint + always, always + keep * checkpoint * config.checkpoint.resumable)
+
+
+def predict_samples(config: CellConfig) -> int:
+    """Bytes of samples.jsonl at `steps`, where every response is as long as it may be."""
+    tracking, algorithm = config.tracking, config.algorithm
+    longest = TOKEN_CHARACTERS * config.rollout.max_response_tokens
+    line = SAMPLE_BYTES + min(longest, tracking.sample_characters or longest)
+    groups = min(tracking.sample_groups, algorithm.prompts_per_step) * (config.steps // tracking.samples_every)
+    return groups * algorithm.samples_per_prompt * line

@@ -27,6 +27,10 @@ def unread(config: CellConfig) -> dict[str, str]:
         found |= dict.fromkeys(("resources.hours", "resources.memory_gb"), "cluster=local limits neither")
     if tracking.mode == "disabled":
         found |= dict.fromkeys((f"tracking.{name}" for name in ("project", "entity", "tags")), "tracking.mode=disabled")
+    if tracking.sample_groups == 0:
+        found |= dict.fromkeys(("tracking.samples_every", "tracking.sample_characters"), "tracking.sample_groups=0")
+    if algorithm.kl_coefficient > 0 and algorithm.kl_place == "loss":
+        found["tracking.reference_kl_every"] = "algorithm.kl_place=loss measures it at every step"
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from models.architecture import hub_config, positions_of, unsupported
+from models.architecture import count_parameters, hub_config, positions_of, unsupported
 from models.config import MINI_POSITIONS
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
@@ -19,6 +19,8 @@ from sweep.plan.tracking import tracking_faults
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.data import DataConfig
 from sweep.run.identity import signature
+
+COUNT_TOLERANCE = 0.05  # of a model's weights: biases and norms are not counted
 
 
 def validate(cells: Sequence[Composition]) -> None:
@@ -127,7 +129,21 @@ def _model_faults(config: CellConfig) -> list[str]:
             f"model.context={positions}, and rollout.max_prompt_tokens + rollout.max_response_tokens, now "
             f"{config.rollout.max_tokens}, to at most {positions}"
         )
-    return faults
+    return [*faults, *_architecture_faults(config)]
+
+
+def _architecture_faults(config: CellConfig) -> list[str]:
+    """A number of weights that the other numbers of an architecture contradict would make every prediction wrong."""
+    if config.model.architecture is None:
+        return []
+    numbers = config.model.architecture.model_dump(exclude={"parameters", "query_key_norm"})
+    said, counted = config.model.architecture.parameters, count_parameters(**numbers)
+    if abs(counted - said) <= COUNT_TOLERANCE * said:
+        return []
+    return [
+        f"model.architecture.parameters={said}: its other numbers (layers, sizes, heads, vocabulary, "
+        f"tie_word_embeddings={str(numbers['tie_word_embeddings']).lower()}) make {counted}; correct one or the other"
+    ]
 
 
 def _batch_faults(config: CellConfig) -> list[str]:

@@ -13,7 +13,8 @@ def draw_tokens(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens (b) and their log-probs (b): the inverse distribution function at `draws_b`, or the mode at temperature 0.
 
-    At temperature 0 the log-probs are those of temperature 1.
+    At temperature 0 the log-probs are those of temperature 1. Where a row's logits are not finite its log-prob is NaN,
+    and its token is some token of the vocabulary.
     """
     scaled_bv = logits_bv.float() / (temperature or 1.0)
     total_b1 = scaled_bv.logsumexp(-1, keepdim=True)
@@ -34,11 +35,12 @@ def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:
     blocks_bkn = F.pad(weights_bv, (0, -weights_bv.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
     upto_bk = blocks_bkn.sum(-1).double().cumsum(1)
     target_b = draws_b * upto_bk[:, -1]
-    block_b = _first_above(upto_bk, target_b)
+    block_b = _first_above(upto_bk, target_b).clamp_(max=upto_bk.shape[1] - 1)  # NaN is above nothing
     before_bk = F.pad(upto_bk, (1, 0))
     share_b = (target_b - before_bk[rows_b, block_b]) / (upto_bk - before_bk[:, :-1])[rows_b, block_b]
     within_bn = blocks_bkn[rows_b, block_b].double().cumsum(1)
-    return block_b * BLOCK + _first_above(within_bn, share_b * within_bn[:, -1])
+    token_b = block_b * BLOCK + _first_above(within_bn, share_b * within_bn[:, -1])
+    return token_b.clamp_(max=weights_bv.shape[1] - 1)
 
 
 def _first_above(upto_bk: torch.Tensor, target_b: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +11,7 @@ from typing import Protocol
 from transformers import PreTrainedModel
 
 from sweep.run.keyed import Key
+from sweep.run.not_finite import NotFinite
 
 
 class Finish(str, Enum):
@@ -37,6 +39,9 @@ class Sampled:
     """A response; `ids` includes the token that ended it, `logprobs` (same length) are at the sampling temperature.
 
     `text` is what rewards read: without special tokens, and without the stop string where that is configured to go.
+
+    Raises:
+        NotFinite: a log-prob is not: the logits were not either, and the tokens are no draws of any policy.
     """
 
     prompt_ids: Sequence[int]
@@ -44,6 +49,11 @@ class Sampled:
     logprobs: list[float]
     finish: Finish
     text: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(sum(self.logprobs)):
+            drawn = {"prompt_ids": list(self.prompt_ids), "ids": self.ids, "sampler_logprobs": self.logprobs}
+            raise NotFinite("log-probs of a sampled response", {"responses": [drawn]})
 
 
 class Sampler(Protocol):

@@ -103,6 +103,9 @@ class ChecksConfig(Strict):
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
     logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
+    stall_minutes: float = Field(10.0, gt=0, description="a process may stay in any phase of a step for so long")
+    stall_factor: float = Field(20.0, ge=1, description="and for so many times the longest that the phase took lately")
+    stall_hours: float = Field(1.0, gt=0, description="a phase's limit while it has not been finished once")
 
 
 class TrackingConfig(Strict):
@@ -115,7 +118,11 @@ class TrackingConfig(Strict):
     entity: str | None = Field(None, description="null: WANDB_ENTITY, else the one that the API key belongs to")
     tags: tuple[str, ...] = Field((), description="beside model, reward and seed; none: WANDB_TAGS")
     base_url: str | None = Field(None, description="the W&B server; null: WANDB_BASE_URL, else W&B's own")
-    samples_per_step: int = Field(ge=0, description="responses of each step kept in samples.jsonl")
+    sample_groups: int = Field(1, ge=0, description="groups of a step of which samples.jsonl keeps all answers")
+    samples_every: int = Field(1, ge=1, description="steps between those that it keeps answers of")
+    sample_characters: int | None = Field(
+        8000, ge=2, description="of a longer text in it the middle is left out; null: texts are kept whole"
+    )
     reference_kl_every: int | None = Field(
         None, ge=1, description="steps between measurements of the KL to the initial model, which is loaded for them"
     )
@@ -250,6 +257,21 @@ class CellConfig(Strict):
         if isinstance(self.cluster, LocalCluster):
             return 1
         return math.ceil(self.processes / self.cluster.processes_per_node)
+
+
+# Keys that earlier versions had, and what takes their place.
+REPLACED = {
+    "tracking.samples_per_step": "tracking.sample_groups, which keeps all answers of so many groups of a step",
+}
+
+
+def of_today(values: dict) -> dict:
+    """A configuration that an earlier version froze, under the keys of today."""
+    tracking = dict(values.get("tracking", {}))
+    if "samples_per_step" in tracking:
+        tracking["sample_groups"] = min(1, tracking.pop("samples_per_step"))
+        return values | {"tracking": tracking}
+    return values
 
 
 def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: tuple = ()) -> list[str]:

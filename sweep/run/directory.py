@@ -2,18 +2,21 @@
 
 config.yaml      the frozen, resolved configuration; jobs read only this
 signature.json   the signature and what it was computed from; how the run evaluates
-provenance.json  code, package versions and the model's hub commit, of the latest attempt
+provenance.json  code, package versions, the model's hub commit and the seconds of its start, of the latest attempt
 state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state names every key
 metrics.jsonl    a row a step
-samples.jsonl    responses with their rewards
+samples.jsonl    all answers of a few groups a step, with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
 labels.jsonl     of a label stage: a row for each training problem
+not_finite_step_N.json  the batch of a step that was given up because a number was not finite
 log.txt          what the job said, tracebacks included
 attempts/        submitit's files of every attempt
+ranks/           where each process of the latest attempt is: sweep.run.ranks
 lock             held by the process that works here
 heartbeat        touched by that process while it lives, wherever it runs
+reserve          room on the disk for the last state of a living attempt, which must be written when all else is full
 
 Its own name is NAME-SIGNATURE, and it lies in `cells/` (trainings) or `stages/` of an output directory.
 """
@@ -26,22 +29,35 @@ import platform
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
 
 from sweep.errors import UserError
-from sweep.run.config import CellConfig
-from sweep.run.files import NO_LOCKS, PARTIAL, locked, read_json, read_rows, write_json, write_text
+from sweep.run.config import CellConfig, of_today
+from sweep.run.files import (
+    NO_LOCKS,
+    PARTIAL,
+    as_json,
+    locked,
+    read_json,
+    read_rows,
+    set_aside,
+    write_into,
+    write_json,
+    write_text,
+)
 from sweep.run.identity import signature
 from sweep.run.process import send
 from sweep.run.state import RunState
+from sweep.run.unwritable import FULL
 
 CELLS, STAGES = "cells", "stages"
 HEARTBEAT_SECONDS = 15
 DEAD_SECONDS = 120  # without a heartbeat a process on another machine counts as gone
+RESERVE_BYTES = 2**16  # a state takes a few thousand; the rest is for the log's last lines
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, which is ten times as fast, where it is installed
@@ -80,10 +96,13 @@ class RunDirectory:
         self.log = self.path / "log.txt"
         self.attempts = self.path / "attempts"
         self.labels = self.path / "labels.jsonl"
+        self.ranks = self.path / "ranks"
+        self.starting = self.attempts / ".starting.lock"  # held by the launch on this machine that starts the run
         self._state = self.path / "state.json"
         self._state_lock = self.path / ".state.lock"
         self._lock = self.path / "lock"
         self._heartbeat = self.path / "heartbeat"
+        self._reserve = self.path / "reserve"
 
     @property
     def root(self) -> Path:
@@ -99,6 +118,10 @@ class RunDirectory:
     def sign(self) -> str:
         """The signature that the directory's name ends with; `signature` is the recorded one."""
         return self.path.name.rpartition("-")[2]
+
+    def not_finite(self, step: int) -> Path:
+        """Where the batch of a step is left in which a number was not finite."""
+        return self.path / f"not_finite_step_{step:06d}.json"
 
     def meeting(self) -> Path:
         """A new file in which the processes of an attempt find each other."""
@@ -126,7 +149,8 @@ class RunDirectory:
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
-        return CellConfig.model_validate(yaml.load(self.config.read_text(), Loader=_LOADER))
+        """The frozen configuration, whatever version of the code froze it."""
+        return CellConfig.model_validate(of_today(yaml.load(self.config.read_text(), Loader=_LOADER)))
 
     @property
     def signature(self) -> str:
@@ -153,13 +177,31 @@ class RunDirectory:
 
     def write_state(self, **changes) -> None:
         """Merge `changes`, which are fields of RunState, into the state; whoever else writes at the same time waits."""
+        with locked(self._state_lock):
+            write_text(self._state, self._changed_state(changes))
+
+    def set_room_aside(self) -> None:
+        """Make sure of the room for the state that `write_last_state` writes."""
+        set_aside(self._reserve, RESERVE_BYTES)
+
+    def write_last_state(self, **changes) -> None:
+        """Write the state that an attempt ends with: on a full disk, too, into the room that was set aside for it."""
+        with locked(self._state_lock):
+            text = self._changed_state(changes)
+            try:
+                write_text(self._state, text)
+            except OSError as error:
+                if error.errno not in FULL or not self._reserve.exists():
+                    raise
+                write_into(self._reserve, self._state, text)
+        self._reserve.unlink(missing_ok=True)
+
+    def _changed_state(self, changes: dict) -> str:
+        """The content of state.json with `changes`."""
         if unknown := changes.keys() - RunState.model_fields.keys():
             raise TypeError(f"no such field of a run's state: {', '.join(sorted(unknown))}")
-        with locked(self._state_lock):
-            merged = (read_json(self._state) or {}) | changes | {"updated": time.time()}
-            write_json(
-                self._state, merged | RunState.model_validate(merged).model_dump(mode="json", include=set(merged))
-            )
+        merged = (read_json(self._state) or {}) | changes | {"updated": time.time()}
+        return as_json(merged | RunState.model_validate(merged).model_dump(mode="json", include=set(merged)))
 
     def signal(self, number: int) -> bool:
         """Send a signal to the process that works here; False where it is gone.
@@ -219,9 +261,11 @@ class RunDirectory:
                 heart.join()
 
     def _beat(self, ended: threading.Event) -> None:
-        self._heartbeat.touch()
-        while not ended.wait(HEARTBEAT_SECONDS):
-            self._heartbeat.touch()
+        while True:
+            with suppress(OSError):  # of a disk that may take it again; what the run itself writes raises the same
+                self._heartbeat.touch()
+            if ended.wait(HEARTBEAT_SECONDS):
+                return
 
     def heartbeat_age(self) -> float | None:
         """Seconds since the last heartbeat; None where there was none."""
@@ -239,7 +283,7 @@ class RunDirectory:
             return age is not None and age < DEAD_SECONDS
         if not self._lock.exists():
             return False
-        with open(self._lock, "a") as handle:
+        with open(self._lock) as handle:  # to read, as the disk may be read-only or somebody else's
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two readers never see each other
             except BlockingIOError:

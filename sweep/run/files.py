@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
 PARTIAL = ".partial"  # ends the name of a file that is being written; one that a killed process left is garbage
@@ -48,6 +48,23 @@ def write_text(path: Path, text: str, mode: int = 0o666) -> None:
         raise
 
 
+def set_aside(path: Path, size: int) -> None:
+    """Take up `size` bytes of the disk for `write_into`; they are random, as some file systems store no zeros."""
+    with open(path, "wb") as file:
+        file.write(os.urandom(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_into(reserve: Path, path: Path, text: str) -> None:
+    """Write `path` atomically into the room that was set aside as the file `reserve`, which thereby becomes it."""
+    with open(reserve, "r+b") as file:
+        file.write(text.encode())
+        file.truncate()
+        os.fsync(file.fileno())
+    os.replace(reserve, path)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the file `path` (made where missing) against other threads, processes and machines.
@@ -63,8 +80,30 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def try_lock(path: Path) -> IO | None:
+    """The open file `path`, which is locked until it is closed; None where another holds it.
+
+    A file system without locks gives the file all the same.
+    """
+    file = open(path, "a")  # noqa: SIM115 (open for as long as the lock is held)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return file
+
+
+def as_json(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(finite(value), indent=1) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(finite(value), indent=1) + "\n")
+    write_text(path, as_json(value))
 
 
 def read_json(path: Path) -> Any | None:

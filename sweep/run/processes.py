@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -12,6 +15,10 @@ import torch
 import torch.distributed as dist
 
 from sweep.run.files import read_json, write_json
+
+# For one process to wait for another in a collective. Hanging ones are found by the watchdog, which learns how long a
+# phase takes; torch's own limit is shorter than one long evaluation on one process.
+PATIENCE = timedelta(days=7)
 
 
 def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
@@ -30,7 +37,8 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     # On the CPU DeepSpeed would compile a shared-memory all-reduce for most of a minute; gloo does without.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=_store(rank, world_size, meeting), rank=rank, world_size=world_size)
+    store = _store(rank, world_size, meeting)
+    dist.init_process_group(backend, timeout=PATIENCE, rank=rank, world_size=world_size, store=store)
     deepspeed.init_distributed(backend, dist_init_required=False, verbose=False)
 
 
@@ -86,3 +94,19 @@ def gather(values: list) -> list:
 def any_rank(flag: bool) -> bool:
     """Whether the flag is set on any rank; all ranks get the same answer."""
     return any(gather([bool(flag)]))
+
+
+@contextmanager
+def together(fault: type[Exception]) -> Iterator[None]:
+    """A block that every rank runs on its own: where it raises `fault` on any rank, it does on all of them.
+
+    The others would wait in the next collective for a rank that is gone. They raise the first one's.
+    """
+    own = None
+    try:
+        yield
+    except fault as error:
+        own = error
+    found = gather([] if own is None else [own])
+    if found:
+        raise own or found[0]

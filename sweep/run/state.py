@@ -36,8 +36,27 @@ class State(str, Enum):
         """Whether nothing more becomes of the run unless somebody launches it again."""
         return self not in ACTIVE
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a process works on the run, or should."""
+        return self in (State.RUNNING, State.STALLED)
+
 
 ACTIVE = (State.QUEUED, State.RUNNING, State.REQUEUED, State.STALLED)
+
+
+class Stall(BaseModel):
+    """An attempt that was ended because it made no progress.
+
+    reached: what the run had reached by then. hosts: the machines that it ran on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    reached: int
+    hosts: list[str]
+    reason: str
 
 
 class RunState(BaseModel):
@@ -50,9 +69,11 @@ class RunState(BaseModel):
     error: the error that ended the attempt, in a line. note: what to say beside the state.
     step, steps: the last step that was finished, and the target; progress: what a stage counts instead of steps.
     reward: the mean of the last step's training rewards. accuracy: of the last evaluation.
+    rolled_back_from: the step of the checkpoint that training went back from, once, as the next was not finite.
     seconds_per_step, tokens_per_second: of the last step. save_seconds: of the slowest checkpoint.
     data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
     problems: how many a reward with labels can train on, and how many were labelled.
+    stalls: the attempts that made no progress since the run last did, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -73,12 +94,14 @@ class RunState(BaseModel):
     progress: int | None = None
     reward: float | None = None
     accuracy: float | None = None
+    rolled_back_from: int | None = None
     seconds_per_step: float | None = None
     tokens_per_second: float | None = None
     save_seconds: float | None = None
     data: dict[str, dict] = {}
     prompts_left_out: dict[str, int] = {}
     problems: dict[str, int] = {}
+    stalls: list[Stall] = []
 
     @property
     def begun(self) -> bool:
@@ -89,3 +112,9 @@ class RunState(BaseModel):
     def reached(self) -> int:
         """What a later attempt need not do again: steps, or a stage's own count."""
         return self.step if self.progress is None else self.progress
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether the latest attempt ended itself for want of progress, to be started again by whoever started it."""
+        ended_itself = bool(self.stalls) and self.stalls[-1].attempt == self.attempt
+        return self.state == State.INTERRUPTED and ended_itself

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
-from sweep.run.state import State
+from sweep.run.state import RunState, State
+from sweep.run.unwritable import disk_state
+
+SILENT_SECONDS = 300  # a process without a heartbeat for so long has stalled
+SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of its steps, and an hour
 
 
 @dataclass(frozen=True)
 class Status:
-    """One line of the live view. Seconds: of a checkpoint's writing, and between a job's signal and its end."""
+    """One line of the live view. Seconds: of a checkpoint's writing, and between a job's signal and its end.
+
+    `run` is the name of the run directory: two runs may have one label.
+    """
 
     label: str
     state: State
@@ -26,6 +34,7 @@ class Status:
     grace_seconds: float | None = None
     job: str = ""
     note: str = ""
+    run: str = ""
 
     @property
     def ended(self) -> bool:
@@ -40,8 +49,10 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         # Read again: between the two looks the run may have ended in good order.
         written = run.read_state()
         if written.state == State.RUNNING:
-            written = written.model_copy(update={"state": State.INTERRUPTED, "note": "its process is gone"})
+            written = written.model_copy(update=_without_process(run))
     state, note, pace = written.state, written.note, written.seconds_per_step
+    if state == State.RUNNING and (standstill := stands_still(written, silence(run))):
+        state, note = State.STALLED, standstill
     if state == State.DONE and written.steps < steps:
         state, note = State.QUEUED, f"done to step {written.steps}, target now {steps}"
     return Status(
@@ -56,7 +67,32 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         written.save_seconds,
         written.grace_seconds,
         note=note,
+        run=path.name,
     )
+
+
+def silence(run: RunDirectory) -> tuple[float, float]:
+    """Seconds since the last heartbeat, and since the state was last written."""
+    now = time.time()
+    return run.heartbeat_age() or 0.0, now - (run.read_state().updated or now)
+
+
+def stands_still(written: RunState, silence: tuple[float, float]) -> str:
+    """How it shows that a run whose process is there makes no progress; "" where nothing shows it."""
+    (heartbeat_age, state_age), pace = silence, written.seconds_per_step
+    if heartbeat_age > SILENT_SECONDS:
+        return f"no heartbeat for {heartbeat_age / 60:.0f} min"
+    if pace and state_age > max(SLOW_SECONDS, SLOW_STEPS * pace):
+        return f"no step for {state_age / 60:.0f} min, {pace:.0f} s are usual"
+    return ""
+
+
+def _without_process(run: RunDirectory) -> dict:
+    """State and note of a run whose process died before it could write them."""
+    fault = disk_state(run.path)
+    if fault is None:
+        return {"state": State.INTERRUPTED, "note": "its process is gone"}
+    return {"state": State.FAILED, "note": f"its process is gone; {fault}"}
 
 
 def sweep_statuses(sweep: Sweep) -> tuple[list[Status], list[Status]]:

@@ -8,17 +8,25 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
 from sweep.run.process import start_of
 from sweep.run.provenance import code_hash, environment, git_commit
+from sweep.run.ranks import Ranks
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 from sweep.run.state import State
+from sweep.run.unwritable import disk_fault
+from sweep.stages.phases import Phases
+from sweep.stages.stalls import give_up
+from sweep.stages.watchdog import Hang, Watchdog, watching
 
 log = logging.getLogger("sweep")
 SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
@@ -40,6 +48,7 @@ class StopRequest:
         self.grace_seconds: dict[int, float] = {}  # from a signal to the kill; where not known, for ever
         self.number: int | None = None
         self.deadline = math.inf
+        self._at_once = False
 
     def __bool__(self) -> bool:
         return self._event.is_set()
@@ -48,6 +57,25 @@ class StopRequest:
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # those that came earlier arrive now
+
+    @contextmanager
+    def ending_at_once(self) -> Iterator[None]:
+        """Run a block in which there is nothing to save: a request to stop ends it then and there.
+
+        Raises:
+            Interrupted: a stop was requested, before the block or while it ran.
+        """
+        self._at_once = True
+        try:
+            if self:
+                raise Interrupted
+            yield
+        except Exception as error:
+            if self:  # whatever it is: another process that has left already takes the connection along
+                raise Interrupted from error
+            raise
+        finally:
+            self._at_once = False
 
     def leaves(self, seconds: float) -> bool:
         """Whether something that took `seconds` before can be finished in time."""
@@ -58,62 +86,84 @@ class StopRequest:
 
     def _stop(self, number: int, _frame) -> None:
         # No logging here: the handler may interrupt a write to the same log.
-        if not self._event.is_set():
-            self.number = number
-            self.deadline = time.monotonic() + self.grace_seconds.get(number, math.inf)
-        self._event.set()
         os.write(2, f"asked to stop by {signal.Signals(number).name}\n".encode())
+        if self._event.is_set():
+            return
+        self.number = number
+        self.deadline = time.monotonic() + self.grace_seconds.get(number, math.inf)
+        self._event.set()
+        if self._at_once:
+            raise Interrupted
 
 
 @contextmanager
-def attempt(path: Path, rank: int):
-    """Work on the run at `path`: yields (directory, configuration, stop request).
+def attempt(path: Path, rank: int, world_size: int, meeting: Path):
+    """Work on the run at `path`: yields (directory, configuration, stop request, phases).
 
-    Rank 0 holds the lock and writes the states; an exception becomes `failed` with its last line and goes on up,
-    so that the job fails in the cluster's eyes too. `Interrupted` becomes `interrupted` and ends the job in order;
-    where a cluster interrupted it, the job goes back into its queue.
+    Whoever works names what it is at by `phases`, and is ended where it stays in one for too long. Rank 0 holds the
+    lock and writes the states; an exception becomes `failed` with its last line and goes on up, so that the job fails
+    in the cluster's eyes too. `Interrupted` becomes `interrupted` and ends the job in order; where a cluster
+    interrupted it, the job goes back into its queue.
     """
-    run, stop = RunDirectory(path), StopRequest()
+    run, stop, phases = RunDirectory(path), StopRequest(), Phases()
     config, job = run.read_config(), SlurmJob.of_this_process()
+    ranks = Ranks(run.ranks / meeting.stem)
+
+    def end(hang: Hang) -> None:
+        give_up(run, job, hang, wanted=not stop)
+
+    watchdog = Watchdog(ranks, rank, world_size, phases, config.checks, run.log, end)
     if job is not None:
         stop.grace_seconds = {signal.SIGUSR2: config.cluster.signal_seconds, signal.SIGTERM: job.grace_seconds}
     stop.listen()
     if rank > 0:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
-        with suppress(Interrupted, Refused):
-            yield run, config, stop
+        with suppress(Interrupted, Refused), watching(watchdog):
+            yield run, config, stop, phases
         return
     with run.exclusive():
-        first = _begin(run, job)
         ended = threading.Event()
-        if job is not None:
-            threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
         try:
-            yield run, config, stop
+            ranks.remove_others()
+            first = _begin(run, job)
+            if job is not None:
+                threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
+            with watching(watchdog):
+                yield run, config, stop, phases
         except Interrupted:
             ended.set()
             log.info("interrupted; the same command goes on from here")
-            run.write_state(state=State.INTERRUPTED, note="stopped on request")
+            run.write_last_state(state=State.INTERRUPTED, note="stopped on request")
             if job is not None:
                 _go_on_later(run, job, stop, first)
         except Refused as reason:
             ended.set()
             log.info("refused: %s", reason)
-            run.write_state(state=State.REFUSED, note=str(reason))
+            run.write_last_state(state=State.REFUSED, note=str(reason))
         except BaseException as error:
             ended.set()
-            log.exception("failed")
-            line = f"{type(error).__name__}: {error}".splitlines()[0]
-            run.write_state(state=State.FAILED, error=line, note=line)
+            _fail(run, config, error)
             raise
         else:
             ended.set()
-            run.write_state(state=State.DONE, note="")
+            run.write_last_state(state=State.DONE, note="")
+
+
+def _fail(run: RunDirectory, config: CellConfig, error: BaseException) -> None:
+    """Record what ended the attempt, to be called while it is handled."""
+    line = disk_fault(error, run.path, Path(config.cache_dir), Path(tempfile.gettempdir()))
+    line = line or f"{type(error).__name__}: {error}".splitlines()[0]
+    try:
+        run.write_last_state(state=State.FAILED, error=line, note=line)
+    except OSError as unwritten:  # `status` then sees a dead process and looks at the disk itself
+        log.error("the state cannot be written: %s", unwritten)
+    log.exception("failed: %s", line)  # after the state, whose room it may need
 
 
 def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
     """Open the log, record what works here; returns what earlier attempts reached."""
     _log_to(run)
+    run.set_room_aside()
     before = read_json(run.provenance)
     if before and before["code"] != code_hash():
         log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())

@@ -11,33 +11,31 @@ from sweep.data.problems import Problem
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.processes import any_rank, join, leave
-from sweep.stages.attempt import Interrupted, Refused, StopRequest, attempt
+from sweep.run.processes import join, leave
+from sweep.stages.attempt import Refused, attempt
 from sweep.stages.policy import Initial, load_initial
 
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The stage on one process; rank 0 writes `result.json`."""
-    with attempt(path, rank) as (run, config, stop):
-        join(rank, world_size, local_rank, meeting)
-        trained = finished_run(config, run)
-        policy = load_initial(config, run, stop, training=False, weights=trained.final)
-        evaluate(policy, policy.evaluation_set(), stop, step=config.steps)
-        leave()
+    with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
+        with stop.ending_at_once(), phases.at("joining"):
+            join(rank, world_size, local_rank, meeting)
+        with stop.ending_at_once(), phases.at("loading"):
+            trained = finished_run(config, run)
+            policy = load_initial(config, run, stop, training=False, weights=trained.final)
+            problem_set = policy.evaluation_set()
+            dist.barrier()
+        with stop.ending_at_once(), phases.at("evaluation"):
+            evaluate(policy, problem_set, step=config.steps)
+        with phases.at("leaving"):
+            leave()
 
 
-def evaluate(
-    policy: Initial, problem_set: tuple[list[Problem], list[list[int]]], stop: StopRequest, **known: int
-) -> None:
-    """Evaluate a policy on problems with their prompts; rank 0 writes the result, with what else is `known`.
-
-    Raises:
-        Interrupted: a stop was requested before the evaluation began.
-    """
+def evaluate(policy: Initial, problem_set: tuple[list[Problem], list[list[int]]], **known: int) -> None:
+    """Evaluate a policy on problems with their prompts; rank 0 writes the result, with what else is `known`."""
     problems, prompts = problem_set
     try:
-        if any_rank(stop):
-            raise Interrupted
         if dist.get_rank() == 0:
             policy.run.write_state(note=f"evaluating {len(problems)} problems")
         result = policy.evaluate(policy.model, problems, prompts)

@@ -99,24 +99,3 @@ def graded_metrics(batch: Sequence[Graded], strategies: Sequence[Strategy]) -> d
 def _share(values) -> float | None:
     counted = list(values)
     return sum(counted) / len(counted) if counted else None
-
-
-def sample_row(step: int, graded: Graded) -> dict:
-    """A line of samples.jsonl."""
-    return {
-        "step": step,
-        "slot": graded.slot,
-        "problem": graded.problem.id,
-        "question": graded.problem.question,
-        "gold": graded.problem.gold,
-        **({} if graded.problem.label is None else {"label": graded.problem.label}),
-        "response": graded.sampled.text,
-        "answer": graded.extracted and graded.extracted.text,
-        "extraction": graded.extracted and graded.extracted.strategy,
-        "reward": graded.reward,
-        "correct": graded.grade.correct,
-        "outcome": graded.grade.outcome.value,
-        "code": graded.code,
-        "finish": graded.sampled.finish.value,
-        "tokens": len(graded.sampled.ids),
-    }

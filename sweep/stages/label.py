@@ -24,8 +24,10 @@ from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.labels import read_rows
-from sweep.run.processes import any_rank, gather, join, leave
+from sweep.run.not_finite import NotFinite
+from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
+from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
 
 log = logging.getLogger("sweep")
@@ -34,17 +36,21 @@ VOTES = ("equivalence", "string")
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The stage on one process; rank 0 writes `labels.jsonl`, then `result.json`."""
-    with attempt(path, rank) as (run, config, stop):
-        join(rank, world_size, local_rank, meeting)
-        initial = load_initial(config, run, stop, training=False)
+    with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
+        with stop.ending_at_once(), phases.at("joining"):
+            join(rank, world_size, local_rank, meeting)
+        with stop.ending_at_once(), phases.at("loading"):
+            initial = load_initial(config, run, stop, training=False)
+            dist.barrier()
         try:
-            _label(initial, run, stop)
+            _label(initial, run, stop, phases)
         finally:
             initial.grader.close()
-        leave()
+        with phases.at("leaving"):
+            leave()
 
 
-def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:
+def _label(initial: Initial, run: RunDirectory, stop: StopRequest, phases: Phases) -> None:
     settings, rank = initial.config.labels, dist.get_rank()
     problems, prompts = initial.prompts("train")
     begins = range(settings.shard * settings.chunk, len(problems), settings.jobs * settings.chunk)
@@ -56,7 +62,8 @@ def _label(initial: Initial, run: RunDirectory, stop: StopRequest) -> None:
             continue
         if any_rank(stop):
             raise Interrupted
-        rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
+        with phases.at("labelling"):
+            rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
         if rank == 0:
             _append(run.labels, sorted(rows, key=lambda row: row["place"]))
             labelled = sum(map(len, chunks[: number + 1]))
@@ -87,7 +94,8 @@ def _rows(
 ) -> list[dict]:
     settings = initial.config.labels
     requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
-    answers = initial.sampler.sample(initial.model, requests, settings.temperature)
+    with together(NotFinite):
+        answers = initial.sampler.sample(initial.model, requests, settings.temperature)
     found = [initial.grader.extract(a.text) for a in answers]
     texts = [f.text if f and len(f.text) <= MOST_CHARACTERS else None for f in found]
     groups = [texts[k : k + settings.samples] for k in range(0, len(texts), settings.samples)]

@@ -16,7 +16,7 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
-from models.prompts import prompt_ids, stop_rules
+from models.prompts import Stop, all_prompt_ids, stop_rules
 from rewards.grading import Grader
 from sweep.data.problems import Problem, load_split, refuse_changed
 from sweep.errors import UserError
@@ -42,6 +42,7 @@ class Initial:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    stop: Stop
     sampler: Sampler
     config: CellConfig
     run: RunDirectory
@@ -55,6 +56,10 @@ class Initial:
         with sharded(self.config, self.source):
             return load_model(self.config.model, self.source)
 
+    def renewed(self) -> Initial:
+        """The same with newly loaded weights, for the old ones were trained, and with a grader that is open."""
+        return replace(self, model=_trainable(self.config, self.source), grader=_grader(self.config))
+
     def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
         """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
 
@@ -66,7 +71,8 @@ class Initial:
         loaded = load_split(self.config.data, split)
         problems = loaded.problems
         log.info("%d %s problems%s", len(problems), split, loaded.left_out and f" ({loaded.left_out})")
-        prompts = [prompt_ids(self.tokenizer, self.config.model, self.config.prompt, p.question) for p in problems]
+        questions = [p.question for p in problems]
+        prompts = all_prompt_ids(self.tokenizer, self.config.model, self.config.prompt, questions)
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
         left_out = len(problems) - len(fitting)
         if left_out:
@@ -143,16 +149,27 @@ def load_initial(
             }
         )
     tokenizer = load_tokenizer(source)
-    with sharded(config, source) if training else contextlib.nullcontext():
+    if training:
+        model = _trainable(config, source)
+    else:
         model = load_model(config.model, source, config.rollout.max_tokens)
-    if weights is not None:
-        model = load_trained(config.model, model, weights, config.rollout.max_tokens)
+        if weights is not None:
+            model = load_trained(config.model, model, weights, config.rollout.max_tokens)
+        model = model.to(device()).eval()
+    stop_at = stop_rules(tokenizer, config.model, config.prompt)
+    sampler = open_sampler(config.rollout, StopRules(tokenizer, stop_at))
+    return Initial(model, tokenizer, stop_at, sampler, config, run, _grader(config), source)
+
+
+def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
+    with sharded(config, source):
+        model = load_model(config.model, source, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
-    model = adapt(model, config.tuning, config.model) if training else model.to(device()).eval()
-    rules = StopRules(tokenizer, stop_rules(tokenizer, config.model, config.prompt))
-    sampler = open_sampler(config.rollout, rules)
-    grader = Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
-    return Initial(model, tokenizer, sampler, config, run, grader, source)
+    return adapt(model, config.tuning, config.model)
+
+
+def _grader(config: CellConfig) -> Grader:
+    return Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 import time
@@ -14,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from sweep.grpo.advantages import rollout_advantages, zero_variance
-from sweep.grpo.checkpoint import complete_checkpoints, save_checkpoint
+from sweep.grpo.checkpoint import go_back, newest_whole, save_checkpoint
 from sweep.grpo.checks import check_agreement, check_diversity
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
@@ -23,12 +24,15 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
-from sweep.run.processes import any_rank, gather, join, leave
+from sweep.run.not_finite import NotFinite, explained, write_batch
+from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
-from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics, sample_row
+from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
+from sweep.stages.samples import sample_rows, whole_rows
+from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -37,50 +41,140 @@ log = logging.getLogger("sweep")
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """The training of a cell on one process."""
-    with attempt(path, rank) as (run, config, stop):
-        join(rank, world_size, local_rank, meeting)
-        training = Training(run, config, load_initial(config, run, stop, training=True))
-        try:
-            training.run_to_target(stop)
-        except BaseException:
-            training.close(exit_code=1)
+    starting = Starting()
+    starting.reached("imports")
+    with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
+        with stop.ending_at_once(), phases.at("joining"):
+            join(rank, world_size, local_rank, meeting)
+        starting.reached("processes")
+        train(run, config, stop, phases, starting)
+        with phases.at("leaving"):
+            leave()
+
+
+def train(run: RunDirectory, config: CellConfig, stop: StopRequest, phases: Phases, starting: Starting) -> None:
+    """Train from the newest whole checkpoint to the end.
+
+    Raises:
+        Interrupted: a stop was requested.
+        NotFinite: a number of a step was not.
+        NoWholeCheckpoint, OtherWorldSize: it cannot go on from the checkpoints that are there.
+    """
+    with stop.ending_at_once(), phases.at("loading"):
+        initial = load_initial(config, run, stop, training=True)
+        dist.barrier()
+    starting.reached("model")
+    if not _train(run, config, initial, stop, phases, starting):
+        with phases.at("loading"):
+            initial = initial.renewed()
+        _train(run, config, initial, stop, phases, starting)
+
+
+def _train(
+    run: RunDirectory, config: CellConfig, initial: Initial, stop: StopRequest, phases: Phases, starting: Starting
+) -> bool:
+    """Train to the end; False where training went back one checkpoint and is to begin again from there."""
+    with phases.at("preparing"):
+        training = Training(run, config, initial, phases, starting)
+    try:
+        training.run_to_target(stop)
+    except NotFinite:
+        training.close(exit_code=1)
+        if not training.goes_back():
             raise
+        training.learner.close()
+    except BaseException:
+        training.close(exit_code=1)
+        raise
+    else:
         training.close(exit_code=0)
-        leave()
+        return True
+    del training  # with all its memory, before a new policy is loaded
+    gc.collect()
+    return False
 
 
 class Training:
     """The loop's state on one process."""
 
-    def __init__(self, run: RunDirectory, config: CellConfig, initial: Initial) -> None:
-        self.run, self.config, self.initial = run, config, initial
+    def __init__(
+        self, run: RunDirectory, config: CellConfig, initial: Initial, phases: Phases, starting: Starting
+    ) -> None:
+        self.run, self.config, self.initial, self.phases = run, config, initial, phases
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.problems, self.prompts = training_set(initial)
-        self.learner = Learner(initial.model, config, initial.reference_model())
         self.evaluation_set = initial.evaluation_set()
-        self.step = self._resume()
+        starting.reached("problems")
+        self.learner = Learner(initial.model, config, initial.reference_model())
+        starting.reached("deepspeed")
+        self.resumed_from = newest_whole(run.checkpoints)
+        self.first_step = self.step = self._resume()
+        starting.reached("checkpoint")
+        self.batch: list[Graded] = []  # of the step at hand, and what the updates make of it
+        self.scored: list[Scored] = []
         self.evaluation: dict | None = None
         self.save_seconds = run.read_state().save_seconds or 0.0  # of the slowest checkpoint so far
-        self.phases = Phases()
         self.unchecked = True  # until the first step of this attempt
         self.mirror = open_mirror(run, config) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
+        starting.reached("tracking")
+        self.starting = starting
 
     def _resume(self) -> int:
-        """Load the newest checkpoint, if any; returns the step after which it was written."""
-        found = complete_checkpoints(self.run.checkpoints)
-        if not found:
+        """Load the newest whole checkpoint, if any; returns the step after which it was written."""
+        if self.resumed_from is None:
             return 0
-        step = self.learner.load(found[-1])
+        step = self.learner.load(self.resumed_from)
         log.info("resumed after step %d", step)
         return step
 
     def run_to_target(self, stop: StopRequest) -> None:
-        """Train to `steps`, then write the result."""
+        """Train to `steps`, then write the result.
+
+        Raises:
+            NotFinite: a number of a step was not; with the step, and where its batch was left.
+        """
+        try:
+            self._run_to_target(stop)
+        except NotFinite as fault:
+            raise self._explained(fault) from fault
+
+    def _explained(self, fault: NotFinite) -> NotFinite:
+        """The fault with all that is known of it, once the step's batch is on disk."""
+        file = self.run.not_finite(self.step)
+        ranks = gather([] if fault.evidence is None else [{"rank": self.rank, **fault.evidence}])
+        if self.rank == 0:
+            rollout = whole_rows(self.config, self.step, self.batch, self.scored)
+            write_batch(file, self.step, fault, ranks, rollout)
+        return explained(fault, self.step, self.config, file, self.run.read_state().rolled_back_from)
+
+    def goes_back(self) -> bool:
+        """Whether training begins again one checkpoint earlier: once, where the first step after a resume failed.
+
+        The checkpoint, or the machine's memory since it was written, may be to blame.
+        """
+        before = self.run.read_state().rolled_back_from
+        if self.resumed_from is None or self.step > self.first_step + 1 or any_rank(before is not None):
+            return False
+        if not go_back(self.run.checkpoints, self.resumed_from):
+            log.warning(
+                "no older whole checkpoint is there to go back to; remove %s to start again", self.run.checkpoints
+            )
+            return False
+        log.warning("goes back: the first step after step %d is not finite", self.first_step)
+        if self.rank == 0:
+            note = f"went back from the checkpoint of step {self.first_step}, after which a number was not finite"
+            self.run.write_state(rolled_back_from=self.first_step, note=note)
+        return True
+
+    def _run_to_target(self, stop: StopRequest) -> None:
+        if any_rank(stop):  # before the first step there is nothing to save
+            raise Interrupted
         while self.step < self.config.steps:
             self.step += 1
             row = self.train_step()
+            self._say_how_it_started()
             last = self.step == self.config.steps
             if last or self.step % self.config.evaluation.every == 0:
                 row |= self.evaluate()
@@ -93,25 +187,36 @@ class Training:
                 raise Interrupted
         self._finish()
 
+    def _say_how_it_started(self) -> None:
+        self.starting.reached("first update")
+        if self.rank == 0 and not self.starting.ended:
+            log.info(self.starting.end())
+            self.run.add_provenance(start=self.starting.parts)
+
     def _save(self) -> None:
         began = time.monotonic()
-        save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
+        with self.phases.at("checkpoint"):
+            save_checkpoint(self.learner, self.run.checkpoints, self.step, self.config.checkpoint.keep)
         self.save_seconds = max(self.save_seconds, time.monotonic() - began)
         if self.rank == 0:
             self.run.write_state(save_seconds=self.save_seconds)
 
     def train_step(self) -> dict:
         """One rollout and its updates; returns the step's metrics."""
+        self.batch, self.scored = [], []
         with self.phases("step"):
             batch, sampling = self.rollout()
+            self.batch = batch
+            self.starting.reached("first rollout")
             if self.rank == 0:  # before anything can stop the run for what they are
-                for graded in batch[: self.config.tracking.samples_per_step]:
-                    self.samples.write(sample_row(self.step, graded))
+                for row in sample_rows(self.config, self.step, batch):
+                    self.samples.write(row)
             checked = self._is_checked()
             if checked:
                 size = self.config.algorithm.samples_per_prompt
                 check_diversity([[g.sampled for g in batch[k : k + size]] for k in range(0, len(batch), size)])
             rollout, advantage_metrics = self.with_advantages(batch)
+            self.scored = rollout
             with self.phases("update"):
                 updates = self.learner.update(rollout, self.step)
         self._compare_samplers(updates.get("sampler_difference"), checked)
@@ -167,15 +272,13 @@ class Training:
         mine = np.array_split(np.array(slots), self.world)[self.rank].tolist()
         chosen = {slot: self._problem_of(slot) for slot in mine}
         with self.phases("rollout"), self.learner.sampling_model() as model:
-            answers = self.initial.sampler.sample(
-                model,
-                [
-                    Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s))
-                    for slot in mine
-                    for s in range(size)
-                ],
-                self.config.rollout.temperature,
-            )
+            requests = [
+                Request(self.prompts[chosen[slot]], (seed, "rollout", step, slot, s))
+                for slot in mine
+                for s in range(size)
+            ]
+            with together(NotFinite):
+                answers = self.initial.sampler.sample(model, requests, self.config.rollout.temperature)
         groups = [
             Group(slot, self.problems[chosen[slot]], answers[k * size : (k + 1) * size]) for k, slot in enumerate(mine)
         ]
@@ -203,8 +306,11 @@ class Training:
         lengths_pg = torch.tensor([float(len(g.sampled.ids)) for g in batch]).view(shape)
         kl_pg, row = None, {}
         every = self.config.tracking.reference_kl_every
-        in_reward = algorithm.kl_coefficient > 0 and algorithm.kl_place == "reward"
-        if in_reward or (every and self.step % every == 0):
+        in_reward, in_loss = (
+            algorithm.kl_coefficient > 0 and algorithm.kl_place == place for place in ("reward", "loss")
+        )
+        # In the loss the updates measure it themselves, under the same name.
+        if in_reward or (every and not in_loss and self.step % every == 0):
             estimator = algorithm.kl_estimator if in_reward else "k3"
             with self.phases("reference"):
                 measured = self.learner.sequence_kl([g.sampled for g in batch], estimator)
@@ -268,7 +374,8 @@ class Training:
         if self.rank == 0:
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
-        self.learner.export(self.run.final, self.initial.tokenizer)
+        with self.phases.at("export"):
+            self.learner.export(self.run.final, self.initial.tokenizer, self.initial.stop)
         if self.rank == 0:
             result = {"step": self.step, "evaluation": self.run.evaluation_signature, **self.evaluation}
             write_json(self.run.result, result)

@@ -1,0 +1,89 @@
+"""The parent of a local job's processes: `python -m sweep.dispatch.controller FOLDER`, as submitit starts its own.
+
+submitit's waits for every process however the others ended, and keeps to itself how each did. This one ends the rest
+once one has failed, as srun does, and writes into the run's state which signal killed a process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import submitit
+from submitit.local.local import Controller
+
+GRACE_SECONDS = 60.0  # for processes to end by themselves once another has failed
+POLL_SECONDS = 0.05
+
+
+class LocalController(Controller):
+    """Starts a job's processes and waits for them. `folder` is the run's directory of attempts."""
+
+    def wait(self, freq: int = 24) -> list[int]:
+        """The exit codes, once all have ended; negative: the signal that killed a process."""
+        failed: tuple[int, int, float] | None = None  # the first rank to fail, its code, and when
+        while None in (codes := [task.poll() for task in self.tasks]):
+            failed = failed or _first_failure(codes)
+            # One that listens for SIGTERM is not killed by it: the job had not begun, and there is nothing to wait for.
+            if -signal.SIGTERM in codes or (failed and time.monotonic() - failed[2] > GRACE_SECONDS):
+                for task in self.tasks:
+                    task.kill()
+            time.sleep(POLL_SECONDS)
+        failed = failed or _first_failure(codes)
+        if failed and failed[1] < 0:
+            self._record_death(failed[0], -failed[1], codes)
+        return codes
+
+    def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
+        """Say in the state what killed a process; what the others met afterwards followed from it."""
+        from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
+        from sweep.run.ranks import STALLED_EXIT
+        from sweep.run.state import State
+
+        run = RunDirectory(self.folder.parent)
+        written = run.read_state()
+        ours = written.pid in [task.pid for task in self.tasks]
+        if not ours or STALLED_EXIT in codes or written.state not in (State.RUNNING, State.FAILED):
+            return
+        who = f"rank {rank} was " if len(codes) > 1 else ""
+        run.write_state(state=State.INTERRUPTED, note=f"{who}{killed_by(number)}", error=None)
+
+
+def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:
+    return next(((rank, code, time.monotonic()) for rank, code in enumerate(codes) if code), None)
+
+
+def killed_by(number: int) -> str:
+    """How a process ended that the signal `number` killed."""
+    reason = " (out of memory?)" if number == signal.SIGKILL else ""
+    return f"killed by signal {number}{reason}"
+
+
+class LocalExecutor(submitit.LocalExecutor):
+    """submitit's, with the controller above."""
+
+    def _submit_command(self, command: str) -> submitit.LocalJob:
+        count = self._num_tasks()
+        settings = {
+            "NTASKS": str(count),
+            "COMMAND": command,
+            "TIMEOUT_S": "0",  # submitit's controller reads this and the next; a job here has no time limit
+            "SIGNAL_DELAY_S": "0",
+            "NODEID": "0",
+            "JOB_NUM_NODES": "1",
+            "WITH_SHELL": "",
+        }
+        environment = {f"SUBMITIT_LOCAL_{name}": value for name, value in settings.items()}
+        environment |= {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_STDERR_TO_STDOUT": ""}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweep.dispatch.controller", str(self.folder)], env={**os.environ, **environment}
+        )
+        return submitit.LocalJob(self.folder, str(process.pid), tasks=list(range(count)), process=process)
+
+
+if __name__ == "__main__":
+    LocalController(Path(sys.argv[1])).run()

@@ -1,0 +1,46 @@
+"""Labels of stages that several cells share: those that would read the same say what differs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sweep.plan.task import Task
+
+Axes = Mapping[str, str]
+SIGNATURE_LETTERS = 6
+
+
+def told_apart(stages: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) -> list[Task]:
+    """The stages with labels that differ: `baseline of m` twice becomes `baseline of m prompt=a` and `… prompt=b`.
+
+    Args:
+        needed_by: the axes of the cells that need a stage, by its signature.
+    """
+    alike: dict[str, list[Task]] = defaultdict(list)
+    for stage in stages:
+        alike[stage.label].append(stage)
+    labelled = [
+        replace(stage, label=" ".join([stage.label, *_differences(stage, alike[stage.label], needed_by)]))
+        for stage in stages
+    ]
+    count = Counter(stage.label for stage in labelled)
+    return [_signed(stage) if count[stage.label] > 1 else stage for stage in labelled]
+
+
+def _signed(stage: Task) -> Task:
+    return replace(stage, label=f"{stage.label} {stage.signature[:SIGNATURE_LETTERS]}")
+
+
+def _differences(stage: Task, among: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) -> list[str]:
+    """The axes in which all cells of `stage` agree and those of another among `among` differ from them."""
+    own = _common(needed_by[stage.signature])
+    others = [_common(needed_by[other.signature]) for other in among]
+    return [f"{axis}={value}" for axis, value in own.items() if any(other.get(axis) != value for other in others)]
+
+
+def _common(cells: Sequence[Axes]) -> Axes:
+    """The values that all of the cells have."""
+    first, *rest = cells
+    return {axis: value for axis, value in first.items() if all(cell.get(axis) == value for cell in rest)}

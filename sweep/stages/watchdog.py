@@ -1,0 +1,159 @@
+"""A thread on every process that says where the process is, watches the others, and ends an attempt that hangs.
+
+Every process watches all, so that any of them may hang; the lowest that still answers acts. It asks the others for
+their stacks, writes all of them to the log, and hands the reason on. Nothing here waits for the main thread, which may
+be the one that hangs: not through `logging` either, whose locks it may hold.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.run.config import ChecksConfig
+from sweep.run.process import start_of
+from sweep.run.ranks import STALLED_EXIT, Beat, Ranks
+from sweep.stages.patience import AwakeClock, Observer, Standing, answering, beat_seconds, complaint, patience
+from sweep.stages.phases import Phases
+
+ANSWER_SECONDS = 10.0  # for the stacks of the others
+END_SECONDS = 90.0  # from the verdict to the end of every process, whatever else hangs
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Why an attempt is ended, and the last word of each of its processes."""
+
+    reason: str
+    beats: Sequence[Beat]
+
+
+class Watchdog:
+    """Watches from its `start` to its `stop`. `give_up` is called at most once, by one of the processes."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        rank: int,
+        world_size: int,
+        phases: Phases,
+        checks: ChecksConfig,
+        log: Path,
+        give_up: Callable[[Hang], None],
+    ) -> None:
+        self.ranks, self.rank, self.world_size = ranks, rank, world_size
+        self.phases, self.checks, self.log, self.give_up = phases, checks, log, give_up
+        self.interval = beat_seconds(checks)
+        self._beats = 0
+        self._identity = {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "process_started": start_of(),
+        }
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self.ranks.open()
+        self._stacks = open(self.ranks.stacks(self.rank), "w+")  # noqa: SIM115 (faulthandler writes to it for as long)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The process leaves the attempt; it is not missed from here on."""
+        self._stopped.set()
+        self._thread.join()
+        faulthandler.cancel_dump_traceback_later()
+        with suppress(OSError):  # the run's end must not depend on it
+            self._beat(ended=True)
+        self._stacks.close()
+
+    def _watch(self) -> None:
+        observer, clock, now = Observer(self.world_size), AwakeClock(self.interval, time.monotonic()), 0.0
+        while not self._stopped.wait(self.interval if self._beats else 0):
+            # Where this thread cannot run, because some code keeps the interpreter to itself, a timer of
+            # faulthandler's that needs no interpreter writes the stacks.
+            faulthandler.dump_traceback_later(max(2.0, self.checks.stall_minutes * 30), file=self._stacks)
+            try:
+                self._beat()
+                now = clock.tick(time.monotonic())
+                standings = observer.look(self.ranks.read(self.world_size), now)
+                judged = self.ranks.verdict
+            except OSError:
+                continue  # a file system that is away: nobody is judged by files that cannot be read
+            if judged:
+                self._follow()
+            heard = answering(standings, self.interval)
+            if any(s.overdue for s in standings) and heard[:1] == [self.rank] and self.ranks.give_verdict():
+                self._lead(standings, heard)
+                return
+
+    def _beat(self, **more: bool) -> None:
+        place = self.phases.place
+        self._beats += 1
+        said = Beat(
+            rank=self.rank,
+            phase=place.phase,
+            since=place.since,
+            changes=place.changes,
+            beats=self._beats,
+            patience=patience(place.past, self.checks),
+            **self._identity,
+        )
+        self.ranks.write(replace(said, **more))
+
+    def _follow(self) -> None:
+        """Another process gave the verdict: leave the stacks to it, and end with it or soon after."""
+        self._dump()
+        time.sleep(END_SECONDS)
+        os._exit(STALLED_EXIT)
+
+    def _lead(self, standings: Sequence[Standing], heard: Sequence[int]) -> None:
+        # Whatever the rest meets, a full disk or another hanging file system, the process ends.
+        faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=self._stacks)
+        self._dump()
+        last = {s.rank: s.beat for s in standings if s.beat}
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline and not all(last[rank].dumped for rank in heard):
+            time.sleep(0.1)
+            last = self.ranks.read(self.world_size)
+        hang = Hang(complaint(standings, heard), [last[rank] for rank in sorted(last)])
+        with open(self.log, "a") as log:
+            log.write(f"{hang.reason}\n{self._all_stacks(last)}")
+        self.give_up(hang)
+
+    def _dump(self) -> None:
+        self._stacks.seek(0)
+        self._stacks.truncate()
+        faulthandler.dump_traceback(file=self._stacks, all_threads=True)
+        self._stacks.flush()
+        self._beat(dumped=True)
+
+    def _all_stacks(self, last: dict[int, Beat]) -> str:
+        parts = []
+        for rank in range(self.world_size):
+            file = self.ranks.stacks(rank)
+            text = file.read_text(errors="replace") if file.exists() else ""
+            if rank in last and last[rank].dumped:
+                parts.append(f"stacks of rank {rank}:\n{text}")
+            elif text:
+                parts.append(f"rank {rank} does not answer; its stacks when it last could write them:\n{text}")
+            else:
+                parts.append(f"rank {rank} does not answer, so there are no stacks of it\n")
+        return "".join(parts)
+
+
+@contextmanager
+def watching(watchdog: Watchdog) -> Iterator[None]:
+    """Watch for as long as the block runs."""
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()

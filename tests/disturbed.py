@@ -1,0 +1,235 @@
+"""A small real sweep, one process of which gets a signal; what is launched again until all is done; what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from conftest import ROOT, TINY
+from fault_moments import EVENTS, Moment
+from file_events import FileEvents
+from same import Digest, differences, digest
+
+from sweep.dispatch.states import statuses
+from sweep.run.ledger import read_sweep
+
+MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
+SWEEPS = {
+    "one cell": ("reward=random",),
+    "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
+    "two processes": ("reward=random", "deepspeed.processes=2"),
+}
+ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
+LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
+KINDS = {  # of processes, by a part of their command line
+    "launcher": "launch.py",
+    "controller": "submitit.local._local",
+    "rank": "submitit.core._submit",
+    "wandb": "/wandb",
+    "grader": " -c ",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A process of a sweep: what it is, and the run it works on ("" where it works on none)."""
+
+    kind: str
+    run: str
+    process: psutil.Process
+
+    @property
+    def young(self) -> bool:
+        """Whether it may not be what it will be: between fork and exec it has its parent's command line."""
+        return time.time() - self.process.create_time() < YOUNG_SECONDS
+
+    @property
+    def alive(self) -> bool:
+        try:
+            return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+class Members:
+    """The living processes of the sweep in an output directory, wherever they hang in the tree of processes."""
+
+    def __init__(self, output: Path) -> None:
+        self.output, self._strangers, self._known = output, set(), {}
+
+    def look(self) -> list[Member]:
+        """Those that live now. Each process is read once, as reading takes time, or again while it is young."""
+        there = set(psutil.pids())
+        self._known = {pid: m for pid, m in self._known.items() if pid in there and m.alive and not m.young}
+        self._strangers &= there
+        for pid in there - self._strangers - self._known.keys():
+            member = self._read(pid)
+            if member is None:
+                self._strangers.add(pid)
+            elif member.kind:
+                self._known[pid] = member
+        return self.seen()
+
+    def seen(self) -> list[Member]:
+        """Those of the last look."""
+        return list(self._known.values())
+
+    def _read(self, pid: int) -> Member | None:
+        try:
+            process = psutil.Process(pid)
+            if process.environ().get(MARK) != str(self.output):
+                return None
+            line = " ".join(process.cmdline())
+            lines = [line, *(" ".join(parent.cmdline()) for parent in process.parents())]
+        except psutil.Error:
+            return None
+        kind = next((kind for kind, part in KINDS.items() if part in line), "")
+        run = re.search(r"(cells|stages)/[^/ ]+", " ".join(lines))
+        return Member(kind, run.group() if run else "", process)
+
+
+class DisturbedSweep:
+    """A sweep in an output directory of its own, launched as a user would."""
+
+    def __init__(self, output: Path, cache: Path, sweep: str, on_slurm: bool, baseline: Path | None = None) -> None:
+        """Where `baseline` is given, what is in that directory stands as the done stage."""
+        output.mkdir(parents=True)
+        if baseline:
+            shutil.copytree(baseline, output / "stages" / baseline.name)
+        self.output, self.on_slurm, self.launches = output, on_slurm, 0
+        self.log = output.with_suffix(".log")
+        place = (f"output_dir={output}", f"cache_dir={cache}")
+        self._launch = ["launch.py", "-m", "name=faults", *TINY, *SWEEPS[sweep], *ON_SLURM * on_slurm, *place]
+        self._retry = ["-m", "sweep", "retry", "faults", "--output-dir", str(output)]
+        self._members, self._events = Members(output), FileEvents(output)
+
+    def until_done(self, *moments: Moment, whole_seconds: float = 0.0) -> list[str]:
+        """Launch until all is done; at each moment in turn a signal is sent. Returns what was hit, in words.
+
+        A moment that does not come in a launch is waited for in the next, if there is one.
+
+        Args:
+            whole_seconds: what the undisturbed sweep takes.
+        Raises:
+            RuntimeError: it does not get done.
+        """
+        hits: list[str] = []
+        try:
+            while not self.done:
+                if self.launches == LAUNCHES:
+                    raise RuntimeError(f"not done after {LAUNCHES} launches; see {self.log}")
+                left = moments[len(hits) :]
+                hits += self._go(left[0] if left else None, whole_seconds)
+            return hits
+        finally:
+            self._events.close()
+
+    @property
+    def done(self) -> bool:
+        runs = [*self.output.glob("cells/*"), *self.output.glob("stages/*")]
+        return len(runs) > 1 and all(_state(run) == "done" for run in runs)
+
+    def _go(self, moment: Moment | None, whole_seconds: float) -> list[str]:
+        """One launch, until it ends; returns what `moment` hit, if it came."""
+        again = self.on_slurm and self.launches > 0 and bool(list(self.output.glob("submissions/*/submission.json")))
+        self.launches += 1
+        environment = {**os.environ, MARK: str(self.output), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, *(self._retry if again else self._launch)]
+        with open(self.log, "a") as log:
+            launcher = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        began, count, looked, hits = time.monotonic(), 0, 0.0, []
+        while launcher.poll() is None or (self.on_slurm and self._jobs_run()):
+            now = time.monotonic() - began
+            if now > LAUNCH_SECONDS:
+                raise RuntimeError(f"launch {self.launches} did not end in {LAUNCH_SECONDS:.0f} s; see {self.log}")
+            if now - looked > LOOK_SECONDS:
+                self._members.look()
+                looked = now
+            for event in self._events.wait(LOOK_SECONDS):
+                if hits or moment is None or moment.event is None:
+                    continue
+                found = re.fullmatch(EVENTS[moment.event][0], event)
+                count += found is not None
+                if found and count == moment.count:
+                    hits += self._strike(moment, found.groupdict().get("run", ""), began)
+            if moment and moment.event is None and not hits and now > moment.fraction * whole_seconds:
+                hits += self._strike(moment, "", began)
+        return hits
+
+    def _jobs_run(self) -> bool:
+        stages, cells = statuses(read_sweep(self.output, "faults"))
+        return any(not status.ended for status in (*stages, *cells))
+
+    def _strike(self, moment: Moment, run: str, began: float) -> list[str]:
+        """Send the moment's signal to its victim; where there is none of the kind, to what drives the run."""
+        time.sleep(moment.delay_ms / 1000)
+        for members in (self._members.seen(), self._members.look()):
+            there = [m for m in members if not run or m.run in (run, "")]
+            of_kind = [[m for m in there if m.kind == kind] for kind in (moment.victim, "rank", "controller")]
+            if of_kind[0]:
+                break
+        launchers = [m for m in there if m.kind == "launcher"]
+        chosen = next((some for some in (*of_kind, launchers) if some), None)
+        if chosen is None:
+            return []
+        victim = chosen[moment.count % len(chosen)]
+        seconds = time.monotonic() - began
+        try:
+            victim.process.send_signal(moment.number)
+        except psutil.NoSuchProcess:
+            return [f"{victim.kind} had just ended at {seconds:.1f} s"]
+        place = f" of {Path(victim.run).name.rpartition('-')[0]}" if victim.run else ""
+        return [f"{moment.number.name} to the {victim.kind}{place} at {seconds:.1f} s"]
+
+    def left_running(self) -> list[str]:
+        """Processes that outlive the sweep by LEAVE_SECONDS, which none should."""
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while (left := self._members.look()) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return [f"a {m.kind} was left running" for m in left]
+
+    def kill_all(self) -> None:
+        for member in self._members.look():
+            try:
+                member.process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+
+    def left_behind(self) -> list[str]:
+        """Unfinished files that nobody will take away; gc would."""
+        names = ("checkpoints/partial_*", ".*.partial")
+        found = [p for run in self.output.glob("cells/*") for name in names for p in run.glob(name)]
+        return sorted(p.name for p in found)
+
+
+def outcome(output: Path) -> dict[str, Digest]:
+    """What a finished sweep says, by run."""
+    found = {f"cells/{run.name}": digest(run) for run in output.glob("cells/*")}
+    for run in output.glob("stages/*"):
+        found[f"stages/{run.name}"] = {"result": {"text": (run / "result.json").read_text()}}
+    return found
+
+
+def changed(expected: dict[str, Digest], found: dict[str, Digest]) -> list[str]:
+    """In which runs the two differ, and in what; empty where they are the same."""
+    if expected.keys() != found.keys():
+        return [f"other runs: {sorted(expected.keys() ^ found.keys())}"]
+    return [f"{run}: {text}" for run in expected for text in differences(expected[run], found[run])]
+
+
+def _state(run: Path) -> str:
+    try:
+        return json.loads((run / "state.json").read_text())["state"]
+    except FileNotFoundError:
+        return ""

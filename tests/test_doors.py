@@ -1,0 +1,367 @@
+"""What makes, changes, stops and removes a run: one set of rules, and nothing that is asked for is dropped silently."""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT, TINY
+from pydantic import BaseModel
+from written_sweeps import entry_of, finish, finish_all
+
+from models.config import Architecture, MiniRecipe, ModelConfig, Resources
+from rewards.custom import FunctionSource
+from rewards.grading import GradingConfig
+from rewards.signals import Signal
+from sweep.__main__ import main
+from sweep.dispatch import manage, slurm
+from sweep.dispatch.disk import garbage
+from sweep.dispatch.manage import retry
+from sweep.dispatch.select import Run, runs, select
+from sweep.errors import UserError
+from sweep.plan.overrides import reader_of
+from sweep.plan.plan import plan_sweep
+from sweep.run.config import CellConfig, LabelsConfig, _models_in
+from sweep.run.data import After, Columns, HubData, OneProblem, ProblemSet
+from sweep.run.directory import RunDirectory
+from sweep.run.ledger import Entry, Sweep, read_sweep, record
+from sweep.run.state import State
+from sweep.run.status import Status
+
+SLURM = [*TINY, "name=s", "cluster=slurm", "reward=random,format", "cluster.account=me"]
+
+
+def launched(root: Path, *typed: str) -> Sweep:
+    """A sweep of which the baseline is done and every cell failed."""
+    plan = plan_sweep([*SLURM, f"output_dir={root}", *typed])
+    stages, cells = ([entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
+    for task in plan.tasks:
+        finish(task)
+    for task in plan.cells:
+        RunDirectory(task.directory).write_state(state="failed", step=2)
+        RunDirectory(task.directory).result.unlink()
+    return record("s", plan.root, stages, cells, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        # What `plan` refuses.
+        ("deepspeed.processes=3", "reward=random seed=0; model=qwen2_mini reward=format seed=0: "
+         "algorithm.prompts_per_step=4 does not divide by deepspeed.processes=3"),
+        ("cluster.processes_per_node=0", "cluster.processes_per_node=0: Input should be greater"),
+        ("cache_dir=/dev/null", "cache_dir=/dev/null: /dev/null is a file"),
+        ("deepspeed=zero3", "deepspeed='zero3': is a section"),
+        ("resources.gpu=2", "resources.gpu: no such key. Did you mean resources.gpus?"),
+        # What nothing would read.
+        ("resources.micro_batch_tokens=64", "deepspeed.micro_batch_tokens took its value from resources.micro_batch"),
+        ("resources.rollout_cache_gb=2", "give --set rollout.cache_gb=…"),
+        ("resources.gradient_checkpointing=true", "give --set deepspeed.gradient_checkpointing=…"),
+        ("model.resources.hours=3", "give --set resources.hours=…"),
+        ("model.resources.micro_batch_tokens=3", "give --set deepspeed.micro_batch_tokens=…"),
+        ("tracking.project=other", "would change nothing, because tracking.mode=disabled"),
+        # What a launch decides.
+        ("steps=8", "steps is decided by the launch"),
+        ("output_dir=elsewhere", "output_dir is decided by the launch"),
+        ("labels.jobs=2", "labels.jobs is decided by the launch"),
+        ("~cluster.account", "a retry takes one value"),
+        ("resources.hours=1,2", "a retry takes one value"),
+        ("seed=3", "that would be another run"),
+    ],
+)  # fmt: skip
+def test_a_retry_refuses_what_a_launch_refuses_and_what_would_change_nothing(tmp_path_factory, change, words):
+    root = tmp_path_factory.getbasetemp() / "failed"
+    sweep = read_sweep(root, "s") if root.exists() else launched(root)
+    with pytest.raises(UserError) as caught:
+        retry(sweep, [], [], [change], False)
+    assert words in str(caught.value)
+
+
+def test_a_retry_submits_what_never_was_and_says_where_there_is_nothing_to_do(tmp_path, monkeypatch, capsys):
+    """A launch that died in the middle leaves cells that are frozen, and that no job was ever submitted for."""
+    sweep = launched(tmp_path)
+    lost = RunDirectory(sweep.directory(sweep.cells[1]))
+    (lost.path / "state.json").unlink()
+    submitted = []
+    monkeypatch.setattr(manage, "check_requests", lambda tasks, root: submitted.append([t.label for t in tasks]))
+    monkeypatch.setattr(manage, "submit", lambda *_: submitted.append("submit") or manage.Submitted())
+    retry(sweep, [], [], ["resources.hours=5", "deepspeed.micro_batch_tokens=64"], False)
+    assert submitted == [[cell.label for cell in sweep.cells], "submit"]
+    for cell in sweep.cells:
+        RunDirectory(sweep.directory(cell)).write_state(state="done", step=4, steps=4)
+    assert main(["retry", "s", "reward=*", "--output-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "nothing to retry: of 2 runs 2 done\n"
+
+
+AXES = [
+    {"model": "a", "reward": "python", "seed": "0", "reward.target": "own:f"},
+    {"model": "a", "reward": "format", "seed": "1", "reward.target": "own[2]:f"},
+    {"model": "b", "reward": "random", "seed": "0", "prompt.system": "be brief, please"},
+]
+
+
+def listed() -> list[Run]:
+    """A stage and three cells."""
+    made = [("baseline of a", {}), *((" ".join(f"{k}={v}" for k, v in axes.items()), axes) for axes in AXES)]
+    return [
+        Run(
+            Entry(label, "m", axes, "a", "b", 0, f"{n}f00d0123456"[:12], 4 * bool(axes), f"cells/run{n}-x", []),
+            Path(f"/nowhere/cells/run{n}-x"),
+            Status(label, State.DONE),
+        )
+        for n, (label, axes) in enumerate(made)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        ([], [0, 1, 2, 3]),
+        (["reward=python", "reward=format"], [1, 2]),  # any of the values of one axis
+        (["reward=python", "reward=format", "seed=1"], [2]),
+        (["reward=*"], [1, 2, 3]),  # a stage has no reward
+        (["run1*", "run3-x"], [1, 3]),
+        (["2f00"], [2]),
+        (["baseline of a"], [0]),
+        (["reward.target=own[2]:f"], [2]),  # as it is shown, though [2] is a pattern
+        (["prompt.system=be brief, please"], [3]),
+        (["model=a reward=format seed=1 reward.target=own[2]:f"], [2]),  # a whole label in one word
+    ],
+)
+def test_every_word_of_a_selection_counts_and_what_is_shown_matches(words, places):
+    found = listed()
+    assert [found.index(run) for run in select(found, words)] == places
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reward="], "reward=: no run has this value; there are format, python, random"),
+        (["reward=python", "reward=frmat"], "reward=frmat: no run has this value"),
+        (["rewrd=python"], "rewrd: no axis of this sweep; there are model, prompt.system, reward"),
+        ([""], "'': matches none of"),
+        (["run1*", "nothing"], "nothing: matches none of"),
+        (["model=b", "reward=python"], "model=b reward=python: no run matches all of these"),
+    ],
+)
+def test_a_word_that_matches_nothing_is_refused(words, said):
+    with pytest.raises(UserError) as caught:
+        select(listed(), words)
+    assert said in str(caught.value)
+
+
+def test_axes_are_shown_without_the_quotes_and_escapes_of_hydras_grammar(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("def good(group): ...\ndef bad(group): ...\n")
+    plan = plan_sweep(["reward=custom", "reward.target=own:good,own:bad", "prompt.system='be brief, please',null"])
+    assert {task.axes["reward.target"] for task in plan.cells} == {"own:good", "own:bad"}
+    assert {task.axes["prompt.system"] for task in plan.cells} == {"be brief, please", "null"}
+
+
+@pytest.mark.parametrize("name", ["", "..", "."])
+def test_a_name_that_is_none_is_no_sweep(tmp_path, name, capsys):
+    (tmp_path / "sweeps" / "there").mkdir(parents=True)
+    assert main(["status", name, "--output-dir", str(tmp_path)]) == 2
+    assert "no such sweep" in capsys.readouterr().err
+
+
+@pytest.fixture
+def local(tmp_path):
+    """A finished sweep of two cells that ran on this machine."""
+    finish_all(plan := plan_sweep([*TINY, "name=s", f"output_dir={tmp_path}", "reward=random,format"]))
+    return plan
+
+
+def on(capsys, root: Path, *words: str) -> tuple[int, str]:
+    """Exit code and output of a command on the sweep."""
+    code = main([words[0], "s", *words[1:], "--output-dir", str(root)])
+    shown = capsys.readouterr()
+    return code, shown.out + shown.err
+
+
+def test_cancel_says_what_it_did_not_stop_and_why(tmp_path, local, capsys):
+    code, said = on(capsys, tmp_path, "cancel", "reward=random")
+    assert code == 1 and "not stopped: model=qwen2_mini reward=random seed=0: has ended (done)" in said
+    assert on(capsys, tmp_path, "cancel") == (0, "nothing was stopped: of 3 runs 3 done\n")
+
+    run = RunDirectory(local.cells[0].directory)
+    run.write_state(state="running", host="node7", pid=os.getpid(), process_started=psutil.Process().create_time())
+    (run.path / "heartbeat").touch()
+    code, said = on(capsys, tmp_path, "cancel")
+    assert code == 1 and "runs on node7; give the command there" in said and "format" not in said
+
+
+def test_cancel_stops_the_recorded_process_and_no_other_that_has_its_number(tmp_path, local, capsys):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    started = psutil.Process(process.pid).create_time()
+    run = RunDirectory(local.cells[0].directory)
+    with run.exclusive():
+        run.write_state(state="running", host=platform.node(), pid=process.pid, process_started=started - 60)
+        code, said = on(capsys, tmp_path, "cancel", "reward=random", "reward=format")
+        assert code == 1 and "its process is gone" in said and process.poll() is None
+        run.write_state(process_started=started)
+        code, said = on(capsys, tmp_path, "cancel", "reward=random", "reward=format")
+        assert code == 0 and "cancelled model=qwen2_mini reward=random" in said and "reward=format seed=0: has" in said
+    assert process.wait(10) == -15
+
+
+def test_a_job_that_slurm_will_not_cancel_is_named_with_its_words(monkeypatch):
+    found = listed()
+    queued = [replace(run, status=Status(run.entry.label, State.QUEUED, job=f"7_{n}")) for n, run in enumerate(found)]
+
+    def cancelled(jobs):
+        if "7_1" in jobs:
+            raise slurm.SlurmError("scancel: Access/permission denied for job 7_1")
+
+    monkeypatch.setattr(manage, "runs", lambda _: queued)
+    monkeypatch.setattr(slurm, "cancel", cancelled)
+    done = manage.cancel(None, [])
+    assert [run.status.job for run in done.stopped] == ["7_0", "7_2", "7_3"]
+    assert [(run.status.job, why) for run, why in done.left] == [
+        ("7_1", "scancel: Access/permission denied for job 7_1")
+    ]
+
+
+def test_remove_takes_cells_out_of_a_sweep_and_keeps_what_they_computed(tmp_path, local, capsys):
+    base, (random, other) = local.stages[0], local.cells
+    code, said = on(capsys, tmp_path, "remove", "reward=random")
+    command = f"`python -m sweep remove s reward=random --yes --output-dir {tmp_path}`"
+    assert code == 0 and "1 run; " in said and command in said and str(random.directory) in said
+    assert len(read_sweep(tmp_path, "s").cells) == 2  # nothing was asked for yet
+    code, said = on(capsys, tmp_path, "remove", "baseline*", "--yes")
+    assert code == 2 and said.startswith("baseline of qwen2_mini: model=qwen2_mini reward=")
+
+    RunDirectory(random.directory).write_state(state="running", host="node7")
+    (random.directory / "heartbeat").touch()
+    code, said = on(capsys, tmp_path, "remove", "reward=random", "--yes")
+    assert code == 2 and "is running; cancel it first" in said
+    RunDirectory(random.directory).write_state(state="failed")
+    (random.directory / "heartbeat").unlink()
+
+    assert on(capsys, tmp_path, "remove", "reward=random", "--yes")[0] == 0
+    assert [cell.reward for cell in read_sweep(tmp_path, "s").cells] == ["format"]
+    assert [item.path for item in garbage(tmp_path)] == [random.directory] and random.directory.is_dir()
+    assert on(capsys, tmp_path, "remove", "--yes")[0] == 0
+    assert {item.path for item in garbage(tmp_path)} == {random.directory, other.directory, base.directory}
+    assert on(capsys, tmp_path, "status") == (
+        2,
+        f"s: no such sweep; no sweep was launched into {tmp_path} yet\n  --output-dir names another output directory\n",
+    )
+    record("s", tmp_path, [entry_of(base, tmp_path)], [entry_of(random, tmp_path)], [])  # as another launch does
+    assert [run.entry.reward for run in runs(read_sweep(tmp_path, "s"))][1:] == ["random"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "cells", "notes"),
+    [
+        (
+            ["reward=random,majority_vote", "labels.samples=8,16"],
+            ["reward=random seed=0", "reward=majority_vote seed=0 labels.samples=8",
+             "reward=majority_vote seed=0 labels.samples=16"],
+            ["reward=random seed=0: labels.samples is not read, because the reward random needs no labels",
+             "4 combinations typed make 3 cells: those that differ only in what they do not read run once"],
+        ),
+        (
+            ["algorithm.on_policy=true", "algorithm.clip_low=0.1,0.2"],
+            ["reward=ground_truth seed=0"],
+            ["no cell reads algorithm.clip_low, because algorithm.on_policy=true", "2 combinations typed make 1 cell"],
+        ),
+        (
+            ["optimizer.learning_rate=1e-4", "model.learning_rate=1e-5", "rollout.batch_size=8",
+             "model.resources.rollout_cache_gb=2", "resources.memory_gb=2",
+             "tracking.mode=disabled", "tracking.tags=[a]"],
+            ["reward=ground_truth seed=0"],
+            ["no cell reads model.learning_rate, because optimizer.learning_rate=0.0001 stands in its place",
+             "no cell reads model.resources.rollout_cache_gb, because rollout.batch_size=8",
+             "no cell reads resources.memory_gb, because cluster=local limits neither",
+             "no cell reads tracking.tags, because tracking.mode=disabled"],
+        ),
+        (["model.learning_rate=1e-5", "model.resources.micro_batch_tokens=99"], ["reward=ground_truth seed=0"], []),
+    ],
+)  # fmt: skip
+def test_what_a_cell_does_not_read_is_said_and_cells_that_coincide_run_once(typed, cells, notes, capsys):
+    plan = plan_sweep(typed)
+    assert [cell.label.removeprefix("model=qwen2_mini ") for cell in plan.cells] == cells
+    assert len(plan.notes) == len(notes) and all(said in note for note, said in zip(plan.notes, notes, strict=True))
+
+
+def test_plan_shows_its_notes(capsys):
+    assert main(["plan", "algorithm.kl_estimator=k1"]) == 0
+    assert "note: no cell reads algorithm.kl_estimator, because algorithm.kl_coefficient=0" in capsys.readouterr().out
+
+
+def test_what_a_model_file_asks_for_arrives():
+    """Each of its resources is what the job's are by default."""
+    given = {"gpus": 1, "gpu_memory_gb": 99, "peak_tflops": 3, "memory_gb": 7, "hours": 5, "micro_batch_tokens": 4096,
+             "rollout_cache_gb": 3, "gradient_checkpointing": True}  # fmt: skip
+    assert given.keys() == Resources.model_fields.keys()
+    (cell,) = plan_sweep([f"model.resources.{key}={value}" for key, value in given.items()]).cells
+    assert cell.config.resources.model_dump() == given
+
+
+def test_a_cache_that_cannot_be_written_is_found_before_a_job_finds_it(tmp_path):
+    (tmp_path / "file").touch()
+    own = ["model.mini.steps=3", f"cache_dir={tmp_path}/file/x"]
+    with pytest.raises(UserError, match=rf"cache_dir={tmp_path}/file/x: {tmp_path}/file is a file; set cache_dir to"):
+        plan_sweep(own)
+    plan_sweep(own[1:])  # the minis that come with the project need no cache
+    plan_sweep([*own, "cluster=slurm"])  # the nodes may see another directory there
+
+
+# By what a schema's fields are read through, beside the name of its own section.
+READERS = {
+    ModelConfig: ("config",), MiniRecipe: ("recipe",), Resources: ("asked",), Architecture: ("shape",),
+    FunctionSource: ("function",), GradingConfig: ("config",), LabelsConfig: ("settings",), ProblemSet: ("config",),
+    Columns: ("how", "place"), OneProblem: ("only",), After: ("rule",),
+}  # fmt: skip
+# Read otherwise than as an attribute: what tells alternatives apart, what a table calls a choice, what is hashed or
+# passed on as a whole, and what getattr() finds.
+READ_OTHERWISE = {"kind", "name"}
+READ_AS_A_WHOLE = {
+    (MiniRecipe, "version"),
+    (Architecture, "tie_word_embeddings"),
+    (HubData, "train"),
+}
+
+
+def schemas(schema: type[BaseModel], key: str, found: dict[type[BaseModel], str]) -> dict[type[BaseModel], str]:
+    """Every schema of the configuration with a key that holds one."""
+    if schema not in found:
+        found[schema] = key
+        for name, field in schema.model_fields.items():
+            for part in _models_in(field.annotation):
+                schemas(part, f"{key}.{name}" if key else name, found)
+    return found
+
+
+def test_each_key_is_read_by_some_code_or_marked_with_the_key_that_takes_its_value():
+    read = set()
+    for file in (f for part in ("sweep", "models", "rewards") for f in (ROOT / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                through = node.value
+                read.add((getattr(through, "id", getattr(through, "attr", "")), node.attr))
+    unread = []
+    for schema, key in schemas(CellConfig, "", {}).items():
+        own = {key.rpartition(".")[2] or "config", "self"}
+        through = own.union(*(names for kind, names in READERS.items() if issubclass(schema, kind)))
+        for name in schema.model_fields.keys() - READ_OTHERWISE:
+            where = f"{key}.{name}".strip(".")
+            is_read = any((one, name) in read for one in through) or issubclass(schema, Signal)
+            if not is_read and (schema, name) not in READ_AS_A_WHOLE and reader_of(where) == where:
+                unread.append(where)
+    assert unread == []
+
+
+def test_numbers_of_an_architecture_that_contradict_each_other_are_refused():
+    with pytest.raises(UserError, match=r"architecture.parameters=100: its other numbers .* make 1543569408; correct"):
+        plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.parameters=100"])
+    with pytest.raises(UserError, match="tie_word_embeddings=false"):
+        plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.tie_word_embeddings=false"])
