@@ -18,6 +18,7 @@ from sweep.dispatch.slurm import JobView, expand, words
 from sweep.dispatch.states import join
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
+from sweep.run.checkpoints import write_manifest
 from sweep.run.claims import Claim, claim, claims, latest_claim, new_submission, read_submission
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
@@ -70,6 +71,8 @@ def test_slurms_words_and_ids_are_read():
         "invalid partition specified: x; Batch job failed"
     )
     assert expand("12_[1-3,7%2]") == ["12_1", "12_2", "12_3", "12_7"]
+    assert expand("12_[1-7:2]") == ["12_1", "12_3", "12_5", "12_7"]
+    assert expand("12_[0,3-9:3,20%4]") == ["12_0", "12_3", "12_6", "12_9", "12_20"]
     assert expand("12_4") == ["12_4"]
 
 
@@ -155,9 +158,12 @@ def a_done_run(root: Path, *overrides: str) -> tuple[RunDirectory, CellConfig]:
     entry = Entry("a cell", task.module, task.axes, "m", "r", 0, task.signature, 4, str(run.path.relative_to(root)), [])
     record("x", root, [], [entry], [])
     run.write_state(state="done", step=4, steps=4)
-    for step in (3, 4):
+    for step in (2, 3, 4):
         (run.checkpoints / f"step_{step:06}").mkdir(parents=True)
-    (run.checkpoints / "partial_000005").mkdir()
+        write_manifest(run.checkpoints / f"step_{step:06}", step, 1, [])
+    (run.checkpoints / "step_000005").mkdir()  # damaged, and not counted
+    (run.checkpoints / "partial_000006").mkdir()
+    (run.checkpoints / "set_aside_000006").mkdir()
     return run, task.config
 
 
@@ -170,11 +176,13 @@ def test_gc_lists_what_nobody_needs_and_deletes_nothing_else(tmp_path):
     assert {g.path: g.reason for g in garbage(tmp_path)} == {
         orphan: "belongs to no sweep",
         Path(old.folder): "submission of attempts that others followed",
-        run.checkpoints / "partial_000005": "was not finished",
-        run.checkpoints / "step_000003": "a later one serves",
+        run.checkpoints / "partial_000006": "was not finished",
+        run.checkpoints / "set_aside_000006": "training went back from it",
+        run.checkpoints / "step_000002": "a later one serves",
     }
     remove(garbage(tmp_path))
-    assert not orphan.exists() and [p.name for p in run.checkpoints.iterdir()] == ["step_000004"]
+    assert not orphan.exists()
+    assert sorted(p.name for p in run.checkpoints.iterdir()) == ["step_000003", "step_000004", "step_000005"]
     assert garbage(tmp_path) == []
 
 
