@@ -32,7 +32,7 @@ ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hour
 LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
 KINDS = {  # of processes, by a part of their command line
     "launcher": "launch.py",
-    "controller": "submitit.local._local",
+    "controller": "sweep.dispatch.controller",
     "rank": "submitit.core._submit",
     "wandb": "/wandb",
     "grader": " -c ",

@@ -27,6 +27,7 @@ EVENTS: dict[str, tuple[str, int]] = {
     "a checkpoint begins": (rf"created {CELL}/checkpoints/partial_\d+", 4),
     "a checkpoint's weights are written": (rf"(created|modified) {CELL}/checkpoints/partial_\d+/.*model_states.*", 8),
     "a checkpoint's optimiser is written": (rf"(created|modified) {CELL}/checkpoints/partial_\d+/.*optim_states.*", 8),
+    "a checkpoint's manifest is written": (rf"created {CELL}/checkpoints/partial_\d+/\.manifest.*", 4),
     "a checkpoint takes its name": (rf"named {CELL}/checkpoints/step_\d+", 4),
     "an old checkpoint is removed": (rf"deleted {CELL}/checkpoints/step_\d+/.*", 3),
     "the export begins": (rf"created {CELL}/\.final\.partial", 1),

@@ -71,6 +71,8 @@ def test_slurms_words_and_ids_are_read():
         "invalid partition specified: x; Batch job failed"
     )
     assert expand("12_[1-3,7%2]") == ["12_1", "12_2", "12_3", "12_7"]
+    assert expand("12_[1-7:2]") == ["12_1", "12_3", "12_5", "12_7"]
+    assert expand("12_[0,3-9:3,20%4]") == ["12_0", "12_3", "12_6", "12_9", "12_20"]
     assert expand("12_4") == ["12_4"]
 
 

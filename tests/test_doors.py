@@ -365,3 +365,32 @@ def test_numbers_of_an_architecture_that_contradict_each_other_are_refused():
         plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.parameters=100"])
     with pytest.raises(UserError, match="tie_word_embeddings=false"):
         plan_sweep(["model=qwen2_5_math_1_5b", "model.architecture.tie_word_embeddings=false"])
+
+
+OWN = """
+def fine(group): return [float(r.correct) for r in group]
+def divides(group): return [1 / len(r.text) for r in group]
+def ends(group): raise SystemExit(3)
+def lacks(group):
+    import no_such_package
+    return [1.0 for _ in group]
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "obstacle", "note"),
+    [
+        (["reward=custom", "reward.target=own:fine"], "", ""),
+        (["reward=custom", "reward.target=own:divides"], "raised ZeroDivisionError: division by zero ({}/own.py, "
+         "line 3: def divides(group): return [1 / len(r.text) for r in group])", ""),
+        (["reward=not", "reward.reward={name: custom, target: 'own:ends'}"], "ended its process with code 3", ""),
+        (["reward=custom", "reward.target=own:lacks"], "No module named 'no_such_package'", ""),
+        (["reward=custom", "reward.target=own:lacks", "cluster=slurm"], "", "No module named 'no_such_package'"),
+    ],
+)  # fmt: skip
+def test_a_reward_of_ones_own_is_tried_before_anything_is_paid_for(tmp_path, monkeypatch, typed, obstacle, note):
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    plan = plan_sweep([*typed, f"output_dir={tmp_path / 'runs'}"])
+    for said, wanted in ((plan.obstacles, obstacle), (plan.notes, note)):
+        assert len(said) == bool(wanted) and all(wanted.format(tmp_path) in line for line in said)

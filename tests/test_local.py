@@ -15,7 +15,7 @@ import pytest
 from conftest import TINY
 from rich.console import Console
 
-from sweep.dispatch.controller import LocalController, killed_by
+from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.view import PlainLines
 from sweep.plan.plan import plan_sweep
@@ -33,7 +33,7 @@ STALL = Stall(attempt=2, reached=3, hosts=["n"], reason="it hangs")
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A queue of a baseline and a cell, and what it would start."""
-    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
+    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", "cluster.share_imports=false"]).tasks
     for task in tasks:
         RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluation)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)
@@ -149,6 +149,9 @@ def test_runs_of_one_label_are_not_shown_in_turn():
     assert len(out.getvalue().splitlines()) == 2
 
 
+SEGV = signal.strsignal(signal.SIGSEGV)
+
+
 def controller(folder, codes: list[str]) -> LocalController:
     """One whose processes are Python programs that run already."""
     made = object.__new__(LocalController)
@@ -162,7 +165,11 @@ def controller(folder, codes: list[str]) -> LocalController:
     [
         (["import os; os.kill(os.getpid(), 9)"], "interrupted", "killed by signal 9 (out of memory?)"),
         (["raise SystemExit(1)", SLEEP], "failed", "ValueError: no"),
-        (["import os; os.kill(os.getpid(), 11)", SLEEP], "interrupted", "rank 0 was killed by signal 11"),
+        (
+            ["import os; os.kill(os.getpid(), 11)", SLEEP],
+            "interrupted",
+            "rank 0 was killed by signal 11 (Segmentation fault)",
+        ),
         ([f"raise SystemExit({STALLED_EXIT})", SLEEP], "failed", "ValueError: no"),
     ],
     ids=["killed", "another failed", "one of two killed", "given up"],
@@ -180,8 +187,3 @@ def test_what_killed_a_process_is_in_the_state(tmp_path, monkeypatch, codes, sta
 def test_a_job_in_which_one_process_had_not_begun_ends_at_once(tmp_path):
     made = controller(tmp_path / "attempts", ["import os; os.kill(os.getpid(), 15)", SLEEP])
     assert made.wait() == [-signal.SIGTERM, -signal.SIGKILL]
-
-
-def test_signals_are_named():
-    assert killed_by(signal.SIGKILL) == "killed by signal 9 (out of memory?)"
-    assert killed_by(signal.SIGSEGV) == "killed by signal 11"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import time
 
+import psutil
 import pytest
 import torch
 from conftest import TINY, python_processes
@@ -14,6 +18,8 @@ from models.mini.pretrain import _new_model, cached_mini
 from models.mini.tokenizer import build_tokenizer
 from sweep.plan.compose import compose_cells
 from sweep.run.directory import RunDirectory
+from sweep.run.files import read_json
+from sweep.run.state import State
 
 
 def recorded_rollouts(count: int, seed: int = 0) -> list[list[dict]]:
@@ -48,14 +54,53 @@ def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
         assert difference < 1e-5, name
 
 
-@pytest.mark.parametrize("overrides", [[], ["model.dtype=bfloat16"]], ids=["float32", "bfloat16"])
-def test_a_cell_trains_on_two_processes(shell, overrides):
-    shell.launch(*TINY, *overrides, "name=two", "deepspeed.processes=2", "steps=2")
+def test_a_cell_trains_on_two_processes_in_bfloat16(shell):
+    shell.launch(*TINY, "model.dtype=bfloat16", "name=two", "deepspeed.processes=2", "steps=2")
     (cell,) = shell.sweep("compare", "two")["cells"]
     assert cell["state"] == "done"
     run = RunDirectory(cell["directory"])
     assert [row["step"] for row in run.read_metrics()] == [1, 2]
     assert len(list(run.attempts.glob("*_1_log.out"))) == 1
+
+
+def test_a_process_that_stands_still_costs_no_row(shell, tmp_path):
+    """One of two processes is stopped; two launches at once share the work and start the run again, once."""
+    sweep = [*TINY, "name=still", "deepspeed.processes=2", "steps=20", "evaluation.every=20", "checkpoint.every=3"]
+    sweep += ["checks.stall_minutes=0.1", "checks.stall_factor=2"]
+    shell.launch(*sweep)
+    (path,) = (tmp_path / "runs" / "cells").iterdir()
+    expected = comparable(RunDirectory(path))
+    assert len(expected) == 20
+    path.rename(tmp_path / "undisturbed")
+
+    launchers = [shell.start(*sweep), shell.start(*sweep)]
+    run = RunDirectory(path)
+    wait_until(lambda: run.read_state().step >= 4)
+    (file,) = run.ranks.glob("*/1.json")
+    stopped = read_json(file)["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    assert [launcher.wait(timeout=300) for launcher in launchers] == [0, 0]
+    assert comparable(run) == expected
+    state = run.read_state()
+    assert state.state == State.DONE and state.attempt >= 2
+    assert len(list(run.attempts.glob("*_0_log.out"))) == state.attempt
+    log = run.log.read_text()
+    assert "no progress: rank 1 has not answered" in log and "resumed after step" in log
+    assert "stacks of rank 0:" in log and "rank 1 does not answer, so there are no stacks of it" in log
+    assert not psutil.pid_exists(stopped)
+
+
+def comparable(run: RunDirectory) -> list[dict]:
+    """Metrics rows without what a clock or the allocator decides."""
+    rows = run.read_metrics()
+    return [{k: v for k, v in row.items() if not k.startswith(("timing_s/", "perf/", "memory_gb/"))} for row in rows]
+
+
+def wait_until(holds, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_mini_is_whole_whichever_process_makes_it(tmp_path, monkeypatch):

@@ -39,6 +39,7 @@ def as_on_the_page(tmp_path, monkeypatch):
     made = [line for line in lines_of_blocks(SLURM) if line.startswith(("mkdir", "printf"))]
     assert bash("\n".join(made), tmp_path).returncode == 0 and (tmp_path / "my_groups/cluster/mine.yaml").is_file()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_of_a_reader")
     return tmp_path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY
+from wandb_server import wandb_server
 
 import launch
 from sweep.__main__ import main
@@ -23,6 +24,7 @@ from sweep.run.files import write_text
 from sweep.track.wandb_mirror import open_mirror
 
 SECRET = "hf_Planted0Secret"
+KEY = "0123456789" * 4  # of W&B
 ODD = f'it\'s "{SECRET}" $HOME `ls`\nand more'
 FAKE = {  # no Slurm: what is asked of one is answered, and nothing runs
     "sbatch": 'case "$*" in --test-only*) cat >/dev/null;; *) echo Submitted batch job $$;; esac',
@@ -189,15 +191,25 @@ def test_a_file_has_its_mode_before_it_has_content(tmp_path, monkeypatch):
     assert seen == [0o600] and stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
 
 
-def test_wandb_learns_no_value(tmp_path, monkeypatch):
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_wandb_learns_no_value(mode, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setenv("HF_TOKEN", SECRET)  # as in a job, whose environment has it
-    (cell,) = compose_cells(["cluster=slurm", f"cluster.env={{HF_TOKEN:{SECRET}}}", "tracking.mode=offline"])
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    (cell,) = compose_cells(["cluster=slurm", f"cluster.env={{HF_TOKEN:{SECRET}}}", f"tracking.mode={mode}"])
     run = RunDirectory(tmp_path / "cells" / "cell-s0-abc123def456")
     run.freeze(cell.config, "abc123def456", {}, {})
-    mirror = open_mirror(run, cell.config)
-    assert mirror._started.config["cluster"]["env"] == {"HF_TOKEN": None}
-    mirror.log({"step": 1, "loss": 0.5})
-    mirror.finish(0)
-    assert not files_with(SECRET, tmp_path)
+    with wandb_server() as server:
+        tracking = cell.config.tracking.model_copy(update={"base_url": server.url, "project": "p", "tags": ("mine",)})
+        mirror = open_mirror(run, cell.config.model_copy(update={"tracking": tracking}))
+        assert mirror._started.config["cluster"]["env"] == {"HF_TOKEN": None}
+        mirror.log({"step": 1, "loss": 0.5})
+        mirror.finish(0)
+    assert not files_with(SECRET, tmp_path) and not files_with(KEY, tmp_path)
     assert {file.suffix for file in files_with("HF_TOKEN", tmp_path)} >= {".wandb", ".yaml"}
+    sent = b"".join(server.bodies)
+    assert SECRET.encode() not in sent and KEY.encode() not in sent
+    if mode == "online":
+        assert b"HF_TOKEN" in sent and [row["loss"] for row in server.rows["abc123def456"]] == [0.5]
+        asked = server.runs["abc123def456"]
+        assert asked["project"] == "p" and {"mine", "seed=0"} < set(asked["tags"])

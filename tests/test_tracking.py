@@ -14,6 +14,7 @@ import psutil
 import pytest
 import wandb
 from conftest import TINY
+from wandb_server import wandb_server
 
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -336,6 +337,33 @@ def test_whatever_a_server_answers_ends_no_run_and_is_said_once(opened, monkeypa
     (said,) = ours(caplog)
     assert words in said
     assert bool(list(run.path.glob("wandb/offline-run-*/*.wandb"))) == ("offline" in words)
+
+
+def test_a_run_online_is_gone_on_with_by_its_signature_whatever_the_shell_names(opened, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with wandb_server() as server:
+        for step in (1, 2):
+            monkeypatch.setenv("WANDB_RUN_ID", "same")
+            monkeypatch.setenv("WANDB_RESUME", "never")
+            mirror, _ = opened(mode="online", base_url=server.url, project="p", entity="e")
+            mirror.log({"step": step, "loss": step / 2, "peak": math.nan})
+            mirror.finish(0)
+    assert list(server.runs) == ["abc123def456"] and not ours(caplog)
+    assert (server.runs["abc123def456"]["project"], server.runs["abc123def456"]["entity"]) == ("p", "e")
+    rows = [{key: row.get(key) for key in ("step", "loss", "peak")} for row in server.rows["abc123def456"]]
+    assert rows == [{"step": 1, "loss": 0.5, "peak": None}, {"step": 2, "loss": 1.0, "peak": None}]
+
+
+def test_a_server_that_goes_away_is_waited_for_as_long_as_is_set_and_no_longer(opened, monkeypatch, caplog):
+    assert wandb_mirror.INIT_SECONDS <= 10 and wandb_mirror.FINISH_SECONDS <= 30
+    monkeypatch.setattr(wandb_mirror, "FINISH_SECONDS", 0.5)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with wandb_server() as server:
+        mirror, _ = opened(mode="online", base_url=server.url)
+    mirror.log({"step": 1})
+    mirror.finish(0)
+    (said,) = ours(caplog)
+    assert "W&B failed in finish (TimeoutError" in said and not services()
 
 
 def files_with(text: str, *roots: Path) -> list[Path]:

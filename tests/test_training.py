@@ -111,7 +111,9 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
         run = wait_for_step(tmp_path, steps + 7)
         os.kill(launcher.pid if victim == "launcher" else run.read_state().pid, number)
         assert launcher.wait(timeout=120) == code
-        assert read_status("", run.path, 400).state == "interrupted"
+        status = read_status("", run.path, 400)
+        words = "killed by signal 9 (out of memory?)" if number == signal.SIGKILL else "stopped on request"
+        assert (status.state, status.note) == ("interrupted", words)
         steps = len(run.read_metrics())
         assert steps < 400
     shell.launch(*long, f"steps={steps + 3}")

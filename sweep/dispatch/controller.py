@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import submitit
 from submitit.local.local import Controller
@@ -41,6 +43,7 @@ class LocalController(Controller):
     def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
         """Say in the state what killed a process; what the others met afterwards followed from it."""
         from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
+        from sweep.run.ending import last_words
         from sweep.run.ranks import STALLED_EXIT
         from sweep.run.state import State
 
@@ -50,21 +53,20 @@ class LocalController(Controller):
         if not ours or STALLED_EXIT in codes or written.state not in (State.RUNNING, State.FAILED):
             return
         who = f"rank {rank} was " if len(codes) > 1 else ""
-        run.write_state(state=State.INTERRUPTED, note=f"{who}{killed_by(number)}", error=None)
+        how = last_words([Path(file.name) for file in self.stderrs], f"0:{number}")
+        run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
 
 
 def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:
     return next(((rank, code, time.monotonic()) for rank, code in enumerate(codes) if code), None)
 
 
-def killed_by(number: int) -> str:
-    """How a process ended that the signal `number` killed."""
-    reason = " (out of memory?)" if number == signal.SIGKILL else ""
-    return f"killed by signal {number}{reason}"
-
-
 class LocalExecutor(submitit.LocalExecutor):
-    """submitit's, with the controller above."""
+    """submitit's, with the controller above; `starts` begins one for a folder and its part of the environment."""
+
+    def __init__(self, folder: Path, starts: Callable[[Path, dict[str, str]], Any]) -> None:
+        super().__init__(folder)
+        self._starts = starts
 
     def _submit_command(self, command: str) -> submitit.LocalJob:
         count = self._num_tasks()
@@ -79,10 +81,14 @@ class LocalExecutor(submitit.LocalExecutor):
         }
         environment = {f"SUBMITIT_LOCAL_{name}": value for name, value in settings.items()}
         environment |= {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_STDERR_TO_STDOUT": ""}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sweep.dispatch.controller", str(self.folder)], env={**os.environ, **environment}
-        )
+        process = self._starts(Path(self.folder), environment)
         return submitit.LocalJob(self.folder, str(process.pid), tasks=list(range(count)), process=process)
+
+
+def start_controller(folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """A controller in a new Python."""
+    command = [sys.executable, "-m", "sweep.dispatch.controller", str(folder)]
+    return subprocess.Popen(command, env={**os.environ, **environment})
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import submitit
+
+from sweep.run.imports import import_stage
 
 
 @dataclass(frozen=True)
@@ -23,5 +24,5 @@ class Job:
         # end the process while that is still importing.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         place = submitit.JobEnvironment()
-        stage = importlib.import_module(self.module)
+        stage = import_stage(self.module)
         stage.main(self.directory, place.global_rank, place.num_tasks, place.local_rank, self.meeting)

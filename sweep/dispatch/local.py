@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -16,8 +17,9 @@ from typing import IO
 
 import submitit
 
-from sweep.dispatch.controller import LocalExecutor
+from sweep.dispatch.controller import LocalExecutor, start_controller
 from sweep.dispatch.job import Job
+from sweep.dispatch.prepared import Copy, Prepared, can_copy
 from sweep.dispatch.surroundings import apart_from_any_job
 from sweep.errors import UserError
 from sweep.plan.fit import local_processes
@@ -30,7 +32,7 @@ from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
 from sweep.run.unwritable import disk_state
 
-POLL_SECONDS = 0.5
+POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
 
 class LocalQueue:
@@ -44,6 +46,8 @@ class LocalQueue:
         asked = os.environ.get("OMP_NUM_THREADS", "")
         share = int(asked) if asked.isdigit() else cores // at_once
         self.threads = cluster.threads or max(1, share)
+        self._share_imports = cluster.share_imports and can_copy()
+        self._prepared: Prepared | None = None  # from the first job on, where there are several
         self._jobs: dict[Path, StartedJob] = {}
         self._asked: set[Path] = set()  # to stop, while it listened
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
@@ -59,6 +63,9 @@ class LocalQueue:
         except KeyboardInterrupt:
             self.stopping = True
             return self._run(watch)
+        finally:
+            if self._prepared is not None:
+                self._prepared.close()
 
     def _run(self, watch) -> list[Status]:
         while True:
@@ -70,7 +77,7 @@ class LocalQueue:
             watch(statuses)
             if all(s.ended or self._is_left(t, s) for t, s in zip(self.tasks, statuses, strict=True)):
                 return statuses
-            time.sleep(POLL_SECONDS)
+            time.sleep(min(POLL_SECONDS, SECONDS_FOR_EACH * len(self.tasks)))
 
     def _is_left(self, task: Task, status: Status) -> bool:
         """Whether the launch was interrupted and need not wait for the task."""
@@ -108,6 +115,9 @@ class LocalQueue:
 
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
+        if not self._imports_are_settled(statuses):
+            waiting = "waits while what all jobs need is imported"
+            return [replace(s, note=s.note or waiting) if s.state == State.QUEUED else s for s in statuses]
         busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state.at_work)
         for task in self.tasks:
             ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
@@ -133,9 +143,22 @@ class LocalQueue:
         self._jobs[task.directory] = StartedJob(self._submit(task), turn, note)
         return replace(status, state=State.RUNNING, note=note)
 
+    def _imports_are_settled(self, statuses: list[Status]) -> bool:
+        """Whether jobs may start: where several processes are to come, one imports for all of them first."""
+        coming = sum(_processes(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
+        if self._share_imports and self._prepared is None and coming > 1:
+            tracked = any(t.config.tracking.mode != "disabled" for t in self.tasks)
+            with _surroundings(self.code, self.threads), apart_from_any_job():
+                self._prepared = Prepared(["wandb"] if tracked else [])
+        return self._prepared is None or self._prepared.settled()
+
+    def _controller(self, folder: Path, environment: dict[str, str]) -> subprocess.Popen | Copy:
+        copy = self._prepared and self._prepared.copy(folder, environment)
+        return copy or start_controller(folder, environment)
+
     def _submit(self, task: Task) -> submitit.Job:
         run = RunDirectory(task.directory)
-        executor = LocalExecutor(run.attempts)
+        executor = LocalExecutor(run.attempts, self._controller)
         executor.update_parameters(tasks_per_node=_processes(task))
         with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))
@@ -213,6 +236,8 @@ def _surroundings(code: Path, threads: int):
     changes = {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": str(threads),
+        # numpy starts its threads as it is imported, and a process with threads cannot be copied. Jobs hardly use them.
+        "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         "TOKENIZERS_PARALLELISM": "false",
     }
     before = {name: os.environ.get(name) for name in changes}

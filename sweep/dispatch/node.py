@@ -6,7 +6,6 @@ killed in between leaves a job without its work; this file is there before.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ import submitit
 
 from sweep.run.claims import latest_claim
 from sweep.run.directory import RunDirectory
+from sweep.run.imports import import_stage
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 from sweep.run.state import State
 
@@ -41,7 +41,7 @@ def main(file: Path) -> int:
         SlurmJob.of_this_process().rename(run.name)
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     meeting = file.parent / f"meeting-{place.raw_job_id}-{restarts}.json"
-    stage = importlib.import_module(work["modules"][index])
+    stage = import_stage(work["modules"][index])
     stage.main(run.path, place.global_rank, place.num_tasks, place.local_rank, meeting)
     # An interrupted job that is not requeued must not count as a success, or what depends on it would start.
     return int(place.global_rank == 0 and run.read_state().state == State.INTERRUPTED)

@@ -37,10 +37,8 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     say(f"sweep {sweep.name}: {of_cells} and {of_stages} submitted{arrays}; runs in {sweep.root}")
     if submitted.adopted:
         others = sorted({owner for owner in submitted.adopted.values() if owner})
-        say(
-            f"in the queue before: {counted(len(submitted.adopted), 'run')}"
-            + (f" (of {', '.join(others)})" if others else "")
-        )
+        whose = f" (jobs of {', '.join(others)} among them)" if others else ""
+        say(f"in the queue before: {counted(len(submitted.adopted), 'run')}{whose}")
     for directory, outcome in submitted.hopeless.items():
         say(
             f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "

@@ -17,7 +17,7 @@ from sweep.plan.task import Task
 from sweep.run.claims import Submission
 from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
-from sweep.run.environment import environment_file, write_environment
+from sweep.run.environment import environment_file
 from sweep.run.provenance import ROOT
 
 LONGEST_NAME = 100
@@ -28,7 +28,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
         super().__init__(submission.folder, python=cluster.python)
-        self.submission, self.environment = submission, cluster.env
+        self.submission = submission
 
     @classmethod
     def affinity(cls) -> int:
@@ -44,7 +44,6 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def submit_array(self) -> str:
         """Returns the array's job id."""
-        write_environment(Path(self.submission.folder), self.environment)
         with apart_from_any_job():
             return self._submit_command(self._submitit_command_str).job_id
 

@@ -84,9 +84,10 @@ class SlurmView:
         job = submission.element(last.index)
         if job is None:
             return Joined(_not_submitted(status, submission.error), last, owner)
+        shown = self._shows(submission.user)
         view, written = self._job(job), run.read_state()
         status = replace(status, job=job)
-        if view is None and not self._shows(submission.user):
+        if view is None and not shown:
             return Joined(_hidden(status, written, owner), last, owner)
 
         def why_it_ended(job: JobView) -> str:
@@ -117,13 +118,16 @@ class SlurmView:
         return self._users[user]
 
     def _job(self, job: str) -> JobView | None:
-        array = job.partition("_")[0]
-        if job not in self._queue and array not in self._asked:
+        queued, array = self._queue.get(job), job.partition("_")[0]
+        if queued and queued.state != "FAILED":
+            return queued
+        if array not in self._asked:
             self._remember([job])
         # An array that was cancelled whole before it began is remembered as one.
         remembered = self._history.get(job) or self._history.get(array)
         # What accounting still takes for waiting or running has left the queue: cancelled before it began.
-        return self._queue.get(job) or (remembered if remembered and not remembered.alive else None)
+        # Of a job that failed, accounting alone knows the exit code.
+        return remembered if remembered and not remembered.alive else queued
 
 
 def _unclaimed(status: Status, run: RunDirectory) -> Status:
@@ -193,11 +197,12 @@ def join(
 
 def _why(job: JobView) -> str:
     """Why a job waits, and what to do where it waits for a person."""
-    if job.reason == "JobHeldAdmin":
+    reason = "" if job.reason == "None" else job.reason
+    if reason == "JobHeldAdmin":
         return "JobHeldAdmin: ask who runs the cluster"
-    if "held" in job.reason.lower() or job.state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
-        return f"{job.reason or job.state}: `scontrol release {job.id}` lets it go on"
-    return "" if job.reason == "None" else job.reason
+    if "held" in reason.lower() or job.state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
+        return f"{reason or job.state}: `scontrol release {job.id}` lets it go on"
+    return reason
 
 
 def _running(status: Status, written: RunState, silence: tuple[float, float]) -> Status:

@@ -52,6 +52,4 @@ def unheard(environment: Mapping[str, str]) -> list[str]:
     sbatch would let them override the configuration, and another shell would submit other jobs.
     """
     given = sorted(name for name in environment if name.startswith("SBATCH_"))
-    return [
-        f"{name} of this shell is not used: {KEYS.get(name, 'cluster.sbatch')} is what asks for it" for name in given
-    ]
+    return [f"{name} of this shell is not used; {KEYS.get(name, 'cluster.sbatch')} asks for it" for name in given]

@@ -12,6 +12,7 @@ from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.fit import machine_faults
+from sweep.plan.rewards import reward_faults
 from sweep.plan.signature import (
     baseline_identity,
     evaluation_identity,
@@ -75,7 +76,8 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     notes += [*_all_beyond(cells), *made.beyond]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
-    return Plan(name or _default_name(cells), Path(root), stages, cells, obstacles, notes)
+    of_rewards, doubts = reward_faults(compositions)
+    return Plan(name or _default_name(cells), Path(root), stages, cells, [*obstacles, *of_rewards], [*notes, *doubts])
 
 
 def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[list[Composition], list[str]]:

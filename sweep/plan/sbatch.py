@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from sweep.run.config import SlurmCluster
 
 Value = str | int | bool | None
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable that a shell can export
 REQUEUED = "a job that its time limit or a preemption ends goes on by being requeued"
 WHOLE_ARRAY = "one call of sbatch submits all cells of a shape"
 SHAPE = "processes and nodes follow from resources.gpus, deepspeed.processes and cluster.processes_per_node"
@@ -71,7 +70,7 @@ def joined(given: Mapping[str, Value], own: Mapping[str, Value]) -> dict[str, Va
 
 
 def cluster_faults(cluster: SlurmCluster) -> list[str]:
-    """What `cluster.sbatch` and `cluster.env` ask for that cannot be, with the reason."""
+    """What `cluster.sbatch` asks for that cannot be, with the reason."""
     given = options(cluster)
     faults = []
     if len(given) < len(cluster.sbatch):
@@ -80,9 +79,6 @@ def cluster_faults(cluster: SlurmCluster) -> list[str]:
     for name, value in given.items():
         if reason := _refusal(name, value, cluster):
             faults.append(f"cluster.sbatch: leave out {name}: {reason}")
-    for name in cluster.env:
-        if not NAME.fullmatch(name):
-            faults.append(f"cluster.env: {name} is no name of a variable; use letters, digits and _, no digit first")
     return faults
 
 

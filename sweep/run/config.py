@@ -139,6 +139,7 @@ class LocalCluster(Strict):
         ge=1,
         description="threads of a process; null: OMP_NUM_THREADS where that is set, else the cores, shared out",
     )
+    share_imports: bool = Field(True, description="several jobs are copies of one process that imports for all of them")
 
 
 class SlurmCluster(Strict):

@@ -11,7 +11,6 @@ from pathlib import Path
 TAIL_BYTES = 16_000
 LONGEST = 300
 SIGNALS = {signal.strsignal(number): int(number) for number in signal.Signals}
-SAID = re.compile(r"killed by signal (\d+)")  # by the parent of a local job's processes
 OF_SRUN = re.compile(r"srun: error: .*\btasks? [\d,-]+: (?P<how>.+?)(?: \(core dumped\))?")
 PROGRESS = re.compile(r"\d%\||\b\d+%\s*$|\d\s?(it|[kMG]?i?B)/s|\ds/it")
 NOISE = re.compile(r"srun: |slurmstepd: |asked to stop by |no time left for this step|.*warn|.*\bINFO\b", re.I)
@@ -30,7 +29,7 @@ def last_words(files: Iterable[Path], code: str = "") -> str:
 
     Args:
         files: what the processes wrote to standard error.
-        code: "CODE:SIGNAL" of the job, as Slurm's accounting has it; "" where that is not known.
+        code: "CODE:SIGNAL", as Slurm's accounting writes how a job ended; "" where that is not known.
     Returns:
         "" where nothing tells.
     """
@@ -40,7 +39,7 @@ def last_words(files: Iterable[Path], code: str = "") -> str:
 def ending(lines: Sequence[str], code: str = "") -> str:
     """`last_words` of what stands in `lines`."""
     number = _signal(lines, code)
-    written = [line for line in lines if not (NOISE.match(line) or PROGRESS.search(line) or SAID.match(line))]
+    written = [line for line in lines if not (NOISE.match(line) or PROGRESS.search(line))]
     errors = [line for line in lines if EXCEPTION.match(line)] or [line for line in written if ERROR.search(line)]
     said = errors or ([] if number else written)
     parts = ([killed_by(number)] if number else []) + said[-1:]
@@ -50,8 +49,6 @@ def ending(lines: Sequence[str], code: str = "") -> str:
 def _signal(lines: Sequence[str], code: str) -> int | None:
     """The signal that ended the first process to end; the others were then ended because of it."""
     for line in lines:
-        if said := SAID.match(line):
-            return int(said.group(1))
         if of_srun := OF_SRUN.fullmatch(line):
             return SIGNALS.get(of_srun.group("how"))
     exit_code, _, number = code.partition(":")

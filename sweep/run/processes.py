@@ -16,6 +16,8 @@ import torch.distributed as dist
 
 from sweep.run.files import read_json, write_json
 
+NO_COMPILER = "TORCHDYNAMO_DISABLE"
+
 # For one process to wait for another in a collective. Hanging ones are found by the watchdog, which learns how long a
 # phase takes; torch's own limit is shorter than one long evaluation on one process.
 PATIENCE = timedelta(days=7)
@@ -34,12 +36,26 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import deepspeed
 
-    # On the CPU DeepSpeed would compile a shared-memory all-reduce for most of a minute; gloo does without.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # On the CPU DeepSpeed would compile a shared-memory all-reduce for most of a minute; gloo does without. Which other
+    # operators could be compiled here is asked by nothing, and would be found out with a compiler.
+    deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
+    _import_muon()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store = _store(rank, world_size, meeting)
     dist.init_process_group(backend, timeout=PATIENCE, rank=rank, world_size=world_size, store=store)
     deepspeed.init_distributed(backend, dist_init_required=False, verbose=False)
+
+
+def _import_muon() -> None:
+    """DeepSpeed asks of every optimiser whether it is Muon, whose module would load torch's compiler: a second."""
+    asked = os.environ.get(NO_COMPILER)
+    os.environ[NO_COMPILER] = "1"
+    try:
+        import deepspeed.runtime.zero.muon.muon_optimizer  # noqa: F401
+    finally:
+        del os.environ[NO_COMPILER]
+        if asked is not None:
+            os.environ[NO_COMPILER] = asked
 
 
 def leave() -> None:

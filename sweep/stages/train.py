@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
 from sweep.stages.samples import sample_rows, whole_rows
 from sweep.stages.starting import Starting
+from sweep.track.meanwhile import OpenedMeanwhile
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -115,7 +117,7 @@ class Training:
         self.evaluation: dict | None = None
         self.save_seconds = run.read_state().save_seconds or 0.0  # of the slowest checkpoint so far
         self.unchecked = True  # until the first step of this attempt
-        self.mirror = open_mirror(run, config) if self.rank == 0 else None
+        self.mirror = OpenedMeanwhile(partial(open_mirror, run, config)) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
         starting.reached("tracking")

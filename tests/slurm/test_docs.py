@@ -28,7 +28,8 @@ SAYS = {
 }
 
 
-def test_every_command_of_the_page_runs(slurm, tmp_path):
+def test_every_command_of_the_page_runs(slurm, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_a_reader")
     lines = [line.partition("  #")[0].strip() for line in lines_of_blocks("docs/slurm.md")]
     assert len(lines) > 12
     place = shlex.quote(str(tmp_path / "runs"))

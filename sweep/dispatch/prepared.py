@@ -1,0 +1,241 @@
+"""A process that has imported what every job needs. Jobs of the local cluster are copies of it.
+
+Importing torch, transformers and DeepSpeed takes most of a job's start. A launch that starts several jobs does it
+once, in a process of its own (`python -m sweep.dispatch.prepared`), which makes a copy of itself for each job: the copy
+is the job's controller, whose processes are copies in turn. What they compute is what processes do that import for
+themselves. A copy is sound where the original ran one thread and touched no GPU; where this is not so, or anything
+about it fails, jobs import for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from submitit.core.utils import JobPaths
+
+from sweep.dispatch.controller import LocalController
+from sweep.run.imports import import_stage
+
+STAGES = ("sweep.stages.train", "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.evaluation")
+READY = b"ready\n"
+ANSWER_SECONDS = 60.0  # for a copy to be made; a machine may be very busy
+
+
+def can_copy() -> bool:
+    """Whether this machine lets one process copy another soundly, and tell when one ends that it did not start."""
+    if sys.platform != "linux" or any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
+        return False  # a GPU's driver does not survive being copied
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+class Prepared:
+    """The launch's side: starts the process, asks it for copies, ends it. What it started goes on without it."""
+
+    def __init__(self, later: Sequence[str]) -> None:
+        """Start it in the surroundings of a job; `later`: modules that are imported once a first copy is made."""
+        self._process: subprocess.Popen | None = subprocess.Popen(
+            [sys.executable, "-u", "-m", "sweep.dispatch.prepared", *later],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._is_ready = False
+
+    def settled(self) -> bool:
+        """Whether nothing is to be waited for: copies can be had, or never will be."""
+        if self._process is not None and not self._is_ready and _readable(self._process.stdout, 0):
+            if self._process.stdout.readline() == READY:
+                self._is_ready = True
+            else:
+                self.close()
+        return self._is_ready or self._process is None
+
+    def copy(self, folder: Path, environment: dict[str, str]) -> Copy | None:
+        """A controller for the job in `folder`, with `environment` beside what jobs inherit; None without copies."""
+        if self._process is None:
+            return None
+        try:
+            self._process.stdin.write(json.dumps([str(folder), environment]).encode() + b"\n")
+        except BrokenPipeError:
+            self.close()
+            return None
+        answer = self._process.stdout.readline() if _readable(self._process.stdout, ANSWER_SECONDS) else b""
+        if not answer.strip():
+            self.close()
+            return None
+        return Copy(int(answer))
+
+    def close(self) -> None:
+        """End the process; its copies go on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+class Copy:
+    """A controller that is no child of this process, as submitit knows its processes."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._handle: int | None = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """None while it runs, then 0: how it ended, the run's state says."""
+        if self._handle is not None and _readable(self._handle, 0):
+            os.close(self._handle)
+            self._handle = None
+        return None if self._handle is not None else 0
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def _readable(file, seconds: float) -> bool:
+    return bool(select.select([file], [], [], seconds)[0])
+
+
+class Task:
+    """A process of a job, a copy of its controller, as `subprocess.Popen` would show it there."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """None while it runs, then its exit code; negative: the signal that killed it."""
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class InTask(BaseException):
+    """Raised in a job's process, up to where nothing of its controller is left to do."""
+
+
+class CopyingController(LocalController):
+    """The local controller in a prepared process: it copies itself instead of starting Python again."""
+
+    def start_tasks(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        paths = [JobPaths(self.folder, self.pid, rank) for rank in range(self.ntasks)]
+        self.stdouts, self.stderrs = ([getattr(p, kind).open("a") for p in paths] for kind in ("stdout", "stderr"))
+        for rank in range(self.ntasks):
+            self.tasks.append(self._task(rank))
+
+    def _task(self, rank: int) -> Task:
+        """Start a process. Raises InTask in it."""
+        # A signal that comes in between is for the controller before the copy, and for the process after it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        pid = os.fork()
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return Task(pid)
+        self.tasks = []  # those that were started before are none of its own to stop
+        os.dup2(self.stdouts[rank].fileno(), 1)
+        os.dup2(self.stderrs[rank].fileno(), 2)
+        os.environ.update(
+            SUBMITIT_LOCAL_LOCALID=str(rank), SUBMITIT_LOCAL_GLOBALID=str(rank), SUBMITIT_LOCAL_JOB_ID=self.pid
+        )
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise InTask
+
+
+def main(later: Sequence[str]) -> None:
+    """Import, then make copies until standard input ends. In a job's process: its work."""
+    answers, terminal = os.dup(1), os.dup(2)
+    for number in (1, 2):
+        _point(number, os.devnull)
+    for stage in STAGES:
+        import_stage(stage)
+    if threads() > 1:
+        return
+    os.write(answers, READY)
+    folder = _answer(list(later), answers, terminal)
+    if folder is None:
+        return
+    is_task = False
+    try:
+        CopyingController(folder).run()
+    except InTask:
+        is_task = True
+    if is_task:
+        _work(folder)
+
+
+def _answer(later: list[str], answers: int, terminal: int) -> Path | None:
+    """Make a copy for each line. Returns the job's folder in a copy, None in the original once no more lines come."""
+    for line in sys.stdin:
+        folder, environment = json.loads(line)
+        if threads() > 1:
+            return None  # no answer: from here on jobs import for themselves
+        pid = os.fork()
+        if pid == 0:
+            _point(0, os.devnull)
+            for number in (1, 2):
+                os.dup2(terminal, number)
+            os.close(terminal)
+            os.close(answers)
+            os.environ.update(environment)
+            return Path(folder)
+        os.write(answers, f"{pid}\n".encode())
+        _bury()
+        while later:
+            import_stage(later.pop())
+    return None
+
+
+def _work(folder: Path) -> None:
+    """What submitit's own command does in a process of a job."""
+    import numpy as np
+    from submitit.core.submission import process_job
+
+    np.random.seed()  # Python's own generator draws a new seed in a copy, numpy's does not
+    process_job(folder)
+
+
+def _bury() -> None:
+    """Let go of copies that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def threads() -> int:
+    """How many threads this process runs."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def _point(number: int, place: str) -> None:
+    """Have the file descriptor `number` be the file at `place`."""
+    opened = os.open(place, os.O_RDWR)
+    os.dup2(opened, number)
+    os.close(opened)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

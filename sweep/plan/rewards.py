@@ -1,0 +1,77 @@
+"""Try each reward of a user's own once, on made-up responses, before a baseline is paid for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from rewards.signals import Custom, Signal
+from sweep.data.problems import load_problems
+from sweep.plan.faults import Labelled, say_once
+from sweep.run.config import CellConfig, LocalCluster
+from sweep.run.provenance import ROOT
+
+SECONDS = 60
+MADE_UP = "What is 3 + 4 - 5?", "2"
+ANYWHERE, HERE, NOWHERE = "anywhere", "here", "nowhere"  # where what went wrong is sure to go wrong again
+
+
+def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
+    """What is wrong with the cells' own rewards: what a job here would fail with, and what may be otherwise there.
+
+    A problem from the hub is made up, as planning fetches none, and the nodes of a cluster may have packages that this
+    machine lacks: what fails for either reason is no obstacle.
+    """
+    obstacles, notes = [], []
+    for cell in cells:
+        for signal in _own(cell.config.reward):
+            fault, where = _tried(signal, *_problem(cell.config), cell.config.algorithm.samples_per_prompt)
+            stands = where == ANYWHERE or (where == HERE and isinstance(cell.config.cluster, LocalCluster))
+            if fault and stands and cell.config.data.source != "hub":
+                obstacles.append((cell.label, fault))
+            elif fault:
+                notes.append((cell.label, fault))
+    return say_once(obstacles), say_once(notes)
+
+
+def _own(reward: Signal) -> Iterator[Custom]:
+    if isinstance(reward, Custom):
+        yield reward
+    for part in reward.parts:
+        yield from _own(part)
+
+
+def _problem(config: CellConfig) -> tuple[str, str]:
+    """A problem that the cell trains on, where it can be read without a network; and its gold answer."""
+    if config.data.source == "hub":
+        return MADE_UP
+    first = load_problems(config.data, "train")[0]
+    return first.question, first.answers[0]
+
+
+@lru_cache
+def _tried(signal: Custom, question: str, gold: str, samples: int) -> tuple[str, str]:
+    """What the function did wrong on made-up responses, "" where nothing; and where a job would fail with it."""
+    asked = {"target": signal.target, "function": signal.function.model_dump(), "question": question, "gold": gold}
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "rewards.trial"],
+            input=json.dumps({**asked, "samples": samples}),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        return f"reward.target={signal.target}: gave no reward for made-up responses within {SECONDS} s", NOWHERE
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [""])[-1]
+        return f"reward.target={signal.target}: ended its process with code {done.returncode} ({said})", ANYWHERE
+    answer = json.loads(done.stdout.splitlines()[-1])
+    fault = answer["error"] and f"tried on made-up responses: {answer['error']}"
+    return fault, HERE if answer["missing"] else ANYWHERE

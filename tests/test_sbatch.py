@@ -1,0 +1,145 @@
+"""The options of sbatch: joined, replaced, turned off, or refused with the reason; and what a job does not inherit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from sweep.dispatch.complaints import keys_that_matter
+from sweep.dispatch.shapes import executor
+from sweep.dispatch.slurm import SlurmError, _read_queue
+from sweep.dispatch.submit import that_fit
+from sweep.dispatch.surroundings import apart_from_any_job, for_commands, unheard
+from sweep.errors import UserError
+from sweep.plan.plan import plan_sweep
+from sweep.run.claims import new_submission
+
+SLURM = [*TINY, "cluster=slurm"]
+
+
+def script(root: Path, *overrides: str, after: str = "") -> list[str]:
+    """The options in the script of a cell's job, and its submission's id."""
+    submission = new_submission(root)
+    cell = plan_sweep([*SLURM, f"output_dir={root}", *overrides]).cells[0]
+    lines = executor(submission, cell, "name", after=after).script().splitlines()
+    options = (line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH"))
+    return [line.replace(submission.id, "ID") for line in options]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "after", "present", "absent"),
+    [
+        ([], "", ["comment=ID", "requeue", "chdir="], ["dependency", "gpus-per-node", "gres"]),
+        (["cluster.sbatch={comment:night shift}"], "", ["comment='ID night shift'"], []),
+        (["cluster.sbatch={dependency:afterok:99}"], "afterok:1_0", ["dependency=afterok:1_0,afterok:99"], []),
+        (["cluster.sbatch={dependency:singleton}"], "", ["dependency=singleton"], []),
+        (["cluster.sbatch={nice:0,mem:0,exclusive:false}"], "", ["nice=0", "mem=0"], ["exclusive"]),
+        (["cluster.sbatch={time:24:00:00,partition:p,mail_type:FAIL}"], "",
+         ["time=24:00:00", "partition=p", "mail-type=FAIL"], ["time=60"]),
+        (["resources.gpus=2"], "", ["gpus-per-node=2"], ["gres"]),
+        (["resources.gpus=2", "cluster.gpu_type=a100"], "", ["gpus-per-node=a100:2"], []),
+        (["resources.gpus=2", "cluster.gpu_option=gres"], "", ["gres=gpu:2"], ["gpus-per-node"]),
+        (["resources.gpus=2", "cluster.gpu_option=gres", "cluster.gpu_type=a100", "cluster.sbatch={gres:lustre:1}"], "",
+         ["gres=gpu:a100:2,lustre:1"], ["gpus-per-node"]),
+        (["resources.gpus=2", "cluster.sbatch={gpus-per-node:null,gres:gpu:2}"], "", ["gres=gpu:2"], ["gpus-per-node"]),
+        (["resources.gpus=2", "cluster.sbatch={gres:lustre:1}"], "", ["gpus-per-node=2", "gres=lustre:1"], []),
+    ],
+)  # fmt: skip
+def test_options_of_ones_own_are_joined_with_dispatchs_or_stand_for_them(tmp_path, overrides, after, present, absent):
+    options = script(tmp_path, *overrides, after=after)
+    for beginning in present:
+        assert any(option.startswith(beginning) for option in options), options
+    for beginning in absent:
+        assert not any(option.startswith(beginning) for option in options), options
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("cluster.sbatch={array:0-3}", "leave out array: one call of sbatch"),
+        ("cluster.sbatch={chdir:/tmp}", "leave out chdir: jobs run in the copy of the code"),
+        ("cluster.sbatch={signal:USR1@60}", "cluster.signal_seconds"),
+        ("cluster.sbatch={output:/tmp/x}", "leave out output"),
+        ("cluster.sbatch={error:/tmp/x}", "leave out error"),
+        ("cluster.sbatch={err:/tmp/x}", "leave out err:"),
+        ("cluster.sbatch={open_mode:truncate}", "leave out open-mode"),
+        ("cluster.sbatch={job-name:x}", "a job has the name of its cell"),
+        ("cluster.sbatch={requeue:false}", "goes on by being requeued"),
+        ("cluster.sbatch={no-requeue:true}", "goes on by being requeued"),
+        ("cluster.sbatch={nodes:2}", "cluster.processes_per_node"),
+        ("cluster.sbatch={ntasks:2}", "deepspeed.processes"),
+        ("cluster.sbatch={cpus-per-task:2}", "cluster.cpus_per_process"),
+        ("cluster.sbatch={wait:true}", "cluster.wait=true"),
+        ("cluster.sbatch={export:NONE}", "cluster.env"),
+        ("cluster.sbatch={parsable:true}", "reads what sbatch answers"),
+        ("cluster.sbatch={clusters:b}", "SLURM_CLUSTERS"),
+        ("cluster.sbatch={dependency:afterok:1?afterok:2}", "joined by ?"),
+        ("cluster.sbatch={gres:gpu:2}", "set cluster.gpu_option=gres instead, or give gpus-per-node:null"),
+        ("cluster.sbatch={mail-type:FAIL,mail_type:END}", "mail-type and mail_type are one option"),
+    ],
+)
+def test_what_would_silently_replace_dispatchs_own_is_refused_with_the_reason(tmp_path, override, reason):
+    with pytest.raises(UserError) as refused:
+        plan_sweep([*SLURM, override, f"output_dir={tmp_path}"])
+    assert reason in str(refused.value)
+
+
+def test_a_job_inherits_all_but_the_traces_of_another_job(monkeypatch):
+    traces = ("SLURM_JOB_ID", "SLURMD_NODENAME", "SBATCH_ACCOUNT", "SRUN_DEBUG", "PMIX_RANK", "PMI_FD", "OMPI_MCA_x")
+    traces += ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    kept = ("SLURM_CONF", "SLURM_CLUSTERS", "SQUEUE_USERS", "RANKING", "WANDB_MODE", "MY_RANK", "NCCL_DEBUG")
+    for name in (*traces, *kept):
+        monkeypatch.setenv(name, "7")
+    before = dict(os.environ)
+    with apart_from_any_job():
+        assert before.keys() - os.environ.keys() == set(traces)
+    assert dict(os.environ) == before
+    seen = for_commands(before)
+    assert before.keys() - seen.keys() == {*traces, "SQUEUE_USERS"} and seen["SLURM_BITSTR_LEN"] == "0"
+    assert unheard(before) == ["SBATCH_ACCOUNT of this shell is not used; cluster.account asks for it"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 8, 9, 10, 99])
+def test_the_longest_beginning_that_fits_is_found_in_few_tries(room):
+    tried = []
+
+    def too_many(indices):
+        tried.append(indices)
+        return f"no more than {room}" if len(indices) > room else ""
+
+    indices = [3, 4, 5, 6, 9, 10, 11, 12, 20, 21]
+    assert that_fit(indices, too_many) == (indices[:room], "" if room >= 10 else f"no more than {room}")
+    assert len(tried) <= 5
+
+
+@pytest.mark.parametrize(
+    ("complaint", "is_limit", "keys"),
+    [
+        ("sbatch: AssocMaxSubmitJobLimit; Batch job submission failed: Job violates accounting/QOS policy", True, None),
+        ("sbatch: QOSMaxSubmitJobPerUserLimit", True, None),
+        ("sbatch: AssocGrpSubmitJobsLimit", True, None),
+        ("sbatch: allocation failure: Resource temporarily unavailable", True, None),
+        ("sbatch: Slurm temporarily unable to accept job, sleeping and retrying", True, None),
+        ("sbatch: invalid partition specified: x", False, "; see cluster.partition=x"),
+        ("sbatch: Requested time limit is invalid (missing or exceeds some limit)", False, "; see resources.hours=1.0"),
+        ("sbatch: Invalid feature specification", False, ""),
+        ("sbatch: Unable to contact slurm controller (connect failure)", False, ""),
+        ("sbatch: Zero Bytes were transmitted or received", False, ""),
+    ],
+)
+def test_only_keys_that_the_complaint_is_about_are_named(tmp_path, complaint, is_limit, keys):
+    assert SlurmError(complaint).is_submit_limit is is_limit
+    choice = ["cluster.partition=x", "resources.hours=1", f"output_dir={tmp_path}"]
+    config = plan_sweep([*SLURM, *choice]).cells[0].config
+    if keys is not None:
+        assert keys_that_matter(complaint, config) == keys
+
+
+def test_the_queue_is_read_whatever_stands_in_a_comment():
+    shown = "CLUSTER: one\n7_[1-5:2]|PENDING|Dependency|ID two | words\n8|RUNNING|None|\n"
+    found = _read_queue(shown)
+    assert sorted(found) == ["7_1", "7_3", "7_5", "8"]
+    assert found["7_5"].comment == "ID two | words" and found["8"].comment == ""
