@@ -106,6 +106,8 @@ def status(
     from sweep.dispatch.states import look
 
     ledger = read_sweep(output_dir, sweep)
+    if watch and (patterns or as_json):
+        raise typer.BadParameter("--watch shows every run in a table; leave the cells and --json out, or --watch")
     if watch:
         raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
     seen, complaint_of_slurm = look(ledger)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from sweep.__main__ import main
 from sweep.run.state import State
 
 # Tests run side by side: threads that wait for a core while others hold it make everything several times slower.
@@ -93,9 +96,12 @@ class Shell:
         return subprocess.Popen(self._launch(overrides), cwd=ROOT, stdout=subprocess.DEVNULL)
 
     def sweep(self, *arguments: str) -> dict:
-        """The JSON of a `python -m sweep` command on the launched runs."""
-        command = [sys.executable, "-m", "sweep", *arguments, "--output-dir", str(self.root / "runs"), "--json"]
-        return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+        """The JSON of a `python -m sweep` command on the launched runs; in this process, which saves starting one."""
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            code = main([*arguments, "--output-dir", str(self.root / "runs"), "--json"])
+        assert code == 0, said.getvalue()
+        return json.loads(said.getvalue())
 
     def _launch(self, overrides: tuple[str, ...]) -> list[str]:
         place = [f"output_dir={self.root / 'runs'}", f"cache_dir={self.cache_dir}"]

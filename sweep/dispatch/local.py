@@ -26,6 +26,7 @@ from sweep.plan.fit import local_processes
 from sweep.plan.task import LABEL, TRAIN, Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.ending import last_words
 from sweep.run.files import try_lock
 from sweep.run.ranks import latest_beat
 from sweep.run.state import State
@@ -219,7 +220,10 @@ def _what_is_waited_for(task: Task) -> str:
 
 def _died_early(task: Task, job: StartedJob) -> str:
     """Why a job ended before it wrote any state."""
-    return f"the job died before it began; {disk_state(task.directory) or f'see {job.error_file}'}"
+    reason = disk_state(task.directory)
+    if reason is None and job.error_file.exists():
+        reason = last_words([job.error_file])
+    return f"the job died before it began: {reason or 'nothing tells why'}; see {job.error_file}"
 
 
 def _processes(task: Task) -> int:
