@@ -107,6 +107,8 @@ def status(
     from sweep.dispatch.states import look
 
     ledger = read_sweep(output_dir, sweep)
+    if watch and (patterns or as_json):
+        raise typer.BadParameter("--watch shows every run in a table; leave the cells and --json out, or --watch")
     if watch:
         raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
     seen, complaint_of_slurm = look(ledger)
@@ -155,7 +157,7 @@ def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("ru
             print(f"not stopped: {run.entry.label}: {why}")
     if not done.stopped:
         print(f"nothing was stopped: {counted_states([run for run, _ in done.left])}")
-    failed = any(run.status.state == State.RUNNING for run, _ in done.left)
+    failed = any(not run.status.ended and not run.is_to_come for run, _ in done.left)
     raise typer.Exit(int(failed or (bool(patterns) and not done.stopped)))
 
 

@@ -105,47 +105,72 @@ def test_a_checkpoint_that_is_set_aside_is_none(tmp_path):
     assert set_aside(write_checkpoint(tmp_path, 7)) == tmp_path / "set_aside_000007"
 
 
+def trainings(directory: Path, world_size: int, script: list[list]) -> list[list[dict]]:
+    """What each process says of each training of the script: see trainings_in_a_row.py."""
+    (directory / "script.json").write_text(json.dumps(script))
+    outputs = python_processes("tests/trainings_in_a_row.py", world_size, directory)
+    return [json.loads(output.splitlines()[-1]) for output in outputs]
+
+
 def test_training_goes_on_from_the_newest_whole_checkpoint(tmp_path, cache_dir):
     def to(step: int) -> list:
-        return ["train", [*TINY, f"steps={step}", f"cache_dir={cache_dir}", "evaluation.every=9"]]
+        sharded = ["deepspeed=zero2", "deepspeed.processes=2", "checkpoint.keep=2"]
+        return ["train", "run", [*TINY, *sharded, f"steps={step}", f"cache_dir={cache_dir}", "evaluation.every=9"]]
 
     script = [
-        to(4),
-        ["damage", 4, "*model_states.pt", "cut"],
-        to(5),  # from step 3
-        ["damage", 5, MANIFEST, "missing"],
-        to(6),  # from step 5, as an older version left it
-        ["poison", 6],
-        to(7),  # fails after step 6, goes back to step 5
-        ["poison", 7],
-        to(8),  # fails after step 7, for good
-        ["damage", 7, "*", "missing"],
-        ["damage", 6, "*optim_states.pt", "flipped"],
-        to(8),
+        to(3),
+        ["damage", "run", 3, "zero_pp_rank_1*", "cut"],
+        ["damage", "run", 2, MANIFEST, "missing"],  # as an older version left it
+        to(4),  # from step 2
+        ["poison", "run", 4],
+        to(5),  # fails after step 4, goes back to step 3
+        ["poison", "run", 5],
+        to(6),  # fails after step 5, for good
+        ["damage", "run", 5, "*", "missing"],
+        ["damage", "run", 4, "zero_pp_rank_0*", "flipped"],
+        to(6),
     ]
-    (tmp_path / "script.json").write_text(json.dumps(script))
-    (output,) = python_processes("tests/trainings_in_a_row.py", 1, tmp_path)
-    whole, cut, older, back, for_good, none = json.loads(output.splitlines()[-1])
+    found, other = trainings(tmp_path, 2, script)
+    assert [f["error"] for f in found] == [f["error"] for f in other]
+    whole, cut, back, for_good, none = found
     run = RunDirectory(tmp_path / "run")
     log = run.log.read_text()
 
-    assert (whole["error"], whole["checkpoints"]) == (None, ["step_000003", "step_000004"])
-    assert (cut["error"], cut["checkpoints"]) == (None, ["step_000004", "step_000005"])
-    damaged = run.checkpoints / "step_000004"
-    assert f"{damaged} is damaged: mp_rank_00_model_states.pt has " in log and "resumed after step 3" in log
-    assert older["error"] is None and "resumed after step 5" in log
-    assert (back["error"], back["checkpoints"]) == (None, ["step_000006", "step_000007"])
-    assert back["state"]["state"] == "done" and back["state"]["rolled_back_from"] == 6
-    assert "goes back: the first step after step 6 is not finite" in log
-    assert for_good["error"].startswith("NotFinite: step 8: not finite: log-probs of a sampled response. ")
-    assert for_good["state"]["state"] == "failed" and str(run.not_finite(8)) in for_good["state"]["note"]
-    assert "went back once before, from step 6" in for_good["error"]
-    assert (run.not_finite(7).exists(), run.not_finite(8).exists()) == (True, True)
-    assert for_good["checkpoints"] == ["step_000006", "step_000007"]
+    assert (whole["error"], whole["checkpoints"]) == (None, ["step_000002", "step_000003"])
+    assert (cut["error"], cut["checkpoints"]) == (None, ["step_000003", "step_000004"])
+    damaged = run.checkpoints / "step_000003"
+    assert f"{damaged} is damaged: zero_pp_rank_1_mp_rank_00_optim_states.pt has " in log
+    assert "resumed after step 2" in log
+    assert (back["error"], back["checkpoints"]) == (None, ["step_000004", "step_000005"])
+    assert back["state"]["state"] == "done" and back["state"]["rolled_back_from"] == 4
+    assert "goes back: the first step after step 4 is not finite" in log and "resumed after step 3" in log
+    assert for_good["error"].startswith("NotFinite: step 6: not finite: log-probs of a sampled response. ")
+    assert for_good["state"]["state"] == "failed" and str(run.not_finite(6)) in for_good["state"]["note"]
+    assert "went back once before, from step 4" in for_good["error"]
+    batch = json.loads(run.not_finite(6).read_text())
+    assert [rank["rank"] for rank in batch["ranks"]] == [0, 1] and batch["ranks"][1]["responses"][0]["ids"]
+    assert for_good["checkpoints"] == ["step_000004", "step_000005"]
     assert none["error"].startswith("NoWholeCheckpoint: ")
-    assert "step_000007: there is neither" in none["error"] and "step_000006: zero_pp_rank_0" in none["error"]
+    assert "step_000005: there is neither" in none["error"] and "step_000004: zero_pp_rank_0" in none["error"]
     assert none["error"].endswith(f"to start again from step 0, remove {run.checkpoints}")
     assert none["checkpoints"] == for_good["checkpoints"]  # nothing is removed unasked
-    assert list(none["rows"]) == ["1", "2", "3", "4", "5", "6", "7"]
+    assert list(none["rows"]) == ["1", "2", "3", "4", "5"]
     # What was trained again came out as before.
-    assert cut["rows"].items() >= whole["rows"].items() and back["rows"].items() >= older["rows"].items()
+    assert cut["rows"].items() >= whole["rows"].items() and back["rows"].items() >= cut["rows"].items()
+
+
+def test_a_learning_rate_that_breaks_the_policy_ends_the_run(tmp_path, cache_dir):
+    huge = [*TINY, f"cache_dir={cache_dir}", "reward=random", "steps=2"]
+    huge += ["optimizer.learning_rate=1e30", "optimizer.max_grad_norm=1e30"]
+    one = [*huge, "algorithm.updates_per_rollout=1", "evaluation.every=1"]
+    greedy, drawn = [*one, "evaluation.temperature=0"], [*one, "evaluation.temperature=1"]
+    script = [["train", "updates", huge], ["train", "greedy", greedy], ["train", "drawn", drawn]]
+    (found,) = trainings(tmp_path, 1, script)
+    assert found[0]["error"].startswith(
+        "NotFinite: step 1: not finite: loss, ratios, log-probs of micro-batch 1 of update"
+    )
+    for name, run in zip(("updates", "greedy", "drawn"), found, strict=True):
+        assert run["error"].startswith("NotFinite: step 1: not finite: ") and "(it is 1e+30)" in run["error"]
+        assert run["checkpoints"] == [] and run["state"]["state"] == "failed"
+        batch = json.loads((tmp_path / name / "not_finite_step_000001.json").read_text())
+        assert len(batch["rollout"]) == 16 and "advantage" in batch["rollout"][0] and batch["ranks"][0]["responses"]

@@ -26,7 +26,7 @@ from sweep.run.files import write_json
 from sweep.run.ledger import Entry, read_sweep, record
 from sweep.run.state import RunState, State
 from sweep.run.status import Status, read_status
-from sweep.stages.attempt import StopRequest
+from sweep.stages.attempt import Interrupted, StopRequest
 
 
 def test_only_one_launch_gets_the_next_attempt(tmp_path):
@@ -204,3 +204,25 @@ def test_threads_are_what_the_configuration_or_the_environment_says(tmp_path, mo
     choice = [f"cluster.threads={configured}"] if configured else []
     tasks = plan_sweep([*TINY, *choice, f"output_dir={tmp_path}"]).tasks
     assert LocalQueue(tasks, tmp_path, tasks[0].config.cluster).threads == threads
+
+
+def test_where_there_is_nothing_to_save_a_stop_is_at_once():
+    stop = StopRequest()
+    with pytest.raises(ValueError), stop.ending_at_once():
+        raise ValueError
+    with pytest.raises(Interrupted), stop.ending_at_once():
+        stop._stop(15, None)
+    stop._stop(15, None)  # a second one, while the first is dealt with, raises nothing
+    with pytest.raises(Interrupted), stop.ending_at_once():
+        pytest.fail("begun although a stop was requested")
+    late = StopRequest()
+    late._stop(15, None)
+    with pytest.raises(Interrupted), late.ending_at_once():
+        pass
+
+
+def test_what_another_process_that_stopped_takes_along_is_no_failure():
+    stop = StopRequest()
+    with pytest.raises(Interrupted), stop.ending_at_once():
+        stop._event.set()  # between the other's leaving and this one's handler
+        raise RuntimeError("connection closed by peer")

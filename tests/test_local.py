@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 from rich.console import Console
 
 from sweep.dispatch.controller import LocalController
@@ -27,13 +27,14 @@ from sweep.run.state import Stall, State
 from sweep.run.status import Status, read_status
 
 SLEEP = "import time; time.sleep(600)"
+KILLED = "import os; os.kill(os.getpid(), 9)"
 STALL = Stall(attempt=2, reached=3, hosts=["n"], reason="it hangs")
 
 
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A queue of a baseline and a cell, and what it would start."""
-    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
+    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", "cluster.share_imports=false"]).tasks
     for task in tasks:
         RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluation)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)
@@ -155,7 +156,8 @@ SEGV = signal.strsignal(signal.SIGSEGV)
 def controller(folder, codes: list[str]) -> LocalController:
     """One whose processes are Python programs that run already."""
     made = object.__new__(LocalController)
-    made.folder, made.stderrs = folder, []
+    folder.mkdir(exist_ok=True)
+    made.folder, made.stderrs = folder, [(folder / f"{k}_log.err").open("a") for k in range(len(codes))]
     made.tasks = [subprocess.Popen([sys.executable, "-c", code]) for code in codes]
     return made
 
@@ -163,7 +165,7 @@ def controller(folder, codes: list[str]) -> LocalController:
 @pytest.mark.parametrize(
     ("codes", "state", "note"),
     [
-        (["import os; os.kill(os.getpid(), 9)"], "interrupted", "killed by signal 9 (out of memory?)"),
+        ([KILLED], "interrupted", "killed by signal 9 (out of memory?)"),
         (["raise SystemExit(1)", SLEEP], "failed", "ValueError: no"),
         (
             ["import os; os.kill(os.getpid(), 11)", SLEEP],
@@ -187,3 +189,24 @@ def test_what_killed_a_process_is_in_the_state(tmp_path, monkeypatch, codes, sta
 def test_a_job_in_which_one_process_had_not_begun_ends_at_once(tmp_path):
     made = controller(tmp_path / "attempts", ["import os; os.kill(os.getpid(), 15)", SLEEP])
     assert made.wait() == [-signal.SIGTERM, -signal.SIGKILL]
+
+
+def test_a_job_that_is_still_importing_can_be_stopped(tmp_path):
+    """submitit has its processes ignore SIGTERM; a stage listens only once torch is loaded."""
+    (tmp_path / "slow_stage.py").write_text("from time import sleep\nprint('importing', flush=True)\nsleep(600)\n")
+    code = (
+        "import signal; from pathlib import Path; from sweep.dispatch.job import Job\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "Job('slow_stage', Path('.'), Path('meeting'))()\n"
+    )
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    job = {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_JOB_ID": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, **job, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "importing\n"
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    finally:
+        process.kill()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import TINY
+from submitit.core.utils import FailedJobError
 
 from sweep.dispatch import guard, slurm
 from sweep.dispatch.disk import garbage
+from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import watch
+from sweep.dispatch.shapes import ArrayExecutor
 from sweep.dispatch.slurm import JobView, SlurmError
 from sweep.dispatch.states import SlurmView, look, statuses
+from sweep.dispatch.submit import submit
+from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
-from sweep.run.claims import NOT_MADE, claim, latest_claim, new_submission
+from sweep.run.claims import NOT_MADE, Submission, claim, latest_claim, new_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, Sweep, read_sweep, record
 from sweep.run.state import State
@@ -153,6 +159,91 @@ def test_gc_leaves_what_a_launch_is_about_to_submit(tmp_path, queue):
     intent.write(error="refused")
     assert [g.path for g in garbage(tmp_path)] == [run.path, Path(intent.folder)]
     assert read_sweep(tmp_path, "s").cells == []
+
+
+@pytest.fixture
+def sbatch(monkeypatch, queue):
+    """An sbatch that takes `sbatch.room` jobs in all; `sbatch.refuses(indices)` may raise what it says instead."""
+
+    class Sbatch:
+        def __init__(self) -> None:
+            self.room, self.asked = 99, []
+
+        def refuses(self, indices) -> None:
+            if len(queue["me"]) + len(indices) > self.room:
+                raise FailedJobError("sbatch: error: AssocMaxSubmitJobLimit")
+
+    fake = Sbatch()
+
+    def submit_array(made: ArrayExecutor) -> str:
+        shown = next(line for line in made.script().splitlines() if "--array=" in line)
+        indices = [job.partition("_")[2] for job in slurm.expand(f"1_[{shown.partition('=')[2].strip(chr(39))}]")]
+        fake.asked.append(len(indices))
+        fake.refuses(indices)
+        number = str(len(fake.asked))
+        queue["me"] |= {f"{number}_{i}": JobView(f"{number}_{i}", "PENDING", "Priority") for i in indices}
+        return number
+
+    monkeypatch.setattr(ArrayExecutor, "submit_array", submit_array)
+    monkeypatch.setattr(slurm, "check_request", lambda script: None)  # a site whose test tells nothing of limits
+    monkeypatch.setattr(slurm, "largest_array", lambda: 1000)
+    return fake
+
+
+def many(root: Path) -> list:
+    return plan_sweep([*TINY, "cluster=slurm", "reward=random", "seed=range(0,9)", f"output_dir={root}"]).tasks
+
+
+def test_where_a_limit_shows_only_when_it_is_met_fewer_are_tried(tmp_path, sbatch):
+    sbatch.room = 6
+    tasks = many(tmp_path)
+    done = submit(tasks, tmp_path, tmp_path, "s")
+    assert sbatch.asked == [1, 9, 4] and len(done.jobs) == 5 and len(done.left) == 5 and not done.complete
+    assert set(done.left.values()) == {"sbatch: AssocMaxSubmitJobLimit"}
+    view = SlurmView(tmp_path)
+    states = [view.status(task.label, task.directory, task.steps).status for task in tasks]
+    assert [s.state for s in states] == [State.QUEUED] * 5 + [State.NOT_SUBMITTED] * 5
+    sbatch.room = 99
+    again = submit(tasks, tmp_path, tmp_path, "s")
+    assert len(again.adopted) == 5 and len(again.jobs) == 5 and again.complete
+
+
+def test_nothing_is_submitted_that_waits_for_what_was_not(tmp_path, sbatch):
+    sbatch.room = 0
+    done = submit(many(tmp_path), tmp_path, tmp_path, "s")
+    assert sbatch.asked == [1] and len(done.left) == 10 and done.jobs == {}
+
+
+def test_whether_a_job_was_submitted_while_slurm_went_away_is_found_out_later(tmp_path, sbatch, queue, monkeypatch):
+    def dies(indices) -> None:
+        """The job is in the queue, but neither sbatch nor squeue can tell."""
+        if len(indices) == 9:
+            submission = latest_claim(tasks[-1].directory / "attempts").submission
+            queue["me"] |= {f"77_{i}": JobView(f"77_{i}", "PENDING", "Priority", submission) for i in indices}
+            monkeypatch.setattr(slurm, "queue", away)
+            raise FailedJobError("sbatch: error: Socket timed out on send/recv operation")
+
+    def away(name=None):
+        raise SlurmError("squeue: Unable to contact slurm controller")
+
+    tasks, answering = many(tmp_path), slurm.queue
+    sbatch.refuses = dies
+    with pytest.raises(UserError, match="Unable to contact slurm controller; 1 runs were submitted before it"):
+        submit(tasks, tmp_path, tmp_path, "s")
+    monkeypatch.setattr(slurm, "queue", answering)
+    monkeypatch.setattr(Submission, "owner_is_alive", False)
+    again = submit(tasks, tmp_path, tmp_path, "s")
+    assert len(again.adopted) == 10 and again.jobs == {}
+
+
+def test_a_local_job_inherits_nothing_of_another_job_either(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("sweep.dispatch.local.LocalExecutor.submit", lambda self, job: seen.update(os.environ))
+    for name in ("RANK", "MASTER_ADDR", "SLURM_JOB_ID", "OWN_VARIABLE"):
+        monkeypatch.setenv(name, "7")
+    tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
+    LocalQueue(tasks, tmp_path, tasks[0].config.cluster)._submit(tasks[0])
+    assert seen["OWN_VARIABLE"] == "7" and not {"RANK", "MASTER_ADDR", "SLURM_JOB_ID"} & seen.keys()
 
 
 def history(path: Path, *attempts: tuple[str, str]) -> str:

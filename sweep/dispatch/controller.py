@@ -41,20 +41,23 @@ class LocalController(Controller):
         return codes
 
     def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
-        """Say in the state what killed a process; what the others met afterwards followed from it."""
+        """Say in the state what killed a process; what the others met afterwards followed from it.
+
+        A process that had written no state has it said in its error file.
+        """
         from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
-        from sweep.run.ending import last_words
+        from sweep.run.ending import killed_by, last_words
         from sweep.run.ranks import STALLED_EXIT
         from sweep.run.state import State
 
         run = RunDirectory(self.folder.parent)
         written = run.read_state()
-        ours = written.pid in [task.pid for task in self.tasks]
-        if not ours or STALLED_EXIT in codes or written.state not in (State.RUNNING, State.FAILED):
-            return
-        who = f"rank {rank} was " if len(codes) > 1 else ""
-        how = last_words([Path(file.name) for file in self.stderrs], f"0:{number}")
-        run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
+        if written.pid not in [task.pid for task in self.tasks]:
+            self.stderrs[rank].write(f"{killed_by(number)}\n")
+        elif STALLED_EXIT not in codes and written.state in (State.RUNNING, State.FAILED):
+            who = f"rank {rank} was " if len(codes) > 1 else ""
+            how = last_words([Path(self.stderrs[rank].name)], f"0:{number}")
+            run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
 
 
 def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:

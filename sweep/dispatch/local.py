@@ -26,6 +26,7 @@ from sweep.plan.fit import local_processes
 from sweep.plan.task import LABEL, TRAIN, Task
 from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
+from sweep.run.ending import last_words
 from sweep.run.files import try_lock
 from sweep.run.ranks import latest_beat
 from sweep.run.state import State
@@ -116,7 +117,8 @@ class LocalQueue:
     def _start_ready(self, statuses: list[Status]) -> list[Status]:
         by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
         if not self._imports_are_settled(statuses):
-            return statuses
+            waiting = "waits while what all jobs need is imported"
+            return [replace(s, note=s.note or waiting) if s.state == State.QUEUED else s for s in statuses]
         busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state.at_work)
         for task in self.tasks:
             ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
@@ -218,7 +220,10 @@ def _what_is_waited_for(task: Task) -> str:
 
 def _died_early(task: Task, job: StartedJob) -> str:
     """Why a job ended before it wrote any state."""
-    return f"the job died before it began; {disk_state(task.directory) or f'see {job.error_file}'}"
+    reason = disk_state(task.directory)
+    if reason is None and job.error_file.exists():
+        reason = last_words([job.error_file])
+    return f"the job died before it began: {reason or 'nothing tells why'}; see {job.error_file}"
 
 
 def _processes(task: Task) -> int:

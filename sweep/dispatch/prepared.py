@@ -30,8 +30,13 @@ ANSWER_SECONDS = 60.0  # for a copy to be made; a machine may be very busy
 
 def can_copy() -> bool:
     """Whether this machine lets one process copy another soundly, and tell when one ends that it did not start."""
-    on_gpu = any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
-    return sys.platform == "linux" and hasattr(os, "pidfd_open") and not on_gpu
+    if sys.platform != "linux" or any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
+        return False  # a GPU's driver does not survive being copied
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 class Prepared:

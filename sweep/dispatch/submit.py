@@ -198,7 +198,7 @@ def submit_prepared(prepared: Prepared) -> Submitted:
     """
     arrays, done = prepared.arrays, prepared.done
     most = arrays[0].tasks[0].config.cluster.max_parallel if arrays else None
-    at_once = shares([len(a.mine) for a in arrays], most)
+    at_once = shares([len(a.tasks) for a in arrays], most)
     ids: list[str] = []
     full = ""  # what Slurm said when it took no more: it would say the same of the next array
     for number, (array, limit) in enumerate(zip(arrays, at_once, strict=True)):
@@ -206,7 +206,7 @@ def submit_prepared(prepared: Prepared) -> Submitted:
         try:
             job, full = _submit_array(array, prepared, limit, lane) if not full else ("", full)
         except slurm.SlurmError as error:
-            for rest in arrays[number:]:
+            for rest in arrays[number + 1 :]:
                 rest.submission.write(error=str(error))
             before = f"; {len(done.jobs)} runs were submitted before it, and are in the ledger" if done.jobs else ""
             keys = keys_that_matter(str(error), array.tasks[0].config)
@@ -286,9 +286,10 @@ def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
         return made.submit_array()
     except FailedJobError as error:
         complaint = slurm.words(str(error))
-    # This fails where the controller does not answer: the next launch then looks again.
+    # This fails where the controller does not answer: whether there is a job is then for the next launch to find out.
     job = SlurmView(root).with_comment(submission)
     if job is None:
+        submission.write(error=complaint)
         raise slurm.SlurmError(f"sbatch: {complaint}")
     return job
 

@@ -17,6 +17,7 @@ from sweep.run.checkpoints import (
     checkpoints_set_aside,
     damage,
     partial_path,
+    partials,
     record_file,
     set_aside,
     sync,
@@ -43,7 +44,8 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
     rank, partial = dist.get_rank(), partial_path(home, step)
     if rank == 0:
         home.mkdir(exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
+        for unfinished in partials(home):  # of any step: they take room that this one may need
+            shutil.rmtree(unfinished)
     dist.barrier()
     learner.save(partial, step)
     dist.barrier()

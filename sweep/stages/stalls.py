@@ -52,9 +52,9 @@ def give_up(run: RunDirectory, job: SlurmJob | None, hang: Hang, wanted: bool) -
     stalls = since_progress(written.stalls, stall)
     if len(stalls) >= MOST_STALLS:
         line = hopeless(stalls)
-        run.write_state(state=State.FAILED, error=line, note=line, stalls=[])
+        run.write_last_state(state=State.FAILED, error=line, note=line, stalls=[])
     else:
-        run.write_state(state=State.INTERRUPTED, note=hang.reason, stalls=stalls)
+        run.write_last_state(state=State.INTERRUPTED, note=hang.reason, stalls=stalls)
         if job is not None and wanted:
             _requeue(run, job, hang)
     _kill([beat for beat in answering if beat.pid != os.getpid()])

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -386,9 +387,10 @@ class Training:
 
     def close(self, exit_code: int) -> None:
         """Flush what is open; a mirror that cannot finish in time says so and is left."""
-        self.initial.grader.close()
-        if self.rank == 0:
-            self.metrics.close()
-            self.samples.close()
-            if self.mirror:
-                self.mirror.finish(exit_code)
+        with ExitStack() as all_of_them:  # whatever one raises, as rows do that a full disk does not take
+            all_of_them.callback(self.initial.grader.close)
+            if self.rank == 0:
+                if self.mirror:
+                    all_of_them.callback(self.mirror.finish, exit_code)
+                all_of_them.callback(self.samples.close)
+                all_of_them.callback(self.metrics.close)

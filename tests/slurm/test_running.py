@@ -56,7 +56,8 @@ def test_a_broken_stage_blocks_its_cells_and_retry_mends_the_chain(slurm, tmp_pa
     slurm.launch(*TINY, "name=chain", "reward=random,ground_truth", "steps=1", *broken)
     cells = [s["job"] for label, s in slurm.statuses("chain").items() if label.startswith(CELL.partition("{")[0])]
     assert len(cells) == 2
-    ask_slurm("scontrol", "hold", *cells)  # so Slurm does not yet see that what they wait for will not be
+    # So that Slurm does not yet see that what they wait for will not be; on a busy machine it may have seen it.
+    subprocess.run(["scontrol", "hold", *cells], capture_output=True)
     found = slurm.wait_for_the_end("chain")
     stage = found.pop("baseline of qwen2_mini")
     assert (stage["state"], stage["note"]) == ("failed", "no such module")
@@ -145,6 +146,26 @@ def test_a_process_that_stands_still_has_stalled(slurm, tmp_path):
     status = slurm.statuses("still")[CELL.format("random", 0)]
     assert (status["state"], status["note"]) == ("stalled", "no heartbeat for 10 min")
     subprocess.run(["scancel", "--signal=KILL", found[CELL.format("random", 0)]["job"]], check=True)
+
+
+def test_a_process_that_hangs_sends_its_job_back_into_the_queue(slurm, tmp_path):
+    sweep = [*TINY, "name=hang", "reward=random", "steps=2000", "evaluation.every=2000", "checkpoint.every=5"]
+    sweep += ["resources.gpus=2", "cluster.processes_per_node=1", "checks.stall_minutes=0.1", "checks.stall_factor=2"]
+    slurm.launch(*sweep)
+    label = CELL.format("random", 0)
+    found = slurm.wait("hang", lambda found: found[label]["step"] >= 6)
+    run = run_of(tmp_path, "qwen2_mini-random-s0")
+    (file,) = run.ranks.glob("*/1.json")
+    os.kill(json.loads(file.read_text())["pid"], signal.SIGSTOP)
+    before = run.read_state().step
+    again = slurm.wait("hang", lambda _: run.read_state().attempt > 1 and run.read_state().step > before)
+    assert again[label]["job"] == found[label]["job"]
+    log = run.log.read_text()
+    assert "no progress: rank 1 has not answered" in log and "resumed after step" in log
+    slurm.command("cancel", "hang")
+    assert slurm.wait_for_the_end("hang")[label]["state"] == "cancelled"
+    steps = [row["step"] for row in run.read_metrics()]
+    assert steps == list(range(1, len(steps) + 1))
 
 
 def test_two_nodes_of_two_processes_train_one_cell(slurm, tmp_path):

@@ -184,7 +184,7 @@ def test_without_slurm_the_message_says_so(slurm, tmp_path, monkeypatch):
 def test_an_output_directory_that_takes_nothing_ends_with_one_message(slurm, tmp_path, fault):
     disk = tmp_path / "disk"
     disk.mkdir()
-    options = "size=200k" if fault == "full" else "ro"
+    options = "size=300k" if fault == "full" else "ro"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", disk], capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
@@ -208,10 +208,14 @@ def test_a_cluster_of_ones_own_outside_the_repository(slurm, tmp_path):
     config = ["--config-dir", str(tmp_path / "groups")]
     slurm.own = ()
     slurm.launch(*TINY, *config, "cluster=mine", "name=mine", "resources.memory_gb=0.5", "resources.hours=2")
-    script = next(t for p in tmp_path.glob("runs/submissions/*/*submission.sh") if "baseline" in (t := p.read_text()))
+    (cell,) = tmp_path.glob("runs/cells/*")
+    (file,) = tmp_path.glob(f"runs/submissions/{latest_claim(cell / 'attempts').submission}/*submission.sh")
+    script = file.read_text()
     for line in ("--partition=low", "--account=lab", "--nice=7", "--mem=512M", "--time=120", "--cpus-per-task=1"):
         assert f"#SBATCH {line}\n" in script
-    assert "export GREETING=hello" in script and "export NCCL_DEBUG=WARN" in script
+    assert "export GREETING=hello" in script and "NCCL_DEBUG" not in script
+    (environment,) = tmp_path.glob(f"runs/submissions/{latest_claim(cell / 'attempts').submission}/environment.sh")
+    assert environment.read_text() == "export NCCL_DEBUG=WARN\n" and f". {environment}" in script
     assert "env FROM_WRAPPER=1" in script
     assert_each_run_is_queued_once(tmp_path, 2)
 
