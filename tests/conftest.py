@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,15 @@ def _quiet_environment(monkeypatch, tmp_path_factory):
     empty = tmp_path_factory.mktemp("home") / "netrc"
     empty.touch()
     monkeypatch.setenv("NETRC", str(empty))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give workers whole files, those that launch most sweeps first, so that none is left with a long one at the end.
+
+    Tests on Slurm go to one worker: there is one Slurm, and workers would wait for each other.
+    """
+    groups = {item: "slurm" if "slurm" in item.path.parts else item.path.name for item in items}
+    launches = Counter(groups[item] for item in items if {"shell", "slurm"} & set(item.fixturenames))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=lambda item: -launches[groups[item]])
