@@ -156,7 +156,7 @@ def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("ru
             print(f"not stopped: {run.entry.label}: {why}")
     if not done.stopped:
         print(f"nothing was stopped: {counted_states([run for run, _ in done.left])}")
-    failed = any(run.status.state == State.RUNNING for run, _ in done.left)
+    failed = any(not run.status.ended and not run.is_to_come for run, _ in done.left)
     raise typer.Exit(int(failed or (bool(patterns) and not done.stopped)))
 
 

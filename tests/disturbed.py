@@ -39,6 +39,7 @@ KINDS = {  # of processes, by a part of their command line
     "rank": "submitit.core._submit",
     "prepared": "sweep.dispatch.prepared",
 }
+OF_THE_SWEEP = ("launcher", "prepared")  # work on no single run, whatever they hold open
 OF_A_RUN = re.compile(r".*/(?P<run>(cells|stages)/[^/]+)/.*")
 LOG = re.compile(r".*/attempts/[^/]*_log\.(out|err)")  # a local job's ranks write to it, its controller holds it
 
@@ -94,8 +95,8 @@ class Members:
         if process.environ().get(MARK) != str(self.output):
             return None
         kind, run = _kind_and_run(process)
-        above = [_kind_and_run(parent)[1] for parent in process.parents() if not run]
-        return Member(kind, run or next(filter(None, above), ""), process)
+        above = process.parents() if kind in ("grader", "wandb") else []
+        return Member(kind, next(filter(None, (run, *(_kind_and_run(parent)[1] for parent in above))), ""), process)
 
 
 def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
@@ -105,7 +106,7 @@ def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
     kind = next((kind for kind, part in KINDS.items() if part in line), "")
     if kind in ("", "prepared", "rank") and any(map(LOG.fullmatch, files)):
         kind = "rank" if LOG.fullmatch(os.readlink(f"/proc/{process.pid}/fd/1")) else "controller"
-    return kind, run
+    return kind, "" if kind in OF_THE_SWEEP else run
 
 
 class DisturbedSweep:
