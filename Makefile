@@ -9,7 +9,7 @@ demo: env
 	$(BIN)/python launch.py -m experiment=demo
 
 test: env lint smollm2 trl
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: env
 	$(BIN)/ruff check .

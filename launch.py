@@ -8,12 +8,13 @@ take the same way and bad input is refused before anything is written.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 import hydra
 from hydra._internal.utils import get_args_parser
 
-from sweep.errors import UserError
+from sweep.errors import UserError, without_secrets
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -49,7 +50,9 @@ def _run(parsed: argparse.Namespace) -> int:
         print(first_configuration(overrides, parsed.config_dir, parsed.package, parsed.resolve))
         cells = check(overrides, parsed.config_dir)
         if cells > 1:
-            print(f"this is the first of {cells} cells; `python -m sweep plan` shows all", file=sys.stderr)
+            typed = [*overrides, *(["--config-dir", parsed.config_dir] if parsed.config_dir else [])]
+            all_of_them = f"`python -m sweep plan {shlex.join(typed)}` shows all"
+            print(without_secrets(f"this is the first of {cells} cells; {all_of_them}"), file=sys.stderr)
         return 0
     if parsed.cfg or parsed.info:
         return _show_hydras_own(parsed, overrides)

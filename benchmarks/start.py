@@ -4,14 +4,17 @@ A mini is trained for two steps in three ways: by `launch.py` on this machine, w
 process that runs the stage, as on a cluster's node; and in a process that does nothing but import, one package after
 another. The parts are those that the run itself takes and leaves in its provenance.json. Warm is the median of several
 repeats. Cold is one time each with no compiled Python files, caches of the project or, as far as the kernel follows
-the advice of a user, files in memory.
+the advice of a user, files in memory. "processor" is the processor time of everything that was started, to its end: on
+a machine that others use too it says more than the seconds that passed.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -36,9 +39,9 @@ IMPORTS = {
 }
 STAGE = """
 import pathlib, sys
-from sweep.stages.train import main
+from sweep.run.imports import import_stage
 run = pathlib.Path(sys.argv[1])
-main(run, 0, 1, 0, run / "attempts" / "meeting.json")
+import_stage("sweep.stages.train").main(run, 0, 1, 0, run / "attempts" / "meeting.json")
 """
 
 
@@ -63,6 +66,21 @@ class Place:
     def ended(self, process: subprocess.Popen) -> None:
         if process.wait(timeout=900):
             raise RuntimeError((self.home / "log.txt").read_text()[-3000:])
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes whose own parent ends, so that their processor time can be asked for."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def processor_seconds() -> float:
+    """Of all children that have ended so far, and their children; waits for those that still run."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
 
 
 def forget_files() -> None:
@@ -119,21 +137,26 @@ def alone(place: Place) -> dict[str, float]:
 
 def imports(place: Place) -> dict[str, float]:
     """Seconds for each of IMPORTS, in this order in one process, after the interpreter itself."""
-    code = "import time\nfrom sweep.stages.starting import Starting\ns = Starting()\ns.reached('interpreter')\n"
-    code += "".join(f"{statement}\ns.reached({name!r})\n" for name, statement in IMPORTS.items())
+    lines = ["import gc", "gc.disable()", "from sweep.stages.starting import Starting", "s = Starting()"]  # as jobs do
+    for part, statement in {"interpreter": "", **IMPORTS}.items():
+        lines += [statement, f"s.reached({part!r})"]
     written = place.home / "imports.json"
-    code += f"import json, pathlib\npathlib.Path({str(written)!r}).write_text(json.dumps(s.parts))\n"
-    place.ended(place.start(["-c", code]))
+    lines += ["import json, pathlib", f"pathlib.Path({str(written)!r}).write_text(json.dumps(s.parts))"]
+    place.ended(place.start(["-c", "\n".join(lines)]))
     return json.loads(written.read_text())
 
 
 def measure(home: Path, more: list[str], cold: bool) -> dict[str, dict[str, float]]:
-    place = Place(home, more, cold)
+    place, before = Place(home, more, cold), processor_seconds()
     launch = launched(place)
+    launch["processor"] = processor_seconds() - before
+    before = processor_seconds()
+    plain = alone(place)
+    plain["processor"] = processor_seconds() - before
     return {
         "launch": launch,
         "launched job": parts_of(home / "runs"),
-        "plain process": alone(place),
+        "plain process": plain,
         "imports": imports(place),
     }
 
@@ -157,6 +180,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cold", action="store_true", help="measure a cold start too, which takes a minute or more")
     parser.add_argument("overrides", nargs="*", help="of the cell, such as tracking.mode=disabled")
     asked = parser.parse_args(arguments)
+    adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="start-") as home:
         found = {}
         if asked.cold:

@@ -24,19 +24,24 @@ from sweep.run.ledger import read_sweep
 
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
-    "one cell": ("reward=random",),
+    "one cell": ("reward=random", "steps=16"),  # enough for a signal to come in time on a busy machine
     "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
-LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS, LOOK_SECONDS, YOUNG_SECONDS = 5, 300.0, 30.0, 0.2, 1.0
+LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS = 5, 300.0, 30.0
+LOOK_SECONDS, YOUNG_SECONDS, ASK_SECONDS = 0.2, 1.0, 1.0
 KINDS = {  # of processes, by a part of their command line
     "launcher": "launch.py",
-    "controller": "sweep.dispatch.controller",
-    "rank": "submitit.core._submit",
     "wandb": "/wandb",
     "grader": " -c ",
+    "controller": "srun ",  # on Slurm
+    "rank": "submitit.core._submit",
+    "prepared": "sweep.dispatch.prepared",
 }
+OF_THE_SWEEP = ("launcher", "prepared")  # work on no single run, whatever they hold open
+OF_A_RUN = re.compile(r".*/(?P<run>(cells|stages)/[^/]+)/.*")
+LOG = re.compile(r".*/attempts/[^/]*_log\.(out|err)")  # a local job's ranks write to it, its controller holds it
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,10 @@ class Members:
         self._known = {pid: m for pid, m in self._known.items() if pid in there and m.alive and not m.young}
         self._strangers &= there
         for pid in there - self._strangers - self._known.keys():
-            member = self._read(pid)
+            try:
+                member = self._read(psutil.Process(pid))
+            except (psutil.Error, OSError):  # it has just ended, or just begun
+                continue
             if member is None:
                 self._strangers.add(pid)
             elif member.kind:
@@ -83,18 +91,22 @@ class Members:
         """Those of the last look."""
         return list(self._known.values())
 
-    def _read(self, pid: int) -> Member | None:
-        try:
-            process = psutil.Process(pid)
-            if process.environ().get(MARK) != str(self.output):
-                return None
-            line = " ".join(process.cmdline())
-            lines = [line, *(" ".join(parent.cmdline()) for parent in process.parents())]
-        except psutil.Error:
+    def _read(self, process: psutil.Process) -> Member | None:
+        if process.environ().get(MARK) != str(self.output):
             return None
-        kind = next((kind for kind, part in KINDS.items() if part in line), "")
-        run = re.search(r"(cells|stages)/[^/ ]+", " ".join(lines))
-        return Member(kind, run.group() if run else "", process)
+        kind, run = _kind_and_run(process)
+        above = process.parents() if kind in ("grader", "wandb") else []
+        return Member(kind, next(filter(None, (run, *(_kind_and_run(parent)[1] for parent in above))), ""), process)
+
+
+def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
+    """What a process is, and the run whose files it holds open, which tell copies of one process apart."""
+    line, files = " ".join(process.cmdline()), [file.path for file in process.open_files()]
+    run = next((found["run"] for file in files if (found := OF_A_RUN.fullmatch(file))), "")
+    kind = next((kind for kind, part in KINDS.items() if part in line), "")
+    if kind in ("", "prepared", "rank") and any(map(LOG.fullmatch, files)):
+        kind = "rank" if LOG.fullmatch(os.readlink(f"/proc/{process.pid}/fd/1")) else "controller"
+    return kind, "" if kind in OF_THE_SWEEP else run
 
 
 class DisturbedSweep:
@@ -104,13 +116,15 @@ class DisturbedSweep:
         """Where `baseline` is given, what is in that directory stands as the done stage."""
         output.mkdir(parents=True)
         if baseline:
-            shutil.copytree(baseline, output / "stages" / baseline.name)
+            not_its_jobs = shutil.ignore_patterns("attempts")
+            shutil.copytree(baseline, output / "stages" / baseline.name, ignore=not_its_jobs)
         self.output, self.on_slurm, self.launches = output, on_slurm, 0
         self.log = output.with_suffix(".log")
         place = (f"output_dir={output}", f"cache_dir={cache}")
         self._launch = ["launch.py", "-m", "name=faults", *TINY, *SWEEPS[sweep], *ON_SLURM * on_slurm, *place]
         self._retry = ["-m", "sweep", "retry", "faults", "--output-dir", str(output)]
         self._members, self._events = Members(output), FileEvents(output)
+        self._jobs_there, self._asked = True, 0.0
 
     def until_done(self, *moments: Moment, whole_seconds: float = 0.0) -> list[str]:
         """Launch until all is done; at each moment in turn a signal is sent. Returns what was hit, in words.
@@ -142,6 +156,7 @@ class DisturbedSweep:
         """One launch, until it ends; returns what `moment` hit, if it came."""
         again = self.on_slurm and self.launches > 0 and bool(list(self.output.glob("submissions/*/submission.json")))
         self.launches += 1
+        self._jobs_there = True
         environment = {**os.environ, MARK: str(self.output), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, *(self._retry if again else self._launch)]
         with open(self.log, "a") as log:
@@ -149,7 +164,7 @@ class DisturbedSweep:
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
         began, count, looked, hits = time.monotonic(), 0, 0.0, []
-        while launcher.poll() is None or (self.on_slurm and self._jobs_run()):
+        while launcher.poll() is None or self._jobs_run():
             now = time.monotonic() - began
             if now > LAUNCH_SECONDS:
                 raise RuntimeError(f"launch {self.launches} did not end in {LAUNCH_SECONDS:.0f} s; see {self.log}")
@@ -168,8 +183,14 @@ class DisturbedSweep:
         return hits
 
     def _jobs_run(self) -> bool:
-        stages, cells = statuses(read_sweep(self.output, "faults"))
-        return any(not status.ended for status in (*stages, *cells))
+        """Whether Slurm has jobs of the sweep that go on without its launcher; it is asked once a second."""
+        if not self.on_slurm or not (self.output / "sweeps").exists():
+            return False
+        if time.monotonic() - self._asked > ASK_SECONDS:
+            stages, cells = statuses(read_sweep(self.output, "faults"))
+            self._jobs_there = any(not status.ended for status in (*stages, *cells))
+            self._asked = time.monotonic()
+        return self._jobs_there
 
     def _strike(self, moment: Moment, run: str, began: float) -> list[str]:
         """Send the moment's signal to its victim; where there is none of the kind, to what drives the run."""

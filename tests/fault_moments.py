@@ -10,7 +10,7 @@ CELL, STAGE = r"(?P<run>cells/[^/]+)", r"(?P<run>stages/[^/]+)"
 # By what happens to a file: the regular expression of the event, and how often at most it happens before the signal.
 EVENTS: dict[str, tuple[str, int]] = {
     "the ledger is written": (r"created sweeps/.*", 2),
-    "the code is copied": (r"created code/partial-[^/]*/.*\.py", 40),
+    "the code is copied": (r"created code/partial-.*", 5),
     "the baseline is frozen": (rf"created {STAGE}/\.(config|signature).*", 2),
     "the baseline is submitted": (rf"created {STAGE}/attempts/.*\.pkl", 1),
     "the baseline's state is written": (rf"created {STAGE}/\.state\.json.*", 3),
@@ -31,14 +31,14 @@ EVENTS: dict[str, tuple[str, int]] = {
     "a checkpoint takes its name": (rf"named {CELL}/checkpoints/step_\d+", 4),
     "an old checkpoint is removed": (rf"deleted {CELL}/checkpoints/step_\d+/.*", 3),
     "the export begins": (rf"created {CELL}/\.final\.partial", 1),
-    "final weights are written": (rf"(created|modified) {CELL}/\.final\.partial/.*safetensors", 2),
+    "final weights are written": (rf"(created|modified) {CELL}/\.final\.partial/.*", 2),
     "final weights take their name": (rf"named {CELL}/final", 1),
     "a result is written": (rf"created {CELL}/\.result\.json.*", 1),
 }
 FROM_NOTHING = ("the ledger", "the code", "the baseline")  # at the other moments the baseline is done before
 TIMES = len(EVENTS) // 4  # moments that are set by time, for each round of all events
 DELAYS_MS = (0.0, 0.0, 0.5, 2.0, 8.0, 30.0)
-VICTIMS = {"rank": 10, "launcher": 3, "controller": 3, "grader": 2, "wandb": 2}  # of twenty
+VICTIMS = {"rank": 20, "launcher": 6, "controller": 6, "grader": 4, "wandb": 4, "prepared": 2}  # of 42
 SIGNALS = {signal.SIGKILL: 8, signal.SIGTERM: 1, signal.SIGINT: 1}  # of ten
 
 

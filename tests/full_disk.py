@@ -82,6 +82,7 @@ def main(disk: Path, elsewhere: Path, cache: Path) -> None:
     import sweep.stages.train  # noqa: F401
 
     undisturbed, run = frozen(elsewhere / "runs", cache), frozen(disk / "runs", cache)
+    (run.checkpoints / "partial_000009").mkdir(parents=True)  # of an earlier attempt that was cut short
     assert forked(undisturbed.path) == 0
     for place in (*PLACES, None):
         code = forked(run.path, disk, place)
@@ -93,6 +94,7 @@ def main(disk: Path, elsewhere: Path, cache: Path) -> None:
             "note": status.note,
             "step": status.step,
             "rows": [row["step"] for row in rows],
+            "checkpoints": sorted(path.name for path in run.checkpoints.iterdir() if path.is_dir()),
             "row_cut_short": not run.metrics.read_text().endswith("\n"),
         }
         print(RESULT + json.dumps(seen))

@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # conftest imports the project
+
 from conftest import ROOT, TINY
 
 MEASURED = ("timing_s/", "perf/", "memory_gb/")  # columns that no two runs share

@@ -83,3 +83,13 @@ def test_the_phases_of_a_step_add_up():
         parts = [v for k, v in phase.items() if k not in ("phase", "seconds", "floor")]
         assert sum(parts) == pytest.approx(phase["seconds"]) and phase["products"] > 0
         assert (phase["optimizer step"] > 0) == (phase["phase"] == "update")
+
+
+def test_a_start_is_measured_part_by_part():
+    found = last_line("start", "--repeats", "1", "tracking.mode=disabled", "algorithm.samples_per_prompt=2")["warm"]
+    for kind in ("launched job", "plain process"):
+        parts, ends = found[kind], ("to the first rollout", "to the first step", "processor")
+        assert parts["to the first step"] == pytest.approx(sum(v for k, v in parts.items() if k not in ends), abs=0.1)
+        assert parts["imports"] < parts["to the first rollout"] < parts["to the first step"]
+    assert found["launch"]["baseline done"] < found["launch"]["first step done"] < found["launch"]["everything done"]
+    assert found["imports"]["torch"] > 0 and found["imports"]["interpreter"] >= 0

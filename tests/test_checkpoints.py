@@ -16,9 +16,12 @@ from sweep.run.checkpoints import (
     MANIFEST,
     FileRecord,
     checkpoint_path,
+    checkpoints,
     damage,
+    partials,
     read_manifest,
     record_file,
+    remove,
     set_aside,
     world_size,
     write_manifest,
@@ -103,6 +106,20 @@ def test_a_manifest_says_what_was_written(tmp_path):
 
 def test_a_checkpoint_that_is_set_aside_is_none(tmp_path):
     assert set_aside(write_checkpoint(tmp_path, 7)) == tmp_path / "set_aside_000007"
+    assert checkpoints(tmp_path) == []
+
+
+def test_a_checkpoint_whose_removal_is_cut_short_looks_like_none(tmp_path, monkeypatch):
+    whole, old = write_checkpoint(tmp_path, 8), write_checkpoint(tmp_path, 7)
+    monkeypatch.setattr(
+        shutil, "rmtree", lambda path, ignore_errors=False: path.exists() and (path / FILES[0]).unlink()
+    )
+    remove(old)
+    monkeypatch.undo()
+    assert checkpoints(tmp_path) == [whole] and partials(tmp_path) == [tmp_path / "partial_000007"]
+    again = write_checkpoint(tmp_path, 7)
+    remove(again)
+    assert sorted(tmp_path.iterdir()) == [whole]
 
 
 def trainings(directory: Path, world_size: int, script: list[list]) -> list[list[dict]]:
@@ -114,48 +131,63 @@ def trainings(directory: Path, world_size: int, script: list[list]) -> list[list
 
 def test_training_goes_on_from_the_newest_whole_checkpoint(tmp_path, cache_dir):
     def to(step: int) -> list:
-        sharded = ["deepspeed=zero3", "deepspeed.processes=2", "checkpoint.keep=2"]
+        sharded = ["deepspeed=zero2", "deepspeed.processes=2", "checkpoint.keep=2"]
         return ["train", "run", [*TINY, *sharded, f"steps={step}", f"cache_dir={cache_dir}", "evaluation.every=9"]]
 
     script = [
         to(3),
-        ["damage", "run", 3, "zero_pp_rank_1*model_states.pt", "cut"],
+        ["damage", "run", 3, "zero_pp_rank_1*", "cut"],
+        ["damage", "run", 2, MANIFEST, "missing"],  # as an older version left it
         to(4),  # from step 2
-        ["damage", "run", 4, MANIFEST, "missing"],
-        to(5),  # from step 4, as an older version left it
+        ["poison", "run", 4],
+        to(5),  # fails after step 4, goes back to step 3
         ["poison", "run", 5],
-        to(6),  # fails after step 5, goes back to step 4
-        ["poison", "run", 6],
-        to(7),  # fails after step 6, for good
-        ["damage", "run", 6, "*", "missing"],
-        ["damage", "run", 5, "zero_pp_rank_0*optim_states.pt", "flipped"],
-        to(7),
+        to(6),  # fails after step 5, for good
+        ["damage", "run", 5, "*", "missing"],
+        ["damage", "run", 4, "zero_pp_rank_0*", "flipped"],
+        to(6),
     ]
     found, other = trainings(tmp_path, 2, script)
     assert [f["error"] for f in found] == [f["error"] for f in other]
-    whole, cut, older, back, for_good, none = found
+    whole, cut, back, for_good, none = found
     run = RunDirectory(tmp_path / "run")
     log = run.log.read_text()
 
     assert (whole["error"], whole["checkpoints"]) == (None, ["step_000002", "step_000003"])
     assert (cut["error"], cut["checkpoints"]) == (None, ["step_000003", "step_000004"])
     damaged = run.checkpoints / "step_000003"
-    assert f"{damaged} is damaged: zero_pp_rank_1_mp_rank_00_model_states.pt has " in log
+    assert f"{damaged} is damaged: zero_pp_rank_1_mp_rank_00_optim_states.pt has " in log
     assert "resumed after step 2" in log
-    assert older["error"] is None and "resumed after step 4" in log
-    assert (back["error"], back["checkpoints"]) == (None, ["step_000005", "step_000006"])
-    assert back["state"]["state"] == "done" and back["state"]["rolled_back_from"] == 5
-    assert "goes back: the first step after step 5 is not finite" in log
-    assert for_good["error"].startswith("NotFinite: step 7: not finite: log-probs of a sampled response. ")
-    assert for_good["state"]["state"] == "failed" and str(run.not_finite(7)) in for_good["state"]["note"]
-    assert "went back once before, from step 5" in for_good["error"]
-    batch = json.loads(run.not_finite(7).read_text())
+    assert (back["error"], back["checkpoints"]) == (None, ["step_000004", "step_000005"])
+    assert back["state"]["state"] == "done" and back["state"]["rolled_back_from"] == 4
+    assert "goes back: the first step after step 4 is not finite" in log and "resumed after step 3" in log
+    assert for_good["error"].startswith("NotFinite: step 6: not finite: log-probs of a sampled response. ")
+    assert for_good["state"]["state"] == "failed" and str(run.not_finite(6)) in for_good["state"]["note"]
+    assert "went back once before, from step 4" in for_good["error"]
+    batch = json.loads(run.not_finite(6).read_text())
     assert [rank["rank"] for rank in batch["ranks"]] == [0, 1] and batch["ranks"][1]["responses"][0]["ids"]
-    assert for_good["checkpoints"] == ["step_000005", "step_000006"]
+    assert for_good["checkpoints"] == ["step_000004", "step_000005"]
     assert none["error"].startswith("NoWholeCheckpoint: ")
-    assert "step_000006: there is neither" in none["error"] and "step_000005: zero_pp_rank_0" in none["error"]
+    assert "step_000005: there is neither" in none["error"] and "step_000004: zero_pp_rank_0" in none["error"]
     assert none["error"].endswith(f"to start again from step 0, remove {run.checkpoints}")
     assert none["checkpoints"] == for_good["checkpoints"]  # nothing is removed unasked
-    assert list(none["rows"]) == ["1", "2", "3", "4", "5", "6"]
+    assert list(none["rows"]) == ["1", "2", "3", "4", "5"]
     # What was trained again came out as before.
-    assert cut["rows"].items() >= whole["rows"].items() and back["rows"].items() >= older["rows"].items()
+    assert cut["rows"].items() >= whole["rows"].items() and back["rows"].items() >= cut["rows"].items()
+
+
+def test_a_learning_rate_that_breaks_the_policy_ends_the_run(tmp_path, cache_dir):
+    huge = [*TINY, f"cache_dir={cache_dir}", "reward=random", "steps=2"]
+    huge += ["optimizer.learning_rate=1e30", "optimizer.max_grad_norm=1e30"]
+    one = [*huge, "algorithm.updates_per_rollout=1", "evaluation.every=1"]
+    greedy, drawn = [*one, "evaluation.temperature=0"], [*one, "evaluation.temperature=1"]
+    script = [["train", "updates", huge], ["train", "greedy", greedy], ["train", "drawn", drawn]]
+    (found,) = trainings(tmp_path, 1, script)
+    assert found[0]["error"].startswith(
+        "NotFinite: step 1: not finite: loss, ratios, log-probs of micro-batch 1 of update"
+    )
+    for name, run in zip(("updates", "greedy", "drawn"), found, strict=True):
+        assert run["error"].startswith("NotFinite: step 1: not finite: ") and "(it is 1e+30)" in run["error"]
+        assert run["checkpoints"] == [] and run["state"]["state"] == "failed"
+        batch = json.loads((tmp_path / name / "not_finite_step_000001.json").read_text())
+        assert len(batch["rollout"]) == 16 and "advantage" in batch["rollout"][0] and batch["ranks"][0]["responses"]

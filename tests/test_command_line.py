@@ -159,7 +159,12 @@ def test_plan_looks_at_the_output_directory(tmp_path, monkeypatch, capsys):
     ("arguments", "code", "out", "err"),
     [
         (["--cfg", "job"], 0, "seed: 0", ""),
-        (["-m", "--cfg", "job", "seed=4,5", "name=1e5"], 0, "name: 1e5\nseed: 4\n", "the first of 2 cells"),
+        (
+            ["-m", "--cfg", "job", "seed=4,5", "name=1e5"],
+            0,
+            "name: 1e5\nseed: 4\n",
+            "the first of 2 cells; `python -m sweep plan seed=4,5 name=1e5` shows all",
+        ),
         (["--cfg", "job", "-p", "optimizer", "--resolve"], 0, "learning_rate: 5e-5", ""),
         (["--cfg", "job", "model=qwen2_min"], 2, "", "model=qwen2_min: no such model. Did you mean qwen2_mini"),
         (["--cfg", "job", "algorithm.clip_lw=1"], 2, "", "algorithm.clip_lw: no such key"),

@@ -16,6 +16,7 @@ from conftest import ROOT, TINY
 from pydantic import BaseModel
 from written_sweeps import entry_of, finish, finish_all
 
+import launch
 from models.config import Architecture, MiniRecipe, ModelConfig, Resources
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
@@ -172,6 +173,12 @@ def test_a_name_that_is_none_is_no_sweep(tmp_path, name, capsys):
     assert "no such sweep" in capsys.readouterr().err
 
 
+def test_watching_takes_no_cells_as_it_shows_all(tmp_path, capsys):
+    (tmp_path / "sweeps" / "s").mkdir(parents=True)
+    assert main(["status", "s", "reward=random", "--watch", "--output-dir", str(tmp_path)]) == 2
+    assert "leave the cells and --json out" in capsys.readouterr().err
+
+
 @pytest.fixture
 def local(tmp_path):
     """A finished sweep of two cells that ran on this machine."""
@@ -290,6 +297,15 @@ def test_what_a_cell_does_not_read_is_said_and_cells_that_coincide_run_once(type
     plan = plan_sweep(typed)
     assert [cell.label.removeprefix("model=qwen2_mini ") for cell in plan.cells] == cells
     assert len(plan.notes) == len(notes) and all(said in note for note, said in zip(plan.notes, notes, strict=True))
+
+
+def test_what_fetches_and_what_shows_a_configuration_takes_the_sweeps_that_plan_takes(monkeypatch, capsys):
+    monkeypatch.setattr("sweep.dispatch.prefetch._fetch_model", lambda cell: cell.label)
+    typed = ["algorithm.on_policy=true", "algorithm.clip_low=0.1,0.2"]
+    assert main(["prefetch", *typed]) == 0
+    assert capsys.readouterr().out.startswith("model=qwen2_mini reward=ground_truth seed=0\ndata mini_arithmetic: ")
+    assert launch.main(["-m", "--cfg", "job", *typed]) == 0
+    assert "cells" not in capsys.readouterr().err  # of which this would be the first
 
 
 def test_plan_shows_its_notes(capsys):

@@ -1,16 +1,14 @@
-"""Why a process ended, from what it left on standard error; and what a directory that takes nothing is said to be."""
+"""Why a process ended, from what it left on standard error; and how a command ends on a disk that takes nothing."""
 
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 
 import pytest
 
 from sweep.__main__ import main
 from sweep.run.ending import last_words
-from sweep.run.unwritable import complaint
 
 BAR = "Loading weights: 100%|██████████| 26/26 [00:00<00:00, 800.1it/s]"
 SRUN = "srun: error: n1: task 0: {}"
@@ -52,21 +50,6 @@ def test_only_the_end_of_a_long_file_is_read(tmp_path):
     assert last_words([file, file], "") == "KeyError: late"
 
 
-@pytest.mark.parametrize(
-    ("number", "file", "said"),
-    [
-        (errno.ENOSPC, None, "No space left on device; make room (`python -m sweep gc`"),
-        (errno.EROFS, "/x/y", "/x/y: Read-only file system; make it writable, or use another output_dir"),
-        (errno.EACCES, "/root/no/such", "/root/no/such: Permission denied; "),
-        (errno.EPERM, "/", "/ belongs to root; ask for the right to write there"),
-        (errno.ENOENT, "/x", ""),
-    ],
-)
-def test_a_directory_that_takes_nothing_is_explained(number, file, said):
-    found = complaint(OSError(number, os.strerror(number), file))
-    assert said in found and bool(found) == bool(said)
-
-
 def test_gc_on_a_read_only_disk_ends_with_one_message(tmp_path, capsys):
     if subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
@@ -74,7 +57,7 @@ def test_gc_on_a_read_only_disk_ends_with_one_message(tmp_path, capsys):
         (tmp_path / "cells" / "orphan").mkdir(parents=True)
         subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
         assert main(["gc", "--yes", "--output-dir", str(tmp_path)]) == 2
-        assert "Read-only file system; make it writable" in capsys.readouterr().err
+        assert capsys.readouterr().err.startswith("Read-only file system: ")
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -88,4 +71,4 @@ def test_a_disk_that_takes_nothing_ends_any_command_with_one_message(tmp_path, c
     monkeypatch.setattr("sweep.__main__.collect", full)
     assert main([*command, "--output-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("No space left on device; make room") and said.count("\n") == 1
+    assert said.startswith("No space left on device: free some") and said.count("\n") == 1

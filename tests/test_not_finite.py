@@ -14,6 +14,7 @@ from test_rollout import answers, tiny
 
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
+from sweep.grpo.checks import check_forward
 from sweep.plan.compose import compose_cells
 from sweep.rollout.draw import draw_tokens
 from sweep.rollout.sample import Finish, Sampled
@@ -81,6 +82,8 @@ def test_a_model_whose_logits_are_not_finite_is_not_sampled_from(temperature):
     model.get_output_embeddings().weight.data *= 1e38
     with pytest.raises(NotFinite, match=r"not finite: log-probs of a sampled response\. Look at .*model\.dtype"):
         answers(model, temperature=temperature)
+    with pytest.raises(NotFinite, match=r"not finite: log-probs of a prompt\."):
+        check_forward(model, range(3, 40))
 
 
 def test_a_response_with_a_log_prob_that_is_not_finite_cannot_be():

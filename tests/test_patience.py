@@ -58,6 +58,16 @@ def test_what_has_ended_is_not_missed():
     assert answering(standings, 15.0) == [0]
 
 
+def test_who_waits_for_a_process_that_has_left_waits_in_vain():
+    joining, left = replace(BEAT, phase="joining"), replace(BEAT, rank=1, ended=True)
+    standings = Observer(2).look({0: joining, 1: left}, 0.0)
+    assert [s.overdue for s in standings] == [True, False]
+    assert complaint(standings, [0]) == (
+        f"no progress: rank 0 in joining on {BEAT.host} without rank 1, which had left before"
+    )
+    assert not any(s.overdue for s in Observer(2).look({0: joining, 1: replace(left, ended=False)}, 0.0))
+
+
 def test_time_in_which_nothing_could_be_seen_does_not_count():
     clock = AwakeClock(15.0, now=100.0)
     assert clock.tick(115.0) == 15.0

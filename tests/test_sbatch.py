@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,76 +16,94 @@ from sweep.dispatch.submit import that_fit
 from sweep.dispatch.surroundings import apart_from_any_job, for_commands, unheard
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
+from sweep.plan.sbatch import cluster_faults
+from sweep.plan.task import Task
 from sweep.run.claims import new_submission
+from sweep.run.config import SlurmCluster
 
-SLURM = [*TINY, "cluster=slurm"]
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory) -> Task:
+    """A cell on Slurm, planned once."""
+    (cell,) = plan_sweep([*TINY, "cluster=slurm", f"output_dir={tmp_path_factory.mktemp('runs')}"]).cells
+    return cell
 
 
-def script(root: Path, *overrides: str, after: str = "") -> list[str]:
-    """The options in the script of a cell's job, and its submission's id."""
-    submission = new_submission(root)
-    cell = plan_sweep([*SLURM, f"output_dir={root}", *overrides]).cells[0]
-    lines = executor(submission, cell, "name", after=after).script().splitlines()
+def script(cell: Task, gpus: int, cluster: dict, after: str = "") -> list[str]:
+    """The options in the script of the cell's job with these keys of the cluster; ID: its submission's id."""
+    submission, config = new_submission(Path("runs").absolute()), cell.config
+    changed = SlurmCluster.model_validate(config.cluster.model_dump() | cluster)
+    resources = config.resources.model_copy(update={"gpus": gpus})
+    task = replace(cell, config=config.model_copy(update={"cluster": changed, "resources": resources}))
+    lines = executor(submission, task, "name", after=after).script().splitlines()
     options = (line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH"))
     return [line.replace(submission.id, "ID") for line in options]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "after", "present", "absent"),
+    ("gpus", "cluster", "after", "present", "absent"),
     [
-        ([], "", ["comment=ID", "requeue", "chdir="], ["dependency", "gpus-per-node", "gres"]),
-        (["cluster.sbatch={comment:night shift}"], "", ["comment='ID night shift'"], []),
-        (["cluster.sbatch={dependency:afterok:99}"], "afterok:1_0", ["dependency=afterok:1_0,afterok:99"], []),
-        (["cluster.sbatch={dependency:singleton}"], "", ["dependency=singleton"], []),
-        (["cluster.sbatch={nice:0,mem:0,exclusive:false}"], "", ["nice=0", "mem=0"], ["exclusive"]),
-        (["cluster.sbatch={time:24:00:00,partition:p,mail_type:FAIL}"], "",
-         ["time=24:00:00", "partition=p", "mail-type=FAIL"], ["time=60"]),
-        (["resources.gpus=2"], "", ["gpus-per-node=2"], ["gres"]),
-        (["resources.gpus=2", "cluster.gpu_type=a100"], "", ["gpus-per-node=a100:2"], []),
-        (["resources.gpus=2", "cluster.gpu_option=gres"], "", ["gres=gpu:2"], ["gpus-per-node"]),
-        (["resources.gpus=2", "cluster.gpu_option=gres", "cluster.gpu_type=a100", "cluster.sbatch={gres:lustre:1}"], "",
+        (0, {}, "", ["comment=ID", "requeue", "chdir="], ["dependency", "gpus-per-node", "gres"]),
+        (0, {"sbatch": {"comment": "night shift"}}, "", ["comment='ID night shift'"], []),
+        (0, {"sbatch": {"dependency": "afterok:99"}}, "afterok:1_0", ["dependency=afterok:1_0,afterok:99"], []),
+        (0, {"sbatch": {"depend": "afterok:99"}}, "afterok:1_0", ["dependency=afterok:1_0,afterok:99"], ["depend="]),
+        (0, {"sbatch": {"dependency": "singleton"}}, "", ["dependency=singleton"], []),
+        (0, {"sbatch": {"nice": 0, "mem": 0, "exclusive": False}}, "", ["nice=0", "mem=0"], ["exclusive"]),
+        (0, {"sbatch": {"time": "24:00:00", "mail_type": "FAIL"}}, "", ["time=24:00:00", "mail-type="], ["time=60"]),
+        (0, {"sbatch": {"part": "p"}, "partition": "q"}, "", ["partition=p"], ["part=", "partition=q"]),
+        (2, {}, "", ["gpus-per-node=2"], ["gres"]),
+        (2, {"gpu_type": "a100"}, "", ["gpus-per-node=a100:2"], []),
+        (2, {"gpu_option": "gres"}, "", ["gres=gpu:2"], ["gpus-per-node"]),
+        (2, {"gpu_option": "gres", "gpu_type": "a100", "sbatch": {"gres": "lustre:1"}}, "",
          ["gres=gpu:a100:2,lustre:1"], ["gpus-per-node"]),
-        (["resources.gpus=2", "cluster.sbatch={gpus-per-node:null,gres:gpu:2}"], "", ["gres=gpu:2"], ["gpus-per-node"]),
-        (["resources.gpus=2", "cluster.sbatch={gres:lustre:1}"], "", ["gpus-per-node=2", "gres=lustre:1"], []),
+        (2, {"sbatch": {"gpus-per-node": None, "gres": "gpu:2"}}, "", ["gres=gpu:2"], ["gpus-per-node"]),
+        (2, {"sbatch": {"gres": "lustre:1"}}, "", ["gpus-per-node=2", "gres=lustre:1"], []),
     ],
 )  # fmt: skip
-def test_options_of_ones_own_are_joined_with_dispatchs_or_stand_for_them(tmp_path, overrides, after, present, absent):
-    options = script(tmp_path, *overrides, after=after)
+def test_options_of_ones_own_are_joined_with_dispatchs_or_stand_for_them(cell, gpus, cluster, after, present, absent):
+    options = script(cell, gpus, cluster, after)
     for beginning in present:
         assert any(option.startswith(beginning) for option in options), options
     for beginning in absent:
         assert not any(option.startswith(beginning) for option in options), options
+    assert cluster_faults(SlurmCluster(kind="slurm", name="x", **cluster), gpus) == []
 
 
 @pytest.mark.parametrize(
-    ("override", "reason"),
+    ("sbatch", "reason"),
     [
-        ("cluster.sbatch={array:0-3}", "leave out array: one call of sbatch"),
-        ("cluster.sbatch={chdir:/tmp}", "leave out chdir: jobs run in the copy of the code"),
-        ("cluster.sbatch={signal:USR1@60}", "cluster.signal_seconds"),
-        ("cluster.sbatch={output:/tmp/x}", "leave out output"),
-        ("cluster.sbatch={error:/tmp/x}", "leave out error"),
-        ("cluster.sbatch={err:/tmp/x}", "leave out err:"),
-        ("cluster.sbatch={open_mode:truncate}", "leave out open-mode"),
-        ("cluster.sbatch={job-name:x}", "a job has the name of its cell"),
-        ("cluster.sbatch={requeue:false}", "goes on by being requeued"),
-        ("cluster.sbatch={no-requeue:true}", "goes on by being requeued"),
-        ("cluster.sbatch={nodes:2}", "cluster.processes_per_node"),
-        ("cluster.sbatch={ntasks:2}", "deepspeed.processes"),
-        ("cluster.sbatch={cpus-per-task:2}", "cluster.cpus_per_process"),
-        ("cluster.sbatch={wait:true}", "cluster.wait=true"),
-        ("cluster.sbatch={export:NONE}", "cluster.env"),
-        ("cluster.sbatch={parsable:true}", "reads what sbatch answers"),
-        ("cluster.sbatch={clusters:b}", "SLURM_CLUSTERS"),
-        ("cluster.sbatch={dependency:afterok:1?afterok:2}", "joined by ?"),
-        ("cluster.sbatch={gres:gpu:2}", "set cluster.gpu_option=gres instead, or give gpus-per-node:null"),
-        ("cluster.sbatch={mail-type:FAIL,mail_type:END}", "mail-type and mail_type are one option"),
+        ({"array": "0-3"}, "leave out array: one call of sbatch"),
+        ({"chdir": "/tmp"}, "leave out chdir: jobs run in the copy of the code"),
+        ({"signal": "USR1@60"}, "cluster.signal_seconds"),
+        ({"output": "/tmp/x"}, "leave out output"),
+        ({"error": "/tmp/x"}, "leave out error"),
+        ({"err": "/tmp/x"}, "leave out err:"),
+        ({"open_mode": "truncate"}, "leave out open-mode"),
+        ({"job-name": "x"}, "a job has the name of its cell"),
+        ({"--requeue": False}, "goes on by being requeued"),
+        ({"no-requeue": True}, "goes on by being requeued"),
+        ({"nodes": 2}, "cluster.processes_per_node"),
+        ({"ntasks": 2}, "deepspeed.processes"),
+        ({"cpus-per-task": 2}, "cluster.cpus_per_process"),
+        ({"wait": True}, "cluster.wait=true"),
+        ({"export": "NONE"}, "cluster.env"),
+        ({"parsable": True}, "reads what sbatch answers"),
+        ({"clusters": "b"}, "SLURM_CLUSTERS"),
+        ({"comment": "two\nlines"}, "several lines"),
+        ({"dependency": "afterok:1?afterok:2"}, "joined by ?"),
+        ({"gres": "gpu:2"}, "set cluster.gpu_option=gres instead, or give gpus-per-node:null"),
+        ({"gpus": 2}, "set cluster.gpu_option=gres instead, or give gpus-per-node:null"),
+        ({"mail-type": "FAIL", "mail_type": "END"}, "mail-type and mail_type are one option"),
     ],
 )
-def test_what_would_silently_replace_dispatchs_own_is_refused_with_the_reason(tmp_path, override, reason):
-    with pytest.raises(UserError) as refused:
-        plan_sweep([*SLURM, override, f"output_dir={tmp_path}"])
-    assert reason in str(refused.value)
+def test_what_would_silently_replace_dispatchs_own_is_refused_with_the_reason(sbatch, reason):
+    (fault,) = cluster_faults(SlurmCluster(kind="slurm", name="x", sbatch=sbatch), 2)
+    assert reason in fault
+
+
+def test_plan_refuses_such_options(tmp_path):
+    with pytest.raises(UserError, match="leave out array: "):
+        plan_sweep([*TINY, "cluster=slurm", "cluster.sbatch={array:0-3}", f"output_dir={tmp_path}"])
 
 
 def test_a_job_inherits_all_but_the_traces_of_another_job(monkeypatch):
@@ -130,10 +149,10 @@ def test_the_longest_beginning_that_fits_is_found_in_few_tries(room):
         ("sbatch: Zero Bytes were transmitted or received", False, ""),
     ],
 )
-def test_only_keys_that_the_complaint_is_about_are_named(tmp_path, complaint, is_limit, keys):
+def test_only_keys_that_the_complaint_is_about_are_named(cell, complaint, is_limit, keys):
     assert SlurmError(complaint).is_submit_limit is is_limit
-    choice = ["cluster.partition=x", "resources.hours=1", f"output_dir={tmp_path}"]
-    config = plan_sweep([*SLURM, *choice]).cells[0].config
+    cluster = cell.config.cluster.model_copy(update={"partition": "x"})
+    config = cell.config.model_copy(update={"cluster": cluster})
     if keys is not None:
         assert keys_that_matter(complaint, config) == keys
 

@@ -84,10 +84,16 @@ def test_a_value_stands_in_one_file_of_each_submission_and_a_retry_takes_it_from
         file.unlink()
     assert main(retry) == 2
     assert "give it again: --set cluster.env.HF_TOKEN=… --set cluster.env.NCCL_DEBUG=…" in capsys.readouterr().err
-    assert main([*retry, "--set", f"cluster.env={{HF_TOKEN:{SECRET},NCCL_DEBUG:INFO}}"]) == 0
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    assert main([*retry, "--set", "cluster.env={HF_TOKEN:${oc.env:HF_TOKEN},NCCL_DEBUG:INFO}"]) == 0
     given = environments(tmp_path)
     assert len(given) == 2 and files_with(SECRET, tmp_path) == given
-    for command in (["cluster.env.HF_TOKEN=a,b"], ["seed=3", f"cluster.env.A={SECRET}"]):
+    for command in (
+        ["cluster.env.HF_TOKEN=a,b"],
+        [f"cluster.env=[{SECRET}]"],
+        ["cluster.env.A=${oc.env:NOT_SET}"],
+        ["seed=3", f"cluster.env.A={SECRET}"],
+    ):
         assert main([*retry, *(word for line in command for word in ("--set", line))]) == 2
     shown = capsys.readouterr()
     assert SECRET not in shown.out + shown.err and "that would be another run" in shown.err

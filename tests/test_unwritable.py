@@ -134,7 +134,7 @@ def test_a_read_only_disk_is_said_and_does_not_stop_the_heart_for_good(disk, mon
 
 
 def test_a_launch_onto_a_full_disk_says_so_and_leaves_nothing_half_copied(disk, cache_dir, capsys):
-    fill(disk, 60)
+    fill(disk, 200)
     code = launch.main([*TINY, f"output_dir={disk / 'runs'}", f"cache_dir={cache_dir}"])
     assert code == 2
     said = capsys.readouterr().err
@@ -153,6 +153,7 @@ def test_training_fails_with_the_reason_and_goes_on_once_there_is_room(disk, tmp
     assert different == []
     *failed, last = attempts
     assert (last["code"], last["state"], last["rows"]) == (0, "done", [1, 2, 3, 4])
+    assert last["checkpoints"] == ["step_000003", "step_000004"]
     assert [(a["place"], a["rows"], a["row_cut_short"], a["step"]) for a in failed] == [
         ("metrics", [1], True, 1),
         ("state", [1, 2], False, 1),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from sweep.dispatch import slurm
@@ -165,7 +166,7 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
     def changed(config: CellConfig) -> CellConfig:
         raw = OmegaConf.create(config.model_dump(mode="json"))
         for override in parsed:
-            OmegaConf.update(raw, override.key_or_group, override.value(), force_add=True)
+            _put(raw, override)
         try:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
         except ValidationError as error:
@@ -184,6 +185,15 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
         return made
 
     return changed
+
+
+def _put(raw: DictConfig, override: Override) -> None:
+    """Set the value; a reference in it, such as `${oc.env:HF_TOKEN}`, is looked up now, since a job would not do it."""
+    try:
+        value = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)["value"]
+        OmegaConf.update(raw, override.key_or_group, value, force_add=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"--set {override.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
 def _settable(line: str) -> Override:

@@ -9,8 +9,9 @@ from models.config import ModelConfig, is_local
 from models.hub import commit_of, fetch
 from sweep.data.problems import describe
 from sweep.errors import UserError
-from sweep.plan.compose import Composition, compose_cells
-from sweep.plan.validate import problem_sets, validate
+from sweep.plan.compose import Composition
+from sweep.plan.plan import checked_cells
+from sweep.plan.validate import problem_sets
 
 
 def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterator[str]:
@@ -19,8 +20,7 @@ def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterato
     Raises:
         UserError: bad input, or something cannot be fetched; the line says what to set.
     """
-    cells = compose_cells(overrides, config_dir)
-    validate(cells)
+    cells, _ = checked_cells(overrides, config_dir)
     models = {cell.config.model: cell for cell in cells}
     for cell in models.values():
         yield _fetch_model(cell)

@@ -16,11 +16,13 @@ from rich.table import Table
 from sweep.run.state import State
 from sweep.run.status import Status
 
+TO_MEND = (State.FAILED, State.BLOCKED, State.REFUSED, State.TIMED_OUT, State.OUT_OF_MEMORY, State.NODE_FAILURE)
+LEFT_OFF = (State.INTERRUPTED, State.REQUEUED, State.STALLED, State.CANCELLED, State.NOT_SUBMITTED)
 COLOURS = {
-    "running": "cyan",
-    "done": "green",
-    **dict.fromkeys(("failed", "blocked", "refused", "timed out", "out of memory", "node failure"), "red"),
-    **dict.fromkeys(("interrupted", "requeued", "stalled", "cancelled", "not submitted"), "yellow"),
+    State.RUNNING: "cyan",
+    State.DONE: "green",
+    **dict.fromkeys(TO_MEND, "red"),
+    **dict.fromkeys(LEFT_OFF, "yellow"),
 }
 
 

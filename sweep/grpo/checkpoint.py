@@ -17,7 +17,9 @@ from sweep.run.checkpoints import (
     checkpoints_set_aside,
     damage,
     partial_path,
+    partials,
     record_file,
+    remove,
     set_aside,
     sync,
     write_manifest,
@@ -43,7 +45,8 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
     rank, partial = dist.get_rank(), partial_path(home, step)
     if rank == 0:
         home.mkdir(exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
+        for unfinished in partials(home):  # of any step: they take room that this one may need
+            shutil.rmtree(unfinished)
     dist.barrier()
     learner.save(partial, step)
     dist.barrier()
@@ -52,7 +55,7 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
         write_manifest(partial, step, dist.get_world_size(), records)
         _put_into_place(partial, checkpoint_path(home, step))
         for old in (*checkpoints(home)[:-keep], *checkpoints_set_aside(home)):
-            shutil.rmtree(old)
+            remove(old)
     dist.barrier()
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from models.attention import prepare
 from sweep.grpo.logprobs import Policy, pack_sequences
 from sweep.rollout.sample import Sampled
+from sweep.run.not_finite import NotFinite
 
 # Two honest draws of one prompt are the same response of probability p or less with a chance of p at most: over a
 # thousand groups of 16 this bound stops fewer than one honest run in ten million.
@@ -77,6 +78,7 @@ def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int]) -> None:
     Its own is transformers' with "eager" attention, which knows all that a family does to scores and logits.
 
     Raises:
+        NotFinite: its own log-probs are not.
         UnsupportedModel: mean |difference| over the tokens of the prompt's beginning is above FORWARD_DIFFERENCE.
     """
     ids = list(prompt_ids[:FORWARD_TOKENS])
@@ -88,6 +90,8 @@ def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int]) -> None:
     logprobs_1sv = model(input_ids=ids_1s, use_cache=False).logits[:, :-1].float().log_softmax(-1)
     prepare(model)
     own_1t = logprobs_1sv.gather(2, ids_1s[:, 1:, None])[..., 0]
+    if not own_1t.isfinite().all():
+        raise NotFinite("log-probs of a prompt")
     difference = float((ours_1t - own_1t).abs().mean())
     if not difference <= FORWARD_DIFFERENCE:
         raise UnsupportedModel(

@@ -41,13 +41,17 @@ REFUSED = {
 }
 
 
+SHORTENED = ("account", "comment", "constraint", "dependency", "partition")  # sbatch takes their beginnings as well
+
+
 def options(cluster: SlurmCluster) -> dict[str, Value]:
     """`cluster.sbatch` by the names that sbatch has for them."""
     return {_name(key): value for key, value in cluster.sbatch.items()}
 
 
 def _name(key: str) -> str:
-    return key.strip().lstrip("-").replace("_", "-")
+    name = key.strip().lstrip("-").replace("_", "-")
+    return next((whole for whole in SHORTENED if len(name) > 2 and whole.startswith(name)), name)
 
 
 def gpu_option(cluster: SlurmCluster, gpus: int) -> dict[str, Value]:
@@ -69,20 +73,20 @@ def joined(given: Mapping[str, Value], own: Mapping[str, Value]) -> dict[str, Va
     return {name: value for name, value in merged.items() if value is not None and value is not False}
 
 
-def cluster_faults(cluster: SlurmCluster) -> list[str]:
-    """What `cluster.sbatch` asks for that cannot be, with the reason."""
+def cluster_faults(cluster: SlurmCluster, gpus: int) -> list[str]:
+    """What `cluster.sbatch` asks for that cannot be, with the reason; `gpus`: how many the job asks for."""
     given = options(cluster)
     faults = []
     if len(given) < len(cluster.sbatch):
         twice = sorted(key for key in cluster.sbatch if [*map(_name, cluster.sbatch)].count(_name(key)) > 1)
         faults.append(f"cluster.sbatch: {' and '.join(twice)} are one option; give it once")
     for name, value in given.items():
-        if reason := _refusal(name, value, cluster):
+        if reason := _refusal(name, value, cluster, gpus):
             faults.append(f"cluster.sbatch: leave out {name}: {reason}")
     return faults
 
 
-def _refusal(name: str, value: Value, cluster: SlurmCluster) -> str:
+def _refusal(name: str, value: Value, cluster: SlurmCluster, gpus: int) -> str:
     """Why this option cannot be given; "" where it can. sbatch takes the beginning of a name for the whole."""
     if reason := next((why for option, why in REFUSED.items() if name and option.startswith(name)), ""):
         return reason
@@ -91,7 +95,7 @@ def _refusal(name: str, value: Value, cluster: SlurmCluster) -> str:
     if name == "dependency" and "?" in str(value):
         return "terms that are joined by ? cannot be joined with what stages and cluster.max_parallel need"
     own = cluster.gpu_option
-    of_gpus = name.startswith("gpus") or (name == "gres" and re.search(r"\bgpu\b", str(value)))
+    of_gpus = gpus and (name.startswith("gpus") or (name == "gres" and re.search(r"\bgpu\b", str(value))))
     if of_gpus and value and name != own and options(cluster).get(own, True):
         return f"--{own} asks for GPUs, too; set cluster.gpu_option=gres instead, or give {own}:null beside it"
     if of_gpus and name == own == "gres":

@@ -90,7 +90,7 @@ def cell_faults(config: CellConfig) -> list[str]:
     faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
     faults += tracking_faults(config.tracking)
     if isinstance(config.cluster, SlurmCluster):
-        faults += cluster_faults(config.cluster)
+        faults += cluster_faults(config.cluster, config.resources.gpus)
     return faults or shape_faults(config)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from sweep.errors import UserError, without_secrets
 from sweep.run.files import read_json, write_json
 
+REMOVED = "-removed.json"  # ends the name of a file of what was taken out
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,7 +56,11 @@ class Sweep:
 
 
 def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overrides: list[str]) -> Sweep:
-    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay."""
+    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay.
+
+    Args:
+        overrides: what was typed, `--config-dir` among it; kept without secrets.
+    """
     home = root / "sweeps" / name
     home.mkdir(parents=True, exist_ok=True)
     known = _merged(home)
@@ -74,7 +80,8 @@ def take_out(sweep: Sweep, entries: list[Entry]) -> None:
 
 
 def _write(home: Path, launch: dict) -> None:
-    write_json(home / f"{launch['time']:017.6f}-{uuid.uuid4().hex[:6]}.json", launch)
+    name = f"{launch['time']:017.6f}-{uuid.uuid4().hex[:6]}"
+    write_json(home / (f"{name}{REMOVED}" if "removed" in launch else f"{name}.json"), launch)
 
 
 def read_sweep(root: Path, name: str) -> Sweep:
@@ -83,15 +90,22 @@ def read_sweep(root: Path, name: str) -> Sweep:
     Raises:
         UserError: there is no such sweep, or everything of it was removed; those that exist are named.
     """
-    names = _names(root)
-    if name not in names:
+    home = root / "sweeps" / name
+    if name in ("", "..") or name != Path(name).name or not home.is_dir() or _is_emptied(home):
+        names = _names(root)
         there = f"in {root} there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
         raise UserError(f"{name or repr(name)}: no such sweep; {there}\n  --output-dir names another output directory")
-    merged = _merged(root / "sweeps" / name)
+    merged = _merged(home)
     cells = [Entry(**entry) for entry in merged["cells"].values()]
     # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.
     stages = [Entry(**entry) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
     return Sweep(name, root, stages, sorted(cells, key=lambda entry: entry.steps == 0))
+
+
+def read_launches(root: Path, name: str) -> list[tuple[list[str], list[str]]]:
+    """The launches of the sweep `name` that brought a cell, in order: what was typed, and the cells' signatures."""
+    found = [read_json(file) for file in sorted((root / "sweeps" / name).glob("*.json"))]
+    return [(one["overrides"], [e["signature"] for e in one["cells"]]) for one in found if one["cells"]]
 
 
 def read_sweeps(root: Path) -> list[Sweep]:
@@ -106,8 +120,8 @@ def _names(root: Path) -> list[str]:
 
 
 def _is_emptied(home: Path) -> bool:
-    newest = max(home.glob("*.json"), default=None)
-    return newest is not None and "removed" in read_json(newest) and not any(_merged(home).values())
+    newest = max(home.glob("*.json"), default=home)
+    return newest.name.endswith(REMOVED) and not any(_merged(home).values())
 
 
 def _merged(home: Path) -> dict[str, dict[str, dict]]:

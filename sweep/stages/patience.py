@@ -9,6 +9,7 @@ from sweep.run.config import ChecksConfig
 from sweep.run.ranks import Beat
 
 SILENT_BEATS = 10  # a process that misses so many of its beats does not answer
+JOINING = "joining"  # the phase in which a process waits for all others to come
 
 
 def patience(past: Sequence[float], checks: ChecksConfig) -> float:
@@ -46,16 +47,22 @@ class AwakeClock:
 
 @dataclass(frozen=True)
 class Standing:
-    """How long a process has stood where it is, and how long it has said nothing. Without `beat` it never began."""
+    """How long a process has stood where it is, and how long it has said nothing. Without `beat` it never began.
+
+    `waits_for`: ranks that it waits for in vain, as they have left; one that is asked to stop at its start does.
+    """
 
     rank: int
     beat: Beat | None
     still_seconds: float
     silent_seconds: float
+    waits_for: tuple[int, ...] = ()
 
     @property
     def overdue(self) -> bool:
-        return self.beat is not None and not self.beat.ended and self.still_seconds > self.beat.patience
+        if self.beat is None or self.beat.ended:
+            return False
+        return bool(self.waits_for) or self.still_seconds > self.beat.patience
 
 
 class Observer:
@@ -67,14 +74,15 @@ class Observer:
 
     def look(self, beats: Mapping[int, Beat], now: float) -> list[Standing]:
         """Where every process stands at `now`, in seconds of an `AwakeClock`."""
-        found = []
+        found, left = [], tuple(rank for rank, beat in sorted(beats.items()) if beat.ended)
         for rank in self._moved:
             beat = beats.get(rank)
             if beat and beat.changes != self._moved[rank][0]:
                 self._moved[rank] = (beat.changes, now)
             if beat and beat.beats != self._spoke[rank][0]:
                 self._spoke[rank] = (beat.beats, now)
-            found.append(Standing(rank, beat, now - self._moved[rank][1], now - self._spoke[rank][1]))
+            waits_for = left if beat and beat.phase == JOINING else ()
+            found.append(Standing(rank, beat, now - self._moved[rank][1], now - self._spoke[rank][1], waits_for))
         return found
 
 
@@ -92,8 +100,14 @@ def complaint(standings: Sequence[Standing], heard: Sequence[int]) -> str:
     mute = [s for s in standings if s.rank not in heard and not (s.beat and s.beat.ended)]
     overdue = [s for s in standings if s.overdue and s.rank in heard]
     parts = [f"rank {s.rank} {_silence(s)}" for s in mute]
-    parts += [f"rank {s.rank} in {_place(s)} for {_words(s.still_seconds)}" for s in overdue]
+    parts += [f"rank {s.rank} in {_place(s)} {_how_long(s)}" for s in overdue]
     return "no progress: " + "; ".join(parts)
+
+
+def _how_long(standing: Standing) -> str:
+    if standing.waits_for:
+        return f"without rank {', '.join(map(str, standing.waits_for))}, which had left before"
+    return f"for {_words(standing.still_seconds)}"
 
 
 def _silence(standing: Standing) -> str:
