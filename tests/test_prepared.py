@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import random
 import signal
@@ -18,6 +20,7 @@ from sweep.dispatch.controller import LocalExecutor, start_controller
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.prepared import Copy, Prepared, can_copy
 from sweep.plan.plan import plan_sweep
+from sweep.run.imports import import_stage
 
 pytestmark = pytest.mark.skipif(not can_copy(), reason="processes cannot be copied here")
 
@@ -60,6 +63,25 @@ def describe(marker: str) -> dict:
     }
 
 
+def initialise(meeting: Path) -> dict:
+    """Begin as a training does, as far as DeepSpeed's engine."""
+    import deepspeed
+    import torch
+
+    from sweep.run.processes import join, leave
+
+    join(0, 1, 0, meeting)
+    model = torch.nn.Linear(2, 2)
+    settings = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 2}}
+    optimizer = torch.optim.AdamW(model.parameters())
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
+    engine.backward(engine(torch.ones(1, 2)).sum())
+    engine.step()
+    compiler = "torch._inductor.compile_fx" in sys.modules
+    leave()
+    return {"compiler": compiler, "disabled": os.environ.get("TORCHDYNAMO_DISABLE"), "collects": gc.isenabled()}
+
+
 def fail() -> None:
     raise RuntimeError("on purpose")
 
@@ -85,6 +107,21 @@ def test_processes_of_jobs_are_copies_and_apart(prepared, tmp_path):
     for draws in zip(*(f["draws"] for f in found), strict=True):
         assert len(set(draws)) == 4  # of what draws without a key
     assert "said by one" in jobs[0].stdout() and "said by two" not in jobs[0].stdout()
+
+
+def test_a_training_begins_without_torchs_compiler(prepared, tmp_path):
+    found = submit(tmp_path, prepared.copy, initialise, tmp_path / "meeting.json").result()
+    assert found == {"compiler": False, "disabled": None, "collects": True}
+
+
+@pytest.mark.parametrize("name", ["json", "no_such_module_here"])
+def test_importing_leaves_the_collection_of_garbage_as_it_was(name):
+    for collects in (False, True):
+        (gc.enable if collects else gc.disable)()
+        with contextlib.suppress(ModuleNotFoundError):
+            import_stage(name)
+        assert gc.isenabled() == collects
+    gc.unfreeze()
 
 
 def test_an_error_is_the_jobs_own(prepared, tmp_path):

@@ -23,6 +23,7 @@ from sweep.plan.tracking import resolve, tracking_faults
 from sweep.run.directory import RunDirectory
 from sweep.track import wandb_mirror
 from sweep.track.bounded import CallFailed, within
+from sweep.track.meanwhile import OpenedMeanwhile
 from sweep.track.metrics import RowLog
 from sweep.track.wandb_mirror import open_mirror
 
@@ -397,3 +398,36 @@ def test_without_a_key_the_launch_says_once_that_runs_are_offline(shell, monkeyp
     for run in cells:
         (mirrored,) = run.path.glob("wandb/offline-run-*")
         assert mirrored.name.endswith(run.signature)
+
+
+class Received:
+    """A mirror that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.rows, self.exit_code = [], None
+
+    def log(self, row: dict) -> None:
+        self.rows.append(row)
+
+    def finish(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+
+
+def test_rows_wait_in_order_for_a_mirror_that_still_opens():
+    opens, mirror = threading.Event(), Received()
+    meanwhile = OpenedMeanwhile(lambda: mirror if opens.wait(60) else None)
+    meanwhile.log({"step": 1})
+    meanwhile.log({"step": 2})
+    assert mirror.rows == []
+    threading.Timer(0.05, opens.set).start()
+    meanwhile.finish(3)  # waits for the mirror, and brings it every row first
+    assert [row["step"] for row in mirror.rows] == [1, 2] and mirror.exit_code == 3
+
+
+def test_without_a_mirror_rows_are_dropped_and_an_error_in_opening_one_shows():
+    nothing = OpenedMeanwhile(lambda: None)
+    nothing.log({"step": 1})
+    nothing.finish(0)
+    broken = OpenedMeanwhile(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        broken.finish(0)
