@@ -22,7 +22,7 @@ from sweep.run.not_finite import MOST_TOKENS, NotFinite, explained, write_batch
 
 # What is wrong, how it is told, and the backward passes before it: an update has one micro-batch on each process here.
 FAULTS = {
-    "nothing": (None, 2),
+    "nothing": (None, 1),
     "loss": (r"not finite: loss of micro-batch 1 of update 1\.", 0),
     "log-prob": (r"not finite: log-probs of micro-batch 1 of update 1\.", 0),
     "ratio": (r"not finite: ratios of micro-batch 1 of update 1\.", 0),
@@ -45,7 +45,7 @@ CASES += [(ZERO2, "nothing"), (ZERO2, "log-prob"), (ZERO2, "ratio"), (ZERO3, "lo
 
 def test_nothing_changes_on_any_process_where_one_meets_a_number_that_is_not_finite(tmp_path):
     # With the sampler's log-probs in the ratio, a trainer's log-prob that is infinite makes a ratio of 0.
-    every = [*TINY, "algorithm.old_logprobs=sampler"]
+    every = [*TINY, "algorithm.updates_per_rollout=1", "algorithm.old_logprobs=sampler"]
     model = compose_cells(TINY)[0].config.model
     torch.manual_seed(0)
     _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(tmp_path / "model")
