@@ -197,3 +197,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item]))
     items.sort(key=lambda item: -launches[groups[item]])
+
+
+@pytest.fixture(scope="module")
+def composed():
+    """A cell with keys of its tracking section changed; composed once, since that takes longer than the tests."""
+    from sweep.plan.compose import compose_cells  # not for every test that comes by here
+
+    (cell,) = compose_cells(["cluster=slurm"])
+
+    def composed(env: dict[str, str] | None = None, **tracking):
+        cluster = cell.config.cluster.model_copy(update={"env": env or {}})
+        changed = cell.config.tracking.model_copy(update=tracking)
+        return cell.config.model_copy(update={"tracking": changed, "cluster": cluster, "name": "sweep"})
+
+    return composed
