@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cpuinfo import get_cpu_info
 
 from benchmarks.workload import ROOT, SHAPES, Side, Workload, geometric_lengths, make_model
-from sweep.compare.statistics import t_interval
+from sweep.compare.statistics import mean_estimate
 
 TRL, VLLM = ROOT / ".venv-trl" / "bin" / "python", ROOT / ".venv-vllm" / "bin" / "python"
 CACHES = ('cache_implementation="static"', "cache_implementation=null")  # null: transformers' growing one
@@ -43,10 +43,10 @@ class Pairs:
     def ratio(self, name: str = "seconds") -> dict:
         """ours / peer, its 95 % interval, and how many pairs it comes from."""
         logs = [math.log(a[name] / b[name]) for a, b in zip(self.ours, self.peer, strict=True)]
-        interval = t_interval(logs)
+        estimate = mean_estimate(logs)
         return {
             "ratio": math.exp(statistics.mean(logs)),
-            "interval": interval and [math.exp(x) for x in interval],
+            "interval": None if estimate.low is None else [math.exp(estimate.low), math.exp(estimate.high)],
             "pairs": len(logs),
         }
 

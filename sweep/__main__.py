@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
-from sweep.compare.cells import collect
-from sweep.compare.table import comparison_json, print_comparison
+from sweep.compare.ask import answer
+from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
+from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console, plain_line, status_table, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
@@ -239,13 +240,32 @@ def gc(
 
 
 @app.command()
-def compare(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
-    """Accuracy and code reasoning before and after, model × reward."""
-    comparison = collect(output_dir, sweep)
+def compare(
+    targets: Annotated[list[str], typer.Argument(metavar="SWEEP…|FILE.json", help="sweeps, or what --json wrote")],
+    output_dir: Output = Path("runs"),
+    metric: Annotated[str | None, typer.Option(help="any of metrics.jsonl; eval/accuracy by default")] = None,
+    at_step: Annotated[str | None, typer.Option(metavar="N|last", help="the step whose values are compared")] = None,
+    control: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,…", help="what makes a control; reward=random by default")
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="KEY,…", help="what makes a family; model by default")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
+    if as_csv + as_latex + as_json > 1:
+        raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
+    verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
     if as_json:
-        _print_json(comparison_json(comparison))
+        _print_json(verdict_json(verdict))
+    elif as_csv or as_latex:
+        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
     else:
-        print_comparison(comparison, console())
+        print_verdict(verdict, console())
 
 
 @app.command()

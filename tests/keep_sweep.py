@@ -51,7 +51,7 @@ def keep(target: Path) -> None:
         for file in target.rglob("state.json"):
             _without(file, "pid", "host")
         for file in target.rglob("provenance.json"):
-            _without(file, "host", "platform")
+            _without(file, "host", "platform", "processor", "gpus")
 
 
 def _without(file: Path, *keys: str) -> None:

@@ -16,9 +16,12 @@ from sweep.run.checkpoints import (
     MANIFEST,
     FileRecord,
     checkpoint_path,
+    checkpoints,
     damage,
+    partials,
     read_manifest,
     record_file,
+    remove,
     set_aside,
     world_size,
     write_manifest,
@@ -103,6 +106,20 @@ def test_a_manifest_says_what_was_written(tmp_path):
 
 def test_a_checkpoint_that_is_set_aside_is_none(tmp_path):
     assert set_aside(write_checkpoint(tmp_path, 7)) == tmp_path / "set_aside_000007"
+    assert checkpoints(tmp_path) == []
+
+
+def test_a_checkpoint_whose_removal_is_cut_short_looks_like_none(tmp_path, monkeypatch):
+    whole, old = write_checkpoint(tmp_path, 8), write_checkpoint(tmp_path, 7)
+    monkeypatch.setattr(
+        shutil, "rmtree", lambda path, ignore_errors=False: path.exists() and (path / FILES[0]).unlink()
+    )
+    remove(old)
+    monkeypatch.undo()
+    assert checkpoints(tmp_path) == [whole] and partials(tmp_path) == [tmp_path / "partial_000007"]
+    again = write_checkpoint(tmp_path, 7)
+    remove(again)
+    assert sorted(tmp_path.iterdir()) == [whole]
 
 
 def trainings(directory: Path, world_size: int, script: list[list]) -> list[list[dict]]:

@@ -12,7 +12,9 @@ from rich.console import Console
 from written_sweeps import entry_of, finish, finish_all
 
 from sweep.compare.cells import collect
-from sweep.compare.table import comparison_json, print_comparison
+from sweep.compare.export import verdict_json
+from sweep.compare.table import print_comparison
+from sweep.compare.verdict import judge
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import record
@@ -102,8 +104,9 @@ def test_rows_follow_from_what_cells_are_and_not_from_how_they_were_typed(tmp_pa
 
 def test_a_table_has_a_column_for_what_differs_and_for_steps_where_they_do(tmp_path):
     finish_launches(tmp_path, ["reward=random seed=0,1", "reward=random algorithm.clip_high=0.2,0.3 seed=2 steps=6"])
-    shown = [[word.strip() for word in line.split("│")[1:-1]] for line in table(tmp_path).splitlines() if "│" in line]
-    assert [row[:5] for row in shown] == [
+    results = table(tmp_path).partition("contrasts")[0]
+    shown = [[word.strip() for word in line.split("│")[1:-1]] for line in results.splitlines() if "│" in line]
+    assert [[*row[:4], row[8]] for row in shown] == [
         ["qwen2_mini", "random", "0.2", "4", "2"],
         ["qwen2_mini", "random", "0.2", "6", "1"],
         ["qwen2_mini", "random", "0.3", "6", "1"],
@@ -152,7 +155,7 @@ def test_a_reward_that_was_mended_leaves_no_failed_cell_in_the_rows(tmp_path, mo
     found = collect(tmp_path, "s")
     assert [cell.state for cell in found.cells] == ["done"] and set(found.cells[0].axes) == {"model", "reward", "seed"}
     assert f"its reward's function was mended and launched again; `remove` takes {run.path.name}" in table(tmp_path)
-    assert [cell["signature"] for cell in comparison_json(found)["superseded"]] == [broken.cells[0].signature]
+    assert [cell["signature"] for cell in verdict_json(judge(found))["superseded"]] == [broken.cells[0].signature]
 
 
 def test_one_module_of_compare_knows_the_records():

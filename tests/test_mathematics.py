@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 
-from sweep.compare.statistics import t_interval
 from sweep.rollout.draw import draw_tokens
 from sweep.run.keyed import generator
 
@@ -32,10 +30,3 @@ def test_draws_depend_on_their_key_alone():
     generator(0, "rollout", 3, 2).random(100)
     assert (generator(0, "rollout", 3, 1).random(4) == first).all()
     assert (generator(1, "rollout", 3, 1).random(4) != first).all()
-
-
-def test_t_interval_of_three_values():
-    # mean 2, standard deviation 1, t(0.975, 2) = 4.302653: half width 4.302653 / sqrt(3).
-    low, high = t_interval([1.0, 2.0, 3.0])
-    assert (low, high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-5)
-    assert t_interval([1.0]) is None

@@ -38,7 +38,7 @@ def test_a_sweep_from_the_shell_to_the_comparison(shell, tmp_path):
     assert "no evidence for or against the paper" in done.stdout
 
     comparison = shell.sweep("compare", "small")
-    assert comparison["sweep"] == "small"
+    assert comparison["sweeps"] == ["small"]
     assert len(comparison["cells"]) == 4
     for cell in comparison["cells"]:
         assert cell["state"] == "done"

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import compress
 from pathlib import Path
 
-from sweep.compare.results import CellResult, Comparison
+from sweep.compare.metrics import Metric
+from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.rows import Point, in_rows, replaced
+from sweep.errors import UserError
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import differences, stale
 from sweep.run.labels import Label, read_labels
-from sweep.run.ledger import Entry, Sweep, read_sweep
+from sweep.run.ledger import Entry, Sweep, read_launches, read_sweep
 from sweep.run.state import State
 from sweep.run.status import Status, read_status, sweep_statuses
 
+ACCURATE = Metric()
 
-def collect(root: Path, name: str) -> Comparison:
-    """Read the sweep `name` of the output directory `root`."""
-    sweep = read_sweep(root, name)
+
+def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
+    """Read the sweeps `names` of the output directory `root`; a cell of several of them is read once.
+
+    Raises:
+        UserError: there is no such sweep, or no cell has a value of the metric although some are done.
+    """
+    sweep = _joined([read_sweep(root, name) for name in dict.fromkeys(names)])
     _, statuses = sweep_statuses(sweep)
-    found = _latest(sweep, [(e, _cell(sweep, e, s)) for e, s in zip(sweep.cells, statuses, strict=True)])
+    read = [(entry, _cell(sweep, entry, status, metric)) for entry, status in zip(sweep.cells, statuses, strict=True)]
+    _check_metric(sweep, [cell for _, cell in read], metric)
+    found = _latest(sweep, read)
     cells, points = [cell for _, cell in found], [_point(sweep, entry, cell) for entry, cell in found]
     out = replaced(cells, points)
     kept = [not is_out for is_out in out]
     rows = in_rows([*compress(cells, kept)], [*compress(points, kept)])
     runs = [RunDirectory(cell.directory) for cell in rows]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
-    return Comparison(name, root, rows, evaluations, [*compress(cells, out)])
+    launches = [Launch(name, *launch) for name in dict.fromkeys(names) for launch in read_launches(root, name)]
+    return Comparison(tuple(dict.fromkeys(names)), root, rows, evaluations, [*compress(cells, out)], metric, launches)
+
+
+def _joined(sweeps: Sequence[Sweep]) -> Sweep:
+    """The entries of all sweeps, each once; a training that one of them evaluates and another holds is its cell."""
+    cells = {entry.signature: entry for sweep in sweeps for entry in sweep.cells}
+    stages = {entry.signature: entry for sweep in sweeps for entry in sweep.stages if entry.signature not in cells}
+    ordered = sorted(cells.values(), key=lambda entry: entry.steps == 0)
+    return Sweep(" ".join(sweep.name for sweep in sweeps), sweeps[0].root, list(stages.values()), ordered)
 
 
 def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[tuple[Entry, CellResult]]:
@@ -59,11 +79,13 @@ def _point(sweep: Sweep, entry: Entry, cell: CellResult) -> Point:
     return Point(_trained(sweep, entry), evaluated, entry.axes, cell.length)
 
 
-def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
+def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellResult:
     run, baseline = RunDirectory(sweep.directory(entry)), RunDirectory(sweep.root / entry.stages[0])
     final, base = run.read_result() or {}, baseline.read_result() or {}
     trained = _trained(sweep, entry)
     asked = entry.steps or (run.identity or {}).get("steps", 0)
+    value = _value(RunDirectory(sweep.root / entry.training), run, final, metric)
+    length = (status.step if status.state == State.DONE else 0) or final.get("step") or asked
     return CellResult(
         model=entry.model,
         reward=entry.reward,
@@ -83,8 +105,61 @@ def _cell(sweep: Sweep, entry: Entry, status: Status) -> CellResult:
         unlike=_unlike(run, baseline) if final and base else "",
         older=stale(trained) or (run.evaluation and stale(run.evaluation)) or "",
         asked=asked,
-        length=(status.step if status.state == State.DONE else 0) or final.get("step") or asked,
+        length=length if metric.step is None or value is None else metric.step,
+        base=base.get(metric.key) if metric.of_evaluation else None,
+        final=value,
+        answers=_answers(final) or _answers(base),
+        made=_made(RunDirectory(sweep.root / entry.training)),
     )
+
+
+def _value(training: RunDirectory, run: RunDirectory, result: dict, metric: Metric) -> float | None:
+    """The metric at the end of a training or at the step that is asked for; None where it has none.
+
+    Args:
+        run: the run that the cell shows, which is its training or an evaluation of what that left.
+        result: what the run wrote at its end.
+    """
+    if metric.of_evaluation and metric.step is None:
+        return result.get(metric.key)
+    rows = training.read_metrics()
+    if metric.step is None:
+        return rows[-1].get(metric.name) if rows and result else None
+    row = next((row for row in reversed(rows) if row.get("step") == metric.step), {})
+    if metric.of_evaluation and row.get("evaluation") != run.evaluation_signature:
+        return None  # of another evaluation than the cell's
+    return row.get(metric.name)
+
+
+def _answers(result: dict) -> int | None:
+    """The graded answers of an evaluation's result."""
+    problems, samples = result.get("problems"), result.get("samples_per_problem")
+    return problems * samples if problems and samples else None
+
+
+def _made(training: RunDirectory) -> dict[str, str]:
+    """What the latest attempt of a training ran with, as far as it is recorded."""
+    facts = training.read_provenance()
+    weights = facts.get("model") or {}
+    processor = ", ".join(sorted(set(facts.get("gpus") or []))) or facts.get("processor")
+    found = {"code": facts.get("code"), "weights": weights.get("content"), "processor": processor}
+    return {name: value for name, value in found.items() if value}
+
+
+def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> None:
+    """Refuse a metric, or a step, that no cell has a value of, with what there is."""
+    if metric == ACCURATE or any(cell.final is not None for cell in cells):
+        return
+    rows = [row for entry in sweep.cells for row in RunDirectory(sweep.root / entry.training).read_metrics()]
+    with_it = [row for row in rows if row.get(metric.name) is not None]
+    if rows and not with_it:
+        names = sorted({name for row in rows for name in row if "/" in name})
+        close = get_close_matches(metric.name, names, 3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(names)}"
+        raise UserError(f"--metric {metric.name}: no cell has such a metric{hint}")
+    if with_it and metric.step is not None:
+        steps = ", ".join(map(str, sorted({row["step"] for row in with_it})))
+        raise UserError(f"--at-step {metric.step}: no cell has {metric.name} of that step; there are the steps {steps}")
 
 
 def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweep.compare.metrics import Metric
+
 
 @dataclass(frozen=True)
 class CellResult:
@@ -16,6 +18,10 @@ class CellResult:
     final must not be subtracted; "" where they may be. `older`: how the version of the code that trained or evaluated
     it differs from this one; "" where it does not. `step`: the last one it finished; `asked`: the steps that its
     launch asked for; `length`: the steps that its numbers are of, those it is asked for where it has none yet.
+
+    `base`, `final`: the metric that is compared, of the untrained model and of the trained one; a metric of training
+    has no base. `answers`: the graded answers behind each. `made`: what its training ran with, as far as it is
+    recorded: "code" (a hash), "weights" (of the base model, a hash), "processor".
     """
 
     model: str
@@ -38,24 +44,49 @@ class CellResult:
     asked: int = 0
     length: int = 0
     row: str = ""
+    base: float | None = None
+    final: float | None = None
+    answers: int | None = None
+    made: dict[str, str] = field(default_factory=dict)
 
     @property
     def difference(self) -> float | None:
-        if self.base_accuracy is None or self.final_accuracy is None or self.unlike:
+        """final - base; None where one of them is not known, or both may not be subtracted."""
+        if self.base is None or self.final is None or self.unlike:
             return None
-        return self.final_accuracy - self.base_accuracy
+        return self.final - self.base
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought.
+
+    A value of `cluster.env` reads HIDDEN there, and what followed it in its word is gone.
+    """
+
+    sweep: str
+    overrides: list[str]
+    cells: list[str]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results of a sweep.
+    """The results of sweeps.
 
     `evaluations`: the identity of each evaluation that they come from, by signature. `superseded`: failed cells whose
-    own reward function was mended, so that another cell of the sweep stands in their place.
+    own reward function was mended, so that another cell of the sweep stands in their place. `metric`: what is compared.
+    `launches`: what was typed, and which cells it brought.
     """
 
-    sweep: str
+    sweeps: tuple[str, ...]
     root: Path
     cells: list[CellResult]
     evaluations: dict[str, dict] = field(default_factory=dict)
     superseded: list[CellResult] = field(default_factory=list)
+    metric: Metric = field(default_factory=Metric)
+    launches: list[Launch] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The sweeps in words."""
+        return f"{'sweep' if len(self.sweeps) == 1 else 'sweeps'} {', '.join(self.sweeps)}"

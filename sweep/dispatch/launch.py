@@ -51,23 +51,25 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
         check_requests(plan.tasks, plan.root)
     _make_writable(plan.root)
     try:
-        return _launch(plan, overrides, screen)
+        groups = [f"--config-dir={Path(config_dir).absolute()}"] if config_dir else []
+        return _launch(plan, [*groups, *overrides], screen)
     except OSError as error:
         if not (fault := complaint(error, plan.root)):
             raise
         raise UserError(f"output_dir={plan.root}: {fault}") from error
 
 
-def _launch(plan: Plan, overrides: list[str], screen: Console) -> int:
+def _launch(plan: Plan, typed: list[str], screen: Console) -> int:
+    """Record the plan with the words that were typed for it, and run it."""
     plan, cluster = _with_tracking(plan, screen), plan.cells[0].config.cluster
     code = snapshot_code(plan.root)
     stages, cells = ([_entry(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
     if isinstance(cluster, LocalCluster):
-        record(plan.name, plan.root, stages, cells, overrides)
+        record(plan.name, plan.root, stages, cells, typed)
         return _launch_here(plan, cluster, code, screen)
     # In this order, so that whatever the ledger lists can be submitted by `retry`.
     prepared = prepare(plan.tasks, plan.root, code, plan.name)
-    sweep = record(plan.name, plan.root, stages, cells, overrides)
+    sweep = record(plan.name, plan.root, stages, cells, typed)
     return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 

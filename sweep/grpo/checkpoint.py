@@ -19,6 +19,7 @@ from sweep.run.checkpoints import (
     partial_path,
     partials,
     record_file,
+    remove,
     set_aside,
     sync,
     write_manifest,
@@ -54,7 +55,7 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
         write_manifest(partial, step, dist.get_world_size(), records)
         _put_into_place(partial, checkpoint_path(home, step))
         for old in (*checkpoints(home)[:-keep], *checkpoints_set_aside(home)):
-            shutil.rmtree(old)
+            remove(old)
     dist.barrier()
 
 

@@ -2,7 +2,7 @@
 
 step_000010/         a checkpoint; the name appears once all of it is written
   manifest.json      size and hash of every file, written last
-partial_000010/      one that is being written, or whose writing was cut short
+partial_000010/      one that is being written or removed, or that a killed process left half done
 set_aside_000010/    one that training went back from; it goes when the next one is written
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -77,6 +78,14 @@ def set_aside(checkpoint: Path) -> Path:
     target = checkpoint.with_name(checkpoint.name.replace("step_", "set_aside_"))
     checkpoint.rename(target)
     return target
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete one. Its name goes first: a process that is killed meanwhile leaves none that looks like a checkpoint."""
+    unnamed = checkpoint.with_name(f"partial_{checkpoint.name.rpartition('_')[2]}")
+    shutil.rmtree(unnamed, ignore_errors=True)
+    checkpoint.rename(unnamed)
+    shutil.rmtree(unnamed)
 
 
 def record_file(path: Path) -> FileRecord:

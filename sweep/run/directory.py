@@ -218,12 +218,16 @@ class RunDirectory:
 
     def add_provenance(self, **facts) -> None:
         """Merge `facts` into what is recorded of the attempt's code, packages and files."""
-        write_json(self.provenance, {**(read_json(self.provenance) or {}), **facts})
+        write_json(self.provenance, {**self.read_provenance(), **facts})
+
+    def read_provenance(self) -> dict:
+        """What is recorded of the latest attempt's code, packages and files; {} before the first."""
+        return read_json(self.provenance) or {}
 
     @property
     def model_commit(self) -> str | None:
         """The hub commit that an earlier attempt loaded."""
-        return ((read_json(self.provenance) or {}).get("model") or {}).get("commit")
+        return (self.read_provenance().get("model") or {}).get("commit")
 
     def read_result(self) -> dict | None:
         return read_json(self.result)

@@ -56,7 +56,11 @@ class Sweep:
 
 
 def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overrides: list[str]) -> Sweep:
-    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay."""
+    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay.
+
+    Args:
+        overrides: what was typed, `--config-dir` among it; kept without secrets.
+    """
     home = root / "sweeps" / name
     home.mkdir(parents=True, exist_ok=True)
     known = _merged(home)
@@ -96,6 +100,12 @@ def read_sweep(root: Path, name: str) -> Sweep:
     # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.
     stages = [Entry(**entry) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
     return Sweep(name, root, stages, sorted(cells, key=lambda entry: entry.steps == 0))
+
+
+def read_launches(root: Path, name: str) -> list[tuple[list[str], list[str]]]:
+    """The launches of the sweep `name` that brought a cell, in order: what was typed, and the cells' signatures."""
+    found = [read_json(file) for file in sorted((root / "sweeps" / name).glob("*.json"))]
+    return [(one["overrides"], [e["signature"] for e in one["cells"]]) for one in found if one["cells"]]
 
 
 def read_sweeps(root: Path) -> list[Sweep]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import platform
@@ -56,7 +57,18 @@ def environment() -> dict:
         "host": platform.node(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "processor": _named("/proc/cpuinfo", "model name") or platform.processor(),
+        "gpus": [_named(file, "Model") for file in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))],
     }
+
+
+def _named(file: str, key: str) -> str:
+    """The value of the first line `key: value` of a file of Linux; "" where there is none."""
+    try:
+        lines = Path(file).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,222 @@
+"""A comparison as a file: JSON that is read again, CSV, LaTeX. docs/compare.md describes all three."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from sweep.compare.contrasts import Tested
+from sweep.compare.metrics import ACCURACY, Metric
+from sweep.compare.pool import SEED, Row, axes_of
+from sweep.compare.results import CellResult, Comparison, Launch
+from sweep.compare.statistics import mean_estimate
+from sweep.compare.tables import Grid, grids
+from sweep.compare.verdict import Question, Verdict
+from sweep.errors import UserError
+
+VERSION = 2  # 1: cells alone, without a version
+
+
+def verdict_json(verdict: Verdict) -> dict:
+    """The verdict as `compare --json` prints it and `compare FILE.json` reads it."""
+    comparison, question, found = verdict.comparison, verdict.question, verdict.findings
+    return {
+        "version": VERSION,
+        "sweeps": list(comparison.sweeps),
+        "directory": str(comparison.root),
+        "metric": comparison.metric.name,
+        "at_step": comparison.metric.step,
+        "control": dict(question.control),
+        "by": list(question.by),
+        "where": dict(question.where),
+        "answers": verdict.answers,
+        "binomial_bound": verdict.bound,
+        "tests": found.tests,
+        "tests_across": found.tests_across,
+        "rows": [_row_json(row) for row in verdict.rows],
+        "contrasts": [
+            {
+                "row": c.row.axes,
+                "control": c.control.axes,
+                "paired": c.paired,
+                "seeds": list(c.seeds),
+                "left_out": {name: list(seeds) for name, seeds in c.left_out.items()},
+                "share_of_gain": asdict(c.share) if c.share else None,
+                **_tested_json(c),
+            }
+            for c in found.contrasts
+        ],
+        "changes": [{"row": c.row.axes, "bound": c.bound, **_tested_json(c)} for c in found.changes],
+        "across": [
+            {"first": a.first.row.axes, "second": a.second.row.axes, "control": a.first.control.axes, **_tested_json(a)}
+            for a in found.across
+        ],
+        "alone": [{"row": alone.row.axes, "reason": alone.reason} for alone in found.alone],
+        "sentences": verdict.sentences,
+        "next": [asdict(suggestion) for suggestion in verdict.suggestions],
+        "warnings": verdict.warnings,
+        "cells": [{**asdict(cell), "difference": cell.difference} for cell in comparison.cells],
+        "superseded": [asdict(cell) for cell in comparison.superseded],
+        "evaluations": comparison.evaluations,
+        "launches": [asdict(launch) for launch in comparison.launches],
+    }
+
+
+def _row_json(row: Row) -> dict:
+    gain = mean_estimate(list(row.gain.values())) if row.gain else None
+    return {
+        "axes": row.axes,
+        "steps": row.length,
+        "evaluation": row.evaluation,
+        "base": row.base,
+        "final": row.final,
+        "gain": gain and {name: getattr(gain, name) for name in ("value", "low", "high", "n")},
+    }
+
+
+def _tested_json(tested: Tested) -> dict:
+    estimate = tested.estimate
+    return {
+        "difference": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "p": estimate.p,
+        "adjusted_p": tested.adjusted,
+        "verdict": tested.verdict,
+        "detectable": tested.detectable,
+        "seeds_needed": tested.seeds_needed,
+    }
+
+
+def read_comparison(file: Path) -> tuple[Comparison, Question]:
+    """The comparison that `--json` wrote, with the question that was asked of it.
+
+    Raises:
+        UserError: there is no such file, it holds something else, or a later version of the code wrote it.
+    """
+    try:
+        found = json.loads(file.read_text())
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{file}: no JSON ({error})") from None
+    if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
+        raise UserError(f"{file}: no comparison; `python -m sweep compare SWEEP --json > FILE.json` writes one")
+    version = found.get("version", 1)
+    if version not in (1, VERSION):
+        raise UserError(f"{file}: version {version} of a comparison, and this code reads up to {VERSION}")
+    try:
+        return _comparison(found), _question(found)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{file}: a comparison that lacks something or has too much of it ({error})") from None
+
+
+def _comparison(found: Mapping[str, Any]) -> Comparison:
+    return Comparison(
+        sweeps=tuple(found["sweeps"] if "sweeps" in found else [found["sweep"]]),
+        root=Path(found["directory"]),
+        cells=[_cell(cell) for cell in found["cells"]],
+        evaluations=found.get("evaluations", {}),
+        superseded=[_cell(cell) for cell in found.get("superseded", ())],
+        metric=Metric(found.get("metric", ACCURACY), found.get("at_step")),
+        launches=[Launch(**launch) for launch in found.get("launches", ())],
+    )
+
+
+def _cell(found: Mapping[str, Any]) -> CellResult:
+    known = {field.name for field in fields(CellResult)}
+    first = {} if "final" in found else {"base": found["base_accuracy"], "final": found["final_accuracy"]}
+    if "length" not in found:
+        first["length"] = found["step"]
+    return CellResult(**{key: value for key, value in found.items() if key in known} | first)
+
+
+def _question(found: Mapping[str, Any]) -> Question:
+    """The question of the file; of its cells all match the patterns, since only those took part."""
+    asked = {key: found[key] for key in ("control", "by", "where") if key in found}
+    return Question(**asked)
+
+
+def verdict_csv(verdict: Verdict) -> str:
+    """One table for everything that has a number, a line each; `kind` tells what a line is."""
+    axes = axes_of(verdict.rows)
+    numbers = ["base", "final", "difference", "low", "high", "n", "p", "adjusted_p", "detectable", "seeds_needed"]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["kind", *axes, SEED, "beside", *numbers, "verdict"], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_csv_lines(verdict))
+    return out.getvalue()
+
+
+def _csv_lines(verdict: Verdict) -> Iterator[dict]:
+    found = verdict.findings
+    for row in verdict.rows:
+        for seed, cell in row.by_seed.items():
+            numbers = {"base": cell.base, "final": cell.final, "difference": cell.difference}
+            yield {"kind": "cell", **row.axes, SEED: seed, **_known(numbers), "n": 1}
+        if row.gain:
+            gain = mean_estimate(list(row.gain.values()))
+            numbers = {"difference": gain.value, "low": gain.low, "high": gain.high, "n": gain.n}
+            means = {name: mean_estimate(list(getattr(row, name).values())).value for name in ("base", "final")}
+            yield {"kind": "row", **row.axes, **means, **_known(numbers)}
+    for contrast in found.contrasts:
+        yield {"kind": "contrast", **contrast.row.axes, "beside": _named(contrast.control), **_csv_tested(contrast)}
+    for change in found.changes:
+        yield {"kind": "change", **change.row.axes, "beside": "its base", **_csv_tested(change)}
+    for across in found.across:
+        beside = f"{_named(across.second.row)}, each less {across.first.control.axes.get('reward', '')}"
+        yield {"kind": "across", **across.first.row.axes, "beside": beside, **_csv_tested(across)}
+
+
+def _named(row: Row) -> str:
+    return " ".join(f"{axis}={value}" for axis, value in row.axes.items())
+
+
+def _known(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _csv_tested(tested: Tested) -> dict:
+    return _known(_tested_json(tested))
+
+
+def verdict_latex(verdict: Verdict) -> str:
+    """The tables for LaTeX with the package booktabs, each with its title as a comment above it."""
+    return "\n".join(_tabular(grid) for grid in grids(verdict))
+
+
+def _tabular(grid: Grid) -> str:
+    kinds = "".join("r" if column in grid.numbers else "l" for column in grid.columns)
+    lines = [f"% {line}" for line in [*grid.title.splitlines(), *grid.foot]]
+    lines += [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", _latex_row(grid.columns), r"\midrule"]
+    for place, row in enumerate(grid.rows):
+        lines += [_latex_row(row), *[r"\midrule"] * (place in grid.breaks)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "−": "$-$",
+    "…": r"\ldots{}",
+}
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join(_latex(cell) for cell in cells) + r" \\"
+
+
+def _latex(text: str) -> str:
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"(?<!\S)-(?=\d)", "$-$", escaped)  # the sign of a number, which is no hyphen

@@ -1,0 +1,134 @@
+"""What to run next: the cells, partners and seeds that a comparison lacks, as commands. Pure: it reads no file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
+from sweep.compare.pool import Row
+from sweep.compare.results import CellResult, Comparison, Launch
+from sweep.errors import HIDDEN
+from sweep.run.state import ACTIVE, State
+
+FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread
+UNKNOWN = Launch("", [], [])
+MOST_SUGGESTED = 20  # seeds; what needs yet another number is said, and not suggested
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Why something is to be run, and the command that runs it: the launch that brought the cells, changed."""
+
+    why: str
+    command: str
+
+
+def suggestions(
+    comparison: Comparison, rows: Sequence[Row], findings: Findings, control: Mapping[str, str]
+) -> list[Suggestion]:
+    """What to run next, the most pressing first: cells that did not end well, partners, seeds.
+
+    Args:
+        control: the choices that a partner lacks; {} where partners were left out on purpose.
+    """
+    launches = _Launches(comparison)
+    found = [*_unfinished(comparison.cells, launches), *_partners(findings, control, launches)]
+    return list(dict.fromkeys([*found, *_seeds(rows, findings, launches)]))
+
+
+class _Launches:
+    """The launches of a comparison, by the cells that they brought."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.root = comparison.root
+        self._of = {sign: launch for launch in comparison.launches for sign in launch.cells}
+
+    def of(self, cells: Iterable[CellResult]) -> list[Launch]:
+        """Each launch that brought one of the cells, once; UNKNOWN for cells of a file that names none."""
+        cells = list(cells)
+        if not self._of:
+            return [UNKNOWN] if cells else []
+        found = {id(launch): launch for cell in cells if (launch := self._of.get(cell.signature))}
+        return list(found.values())
+
+    def command(self, launch: Launch, changes: Mapping[str, str]) -> str:
+        """The launch again with `changes` in the place of what it gave these keys, and of what hangs below them."""
+        if launch is UNKNOWN:
+            typed = " ".join(f"{key}={value}" for key, value in changes.items())
+            return f"their launch, which this file does not name, again{f' with {typed}' if typed else ''}"
+        replaced = free_axes(changes, [_key(word) for word in launch.overrides])
+        hidden = [word for word in launch.overrides if HIDDEN in word]
+        words = [word for word in launch.overrides if _key(word) not in replaced and word not in hidden]
+        keys = {_key(word) for word in words}
+        if "name" not in keys:
+            words.append(f"name={launch.sweep}")
+        if "output_dir" not in keys and self.root.absolute() != Path("runs").absolute():
+            words.append(f"output_dir={self.root}")
+        typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
+        command = shlex.join(["python", "launch.py", "-m", *typed])
+        keys_left = ", ".join(_key(word) for word in hidden)
+        return f"{command}  # and {keys_left}, whose values are not recorded" if hidden else command
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _unfinished(cells: Sequence[CellResult], launches: _Launches) -> list[Suggestion]:
+    ended = [cell for cell in cells if cell.state not in (State.DONE, State.REFUSED, *ACTIVE)]
+    return [
+        Suggestion(f"cells that did not end well: {len(ended)}", launches.command(launch, {}))
+        for launch in launches.of(ended)
+    ]
+
+
+def _partners(findings: Findings, control: Mapping[str, str], launches: _Launches) -> list[Suggestion]:
+    lonely = [alone.row for alone in findings.alone if alone.row.final]
+    without = [row for row in lonely if control and not any(holds(row, {k: v}) for k, v in control.items())]
+    return [
+        Suggestion(f"rows without a control: {len(without)}", launches.command(launch, control))
+        for launch in launches.of(cell for row in without for cell in row.cells)
+    ]
+
+
+def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list[Suggestion]:
+    """A command for each launch, for as many seeds as the worst of its contrasts needs."""
+    found = []
+    for launch in launches.of(cell for row in rows for cell in row.cells):
+        own = [row for row in rows if launch in launches.of(row.cells)]
+        seeds = sorted({seed for row in own for seed in row.by_seed})
+        helpful = [c for c in findings.contrasts if c.row in own and _is_helped(c, len(seeds))]
+        holes = [row for row in own if row.by_seed.keys() != set(seeds)]
+        if len(seeds) == 1 and (findings.contrasts or findings.changes):
+            why, number, short = "one seed has no spread", FEW_SEEDS, own
+        elif helpful:
+            number, short = max(c.seeds_needed for c in helpful), [c.row for c in helpful]
+            why = f"{number} seeds would show a difference as large as one seen and not told apart"
+        elif holes:
+            why, number, short = f"rows that lack seeds which others have: {len(holes)}", len(seeds), holes
+        else:
+            continue
+        changes = {**_narrowed(launch, short), "seed": ",".join(map(str, _up_to(seeds, number)))}
+        found.append(Suggestion(why, launches.command(launch, changes)))
+    return found
+
+
+def _is_helped(contrast: Contrast, seeds: int) -> bool:
+    """Whether a number of seeds that one can ask for would tell the contrast apart."""
+    return not contrast.told_apart and seeds < (contrast.seeds_needed or 0) <= MOST_SUGGESTED
+
+
+def _up_to(seeds: Sequence[int], number: int) -> list[int]:
+    """`seeds` and those after them, `number` in all."""
+    after = max(seeds) + 1
+    return [*seeds, *range(after, after + number - len(seeds))]
+
+
+def _narrowed(launch: Launch, rows: Sequence[Row]) -> dict[str, str]:
+    """The models of the rows, where the launch typed these names among others."""
+    models = list(dict.fromkeys(row.axes.get("model", "") for row in rows))
+    typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
+    return {"model": ",".join(models)} if set(models) < set(typed) else {}

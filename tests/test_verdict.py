@@ -1,0 +1,437 @@
+"""Did a reward beat its control: partners, tests, sentences, warnings, what to run next, on results made up here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from rich.console import Console
+
+from sweep.compare.contrasts import LESS, MORE, NOT_APART, UNTESTED, Alone, Findings
+from sweep.compare.export import read_comparison
+from sweep.compare.metrics import Metric
+from sweep.compare.results import CellResult, Comparison, Launch
+from sweep.compare.statistics import holm, welch
+from sweep.compare.table import print_comparison, print_verdict
+from sweep.compare.verdict import Question, Verdict, judge
+from sweep.errors import UserError, without_secrets
+
+CLAIM = re.compile(r"\b(more|less)\b")
+
+
+def cells(
+    reward: str, mean: float, seeds=(0, 1, 2), model: str = "a", base: float = 0.5, **changes
+) -> list[CellResult]:
+    """Finished cells of one row; what is given beside the fields of a cell is an axis, with __ for the dot."""
+    known = {name: changes.pop(name) for name in list(changes) if name in CellResult.__dataclass_fields__}
+    axes = {key.replace("__", "."): str(value) for key, value in changes.items()}
+    noise = np.random.default_rng([ord(character) for character in model + reward]).normal(0, 0.01, len(seeds))
+    found = []
+    for seed, drawn in zip(seeds, noise, strict=True):
+        final = mean + float(drawn - noise.mean())  # so that the seeds' mean is the mean that is asked for
+        at = {"model": model, "reward": reward, "seed": str(seed), **axes}
+        sign = "-".join([*at.values(), str(known.get("length", 4))])
+        cell = CellResult(
+            model, reward, seed, at, sign, "done", 4, base, final, 0.0, 0.0, f"runs/cells/{sign}", "", "e1",
+            base=base, final=final, length=4, asked=4,
+        )  # fmt: skip
+        found.append(replace(cell, **known))
+    return found
+
+
+def verdict(*rows: list[CellResult], launches=(), metric: Metric | None = None, **question) -> Verdict:
+    members = [cell for row in rows for cell in row]
+    return judge(
+        Comparison(("s",), Path("runs"), members, metric=metric or Metric(), launches=list(launches)),
+        Question(**question),
+    )
+
+
+def printed(found: Verdict) -> str:
+    console = Console(file=StringIO(), width=200)
+    print_verdict(found, console)
+    return " ".join(console.file.getvalue().split())
+
+
+def named(findings: Findings) -> list[tuple[str, str]]:
+    return [(" ".join(c.row.axes.values()), " ".join(c.control.axes.values())) for c in findings.contrasts]
+
+
+@pytest.mark.parametrize(
+    ("rows", "control", "expected"),
+    [
+        ([cells("t", 0.6), cells("random", 0.5)], None, [("a t", "a random")]),
+        # What hangs below the control's own choices may differ: the reward's options, and labels.
+        (
+            [cells("t", 0.6, reward__x=1, labels__samples=8, labels="l"), cells("random", 0.5, reward__p=0.5)],
+            None,
+            [("a t 1 8 l", "a random 0.5")],
+        ),
+        # Each of several partners is a contrast of its own.
+        (
+            [cells("t", 0.6), cells("random", 0.5, reward__p=0.3), cells("random", 0.5, reward__p=0.7)],
+            None,
+            [("a t", "a random 0.3"), ("a t", "a random 0.7")],
+        ),
+        # Every other axis must be the same, and so must the model.
+        (
+            [cells("t", 0.6, clip=0.2), cells("random", 0.5, clip=0.3), cells("random", 0.5, clip=0.2)],
+            None,
+            [("a t 0.2", "a random 0.2")],
+        ),
+        ([cells("t", 0.6), cells("random", 0.5, model="b")], None, []),
+        # A control of another kind.
+        (
+            [cells("t", 0.6, clip=0.2), cells("t", 0.6, clip="null"), cells("random", 0.5, clip=0.2)],
+            {"clip": "null"},
+            [("a t 0.2", "a t null")],
+        ),
+        # A control of several choices frees all their axes.
+        (
+            [cells("t", 0.6, clip=0.2), cells("random", 0.5, clip="null"), cells("random", 0.5, clip=0.2)],
+            {"reward": "random", "clip": "null"},
+            [("a t 0.2", "a random null"), ("a random 0.2", "a random null")],
+        ),
+        # Nothing is compared that was evaluated otherwise, or trained for another number of steps.
+        ([cells("t", 0.6, evaluation="e2"), cells("random", 0.5)], None, []),
+        ([cells("t", 0.6, length=8), cells("random", 0.5)], None, []),
+        # Controls are not compared with one another.
+        ([cells("random", 0.5, reward__p=0.3), cells("random", 0.5, reward__p=0.7)], None, []),
+    ],
+)  # fmt: skip
+def test_a_partner_is_the_same_but_for_the_control(rows, control, expected):
+    found = verdict(*rows, **({"control": control, "typed": True} if control else {}))
+    assert named(found.findings) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([cells("t", 0.6)], "there is no cell with reward=random"),
+        ([cells("t", 0.6, clip=0.2), cells("random", 0.5, clip=0.3)], "otherwise like it: clip is 0.3 there"),
+        ([cells("t", 0.6), cells("random", 0.5, clip=0.3)], "otherwise like it: clip is 0.3 there"),
+        ([cells("t", 0.6, clip=0.3), cells("random", 0.5)], "otherwise like it: clip is not set there"),
+        ([cells("t", 0.6, evaluation="e2"), cells("random", 0.5)], "were evaluated otherwise"),
+        ([cells("t", 0.6, length=8), cells("random", 0.5)], "were trained for 4 steps, and it for 8"),
+        ([cells("t", 0.6), cells("random", 0.5, final=None)], "no cell of its control has a value yet"),
+        ([cells("t", 0.6, final=None), cells("random", 0.5)], "no cell of it has a value yet"),
+    ],
+)
+def test_a_row_without_a_partner_is_named_with_the_reason(rows, reason):
+    found = verdict(*rows)
+    (alone,) = found.findings.alone
+    assert isinstance(alone, Alone) and alone.row.axes["reward"] == "t" and reason in alone.reason
+    assert re.search(f"t[^;]* cannot be compared with a control, because {alone.reason}", " ".join(found.sentences))
+
+
+def test_seeds_that_only_one_of_both_has_are_left_out_and_named():
+    found = verdict(cells("t", 0.6, (0, 1, 2, 7)), cells("random", 0.5, (1, 2, 3)))
+    (contrast,) = found.findings.contrasts
+    assert (contrast.seeds, contrast.estimate.n, contrast.paired) == ((1, 2), 2, True)
+    assert contrast.left_out == {"row": (0, 7), "control": (3,)}
+    assert "t has seeds that random has not, and that their contrast leaves out: 0, 7" in found.warnings
+    assert "random has seeds that t has not, and that their contrast leaves out: 3" in found.warnings
+
+
+def test_without_a_common_seed_the_test_is_welchs_and_says_so():
+    first, second = cells("t", 0.6, (0, 1, 2)), cells("random", 0.5, (3, 4))
+    found = verdict(first, second)
+    (contrast,) = found.findings.contrasts
+    assert not contrast.paired
+    assert contrast.estimate == welch([c.final for c in first], [c.final for c in second])
+    assert "no seed is common to both, so that this is Welch's test of unpaired seeds" in found.sentences[0]
+    assert "t − random (unpaired)" in printed(found)
+
+
+def test_everything_that_is_claimed_is_adjusted_together():
+    rows = [
+        cells(reward, mean, model=model)
+        for model in ("a", "b")
+        for reward, mean in (("ground_truth", 0.65), ("format", 0.52), ("random", 0.51))
+    ]
+    found = verdict(*rows)
+    tested = [*found.findings.contrasts, *found.findings.changes]
+    assert found.findings.tests == len(tested) == 6
+    assert [one.adjusted for one in tested] == holm([one.estimate.p for one in tested])
+    assert {one.tests for one in tested} == {6}
+    assert "p adjusted by Holm over all m = 6 tests here" in printed(found)
+
+
+def test_a_verdict_needs_an_adjusted_p():
+    """The same contrast is told apart by itself and not among others."""
+    alone = verdict(cells("ground_truth", 0.6), cells("random", 0.5, base=None))
+    assert [c.verdict for c in alone.findings.contrasts] == [MORE]
+    others = [cells(f"{'x' * (5 + 3 * i)}", 0.5 + 0.001 * i) for i in range(9)]
+    among = verdict(cells("ground_truth", 0.6), cells("random", 0.5, base=None), *others)
+    first = among.findings.contrasts[0]
+    assert first.estimate.p == alone.findings.contrasts[0].estimate.p < 0.05 <= first.adjusted
+    assert first.verdict == NOT_APART and not CLAIM.search(printed(among))
+    lower = verdict(cells("ground_truth", 0.25), cells("random", 0.5, base=None))
+    assert [c.verdict for c in lower.findings.contrasts] == [LESS]
+    assert "ground_truth ends with 25.0 points less than random" in lower.sentences[0]
+
+
+def test_families_are_compared_where_one_of_them_is_told_apart():
+    def families(first: float, second: float) -> Findings:
+        made = [(m, r, v) for m, mean in (("a", first), ("b", second)) for r, v in (("tt", mean), ("random", 0.5))]
+        return verdict(*(cells(r, v, (0, 1, 2, 3, 4), model=m, base=None) for m, r, v in made)).findings
+
+    (asked,) = families(0.9, 0.5).across
+    first, second = families(0.9, 0.5).contrasts
+    assert asked.estimate == welch(first.differences, second.differences) and asked.verdict == MORE
+    (not_asked,) = families(0.5, 0.501).across
+    assert not_asked.estimate.p is not None and not_asked.verdict == UNTESTED
+    assert families(0.5, 0.501).tests_across == 1
+
+
+def test_families_with_prompts_of_their_own_are_compared_and_evaluations_are_not_mixed():
+    own = [cells(r, v, model=m, evaluation=f"of-{m}") for m in "ab" for r, v in (("t", 0.6), ("random", 0.5))]
+    assert len(verdict(*own).findings.across) == 1
+    both = [
+        cells(r, 0.6, model=m, evaluation=e, row=f"{m}{r}{e}")
+        for m in "ab"
+        for r in ("t", "random")
+        for e in ("e1", "e2")
+    ]
+    across = verdict(*both).findings.across
+    assert [(a.first.row.evaluation, a.second.row.evaluation) for a in across] == [("e1", "e1"), ("e2", "e2")]
+
+
+@pytest.mark.parametrize(("answers", "expected"), [(None, MORE), (100_000, MORE), (100, NOT_APART)])
+def test_a_control_within_what_its_bases_sampling_does_has_not_moved(answers, expected):
+    found = verdict(
+        cells("random", 0.59, (0, 1, 2, 3), answers=answers), cells("t", 0.6, (0, 1, 2, 3), answers=answers)
+    )
+    (change,) = found.findings.changes
+    assert change.adjusted < 0.05 and change.verdict == expected
+    said = "sampling the base's answers again may move it by up to 9.8 points"
+    assert (said in found.sentences[0]) == (expected == NOT_APART)
+
+
+def test_the_share_of_the_truths_gain_is_a_ratio_or_undefined():
+    (whole,) = verdict(cells("ground_truth", 0.7), cells("random", 0.6)).findings.contrasts
+    assert whole.share.value == pytest.approx(0.5) and 0 < whole.share.low < 0.5 < whole.share.high < 1
+    for truth, other, why in ((0.501, 0.5, "not told apart from 0"), (0.3, 0.4, "a loss")):
+        found = verdict(cells("ground_truth", truth), cells("random", other))
+        assert found.findings.contrasts[0].share is None
+        assert f"which share of its gain random gives is undefined, as that gain is {why}" in found.sentences[0]
+    assert "share" not in verdict(cells("format", 0.7), cells("random", 0.6)).sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            [cells("t", 0.6, (0,)), cells("random", 0.5, (0,))],
+            ["t ended +10.0 points from random with n = 1, and one seed cannot tell what another seed would do"],
+        ),
+        (
+            [cells("t", 0.6, final=0.6), cells("random", 0.5, final=0.5)],
+            ["t ended +10.0 points from random in each of 3 seeds, which leaves no spread to judge by"],
+        ),
+        (
+            [cells("tt", 0.51), cells("random", 0.5, base=None)],
+            [
+                "tt is not told apart from random (+1.0 points, ",
+                "n = 3, adjusted p ",
+                "where 80 % power at 0.05/1 would have shown ",
+                " and the difference seen would need ",
+            ],
+        ),
+        ([cells("t", 0.5, clip=1), cells("random", 0.5, clip=1), cells("t", 0.6, clip=2)], ["t clip=2 cannot be"]),
+        ([cells("random", 0.5)], ["random itself is not told apart from its base"]),
+    ],
+)
+def test_sentences(rows, words):
+    found = verdict(*rows)
+    (sentence,) = found.sentences
+    assert sentence.startswith("a: ") and sentence.endswith(".")
+    assert all(word in sentence for word in words), sentence
+    assert not CLAIM.search(printed(found))
+
+
+def test_one_seed_has_no_interval_no_test_and_no_claim_anywhere():
+    found = verdict(*(cells(r, v, (0,), m) for m in "ab" for r, v in (("ground_truth", 0.9), ("random", 0.1))))
+    shown = printed(found)
+    assert found.findings.tests == found.findings.tests_across == 0
+    assert "m = 0 tests" in shown and "…" not in shown and not CLAIM.search(shown)
+    assert "n = 1: every row has one seed, and so neither interval nor test" in shown
+    assert "one seed" in shown
+
+
+def test_every_mean_over_families_is_left_out():
+    """Each row of the tables is of one model, and each sentence too."""
+    found = verdict(*(cells(r, v, model=m) for m in ("a", "b") for r, v in (("t", 0.9), ("random", 0.1))))
+    assert [s.partition(":")[0] for s in found.sentences] == ["a", "b"]
+    assert len(found.rows) == 4
+
+
+def test_families_may_be_made_of_other_axes():
+    rows = [cells(r, 0.6, clip=clip) for clip in (0.2, 0.3) for r in ("t", "random")]
+    assert [s.partition(":")[0] for s in verdict(*rows).sentences] == ["a"]
+    assert [s.partition(":")[0] for s in verdict(*rows, by=("model", "clip")).sentences] == ["a clip=0.2", "a clip=0.3"]
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (
+            {"control": {"reward": "randm"}, "typed": True},
+            "--control reward=randm: no cell has it; reward is random, t",
+        ),
+        ({"control": {"clip": "1"}, "typed": True}, "--control clip=1: no such axis here; there are model, reward"),
+        ({"by": ("family",)}, "--by family: no axis here; there are model, reward"),
+        ({"by": ("reward",)}, "--by reward: a family holds rows and their controls, which differ in it"),
+        ({"where": {"clip": "1"}}, "--where clip: no axis here; there are model, reward, seed"),
+        ({"where": {"model": "b*"}}, "--where model=b*: no cell matches"),
+    ],
+)
+def test_questions_that_cannot_be_meant_are_refused(question, words):
+    with pytest.raises(UserError) as caught:
+        verdict(cells("t", 0.6), cells("random", 0.5), **question)
+    assert words in str(caught.value)
+
+
+def test_a_selection_is_said_in_the_header_and_asks_for_no_controls():
+    rows = [cells(r, 0.6, model=m) for m in ("a", "b") for r in ("t", "random")]
+    found = verdict(*rows, where={"model": "a"}, launches=[Launch("s", ["reward=t,random"], ["x"])])
+    assert found.findings.tests == 2 and "m = 2 tests that --where left here" in printed(found)
+    launch = Launch("s", ["reward=t,random"], [cell.signature for row in rows for cell in row])
+    assert not verdict(*rows, where={"reward": "t"}, launches=[launch]).suggestions
+
+
+LAUNCHED = ["experiment=x", "model=a,b", "reward=t,random", "reward.p=1", "seed=0,1,2", "name=s"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why", "command"),
+    [
+        (
+            [cells("t", 0.6, state="failed", final=None), cells("random", 0.5)],
+            "cells that did not end well: 3",
+            "experiment=x model=a,b reward=t,random reward.p=1 seed=0,1,2 name=s",
+        ),
+        (
+            [cells("t", 0.6)],
+            "rows without a control: 1",
+            "experiment=x model=a,b seed=0,1,2 name=s reward=random",
+        ),
+        (
+            [cells("t", 0.6, (0,)), cells("random", 0.5, (0,))],
+            "one seed has no spread",
+            "experiment=x reward=t,random reward.p=1 name=s model=a seed=0,1,2,3,4",
+        ),
+        (
+            [cells("tt", 0.9), cells("random", 0.5, (0, 1))],
+            "rows that lack seeds which others have: 1",
+            "experiment=x reward=t,random reward.p=1 name=s model=a seed=0,1,2",
+        ),
+        (
+            [cells("tt", 0.51), cells("random", 0.5, base=None)],
+            "5 seeds would show a difference as large as one seen and not told apart",
+            "experiment=x reward=t,random reward.p=1 name=s model=a seed=0,1,2,3,4",
+        ),
+    ],
+)
+def test_what_to_run_next_is_the_launch_with_what_lacks(rows, why, command):
+    launch = Launch("s", LAUNCHED, [cell.signature for row in rows for cell in row])
+    first = verdict(*rows, launches=[launch]).suggestions[0]
+    assert (first.why, first.command) == (why, f"python launch.py -m {command}")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [cells("tt", 0.9), cells("random", 0.5, base=None)],  # told apart
+        [cells("tt", 0.5001), cells("random", 0.5, base=None)],  # it would take too many seeds
+        [cells("t", 0.6, state="running", final=None), cells("random", 0.5)],  # it runs
+    ],
+)
+def test_nothing_is_suggested_that_helps_nobody(rows):
+    launch = Launch("s", LAUNCHED, [cell.signature for row in rows for cell in row])
+    assert verdict(*rows, launches=[launch]).suggestions == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([cells("t", 0.6, (0, 1)), cells("random", 0.5, (0,))], "interval nor test of the rows with one seed: random"),
+        ([cells("t", 0.6, (0,)), cells("t", 0.6, (1,), length=8)], "seed 0 to step 4, seed 1 to step 8); --at-step N"),
+        ([cells("t", 0.6, state="failed", note="ValueError: x")], "failed: model=a reward=t seed=0 ValueError: x"),
+        ([cells("t", 0.6, state="running", final=None)], "running: model=a reward=t seed=0"),
+        ([cells("t", 0.6, older="grading rules 1, now 2")], "3 of 3 cells were made by an older version"),
+        ([cells("t", 0.6, unlike="final and base differ")], "model=a reward=t seed=0: final and base differ"),
+        ([cells("t", 0.6, asked=2)], "asked for steps=2, and shown as of step 4"),
+        (
+            [cells("t", 0.6, made={"code": "c1"}), cells("random", 0.5, made={"code": "c2"})],
+            "the cells were trained with 2 versions of the code (c1: 3, c2: 3 cells)",
+        ),
+        (
+            [cells("t", 0.6, made={"weights": "w1"}), cells("random", 0.5, made={"weights": "w2"})],
+            "the cells of a were trained with 2 sets of base weights (w1: 3, w2: 3 cells)",
+        ),
+        (
+            [cells("t", 0.6, made={"processor": "H100"}), cells("random", 0.5, made={"processor": "A100"})],
+            "the cells were trained with 2 kinds of processor (H100: 3, A100: 3 cells)",
+        ),
+        ([cells("t", 0.6), cells("t", 0.6, (2,), signature="again")], "t: seed 2 stands here several times"),
+    ],
+)  # fmt: skip
+def test_warnings(rows, words):
+    assert any(words in line for line in verdict(*rows).warnings), verdict(*rows).warnings
+
+
+def test_what_is_alike_warns_of_nothing():
+    made = {"code": "c1", "weights": "w1", "processor": "H100"}
+    rows = [cells(r, 0.6, model=m, made={**made, "weights": m}) for m in "ab" for r in ("t", "random")]
+    assert verdict(*rows).warnings == []
+
+
+def test_the_foot_tells_the_bound_of_the_evaluation_set_where_it_is_known():
+    with_it = printed(verdict(cells("t", 0.6, answers=1000), cells("random", 0.5, answers=1000)))
+    assert "1,000 graded answers" in with_it and "up to ±3.1 points" in with_it
+    assert "given this baseline evaluation" in with_it
+    assert "graded answers" not in printed(verdict(cells("t", 0.6), cells("random", 0.5)))
+    lengths = verdict(cells("t", 60, answers=1000), cells("random", 50, answers=1000), metric=Metric("eval/tokens"))
+    assert "graded answers" not in printed(lengths) and "tokens, means over n seeds" in printed(lengths)
+
+
+def test_the_published_results_answer_the_readmes_question():
+    """learning.json is of the first version of the file."""
+    comparison, _ = read_comparison(ROOT / "benchmarks/results/learning.json")
+    found = judge(comparison)
+    qwen = found.findings.contrasts[0]
+    assert (qwen.estimate.value, qwen.estimate.low, qwen.estimate.high) == pytest.approx(
+        (0.146, 0.053, 0.239), abs=5e-4
+    )
+    assert [c.verdict for c in found.findings.contrasts] == [NOT_APART, MORE, MORE]
+    assert found.findings.tests == 6 and found.findings.tests_across == 3
+    assert found.sentences[1].startswith(
+        "llama3_mini: ground_truth ends with 18.3 points more than random (+15.2 … +21.4"
+    )
+    assert "their launch, which this file does not name, again with seed=1,2,3,4,5" in printed(found)
+
+
+def test_a_launch_ends_with_what_one_seed_can_say():
+    rows = [cells(r, v, (0,), "qwen2_mini") for r, v in (("ground_truth", 0.6), ("random", 0.5))]
+    console = Console(file=StringIO(), width=140)
+    print_comparison(Comparison(("demo",), Path("runs"), [c for row in rows for c in row]), console)
+    shown = " ".join(console.file.getvalue().split())
+    assert "qwen2_mini: ground_truth ended +10.0 points from random with n = 1, and one seed cannot tell" in shown
+    assert "no evidence for or against the paper" in shown and not CLAIM.search(shown)
+
+
+def test_a_command_leaves_out_what_is_not_recorded_and_says_so():
+    members = cells("t", 0.6)
+    overrides = ["--config-dir=/my groups", without_secrets("cluster.env.HF_TOKEN=hf_1"), "reward=t"]
+    launch = Launch("s", overrides, [cell.signature for cell in members])
+    (next_run,) = verdict(members, launches=[launch]).suggestions
+    assert next_run.command == (
+        "python launch.py -m '--config-dir=/my groups' name=s reward=random"
+        "  # and cluster.env.HF_TOKEN, whose values are not recorded"
+    )
