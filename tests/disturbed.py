@@ -24,7 +24,7 @@ from sweep.run.ledger import read_sweep
 
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
-    "one cell": ("reward=random", "steps=16"),  # enough for a signal to come in time on a busy machine
+    "one cell": ("reward=random", "steps=16", "evaluation.every=16"),  # long enough on a busy machine
     "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
