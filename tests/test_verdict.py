@@ -216,10 +216,10 @@ def test_a_control_within_what_its_bases_sampling_does_has_not_moved(answers, ex
 def test_the_share_of_the_truths_gain_is_a_ratio_or_undefined():
     (whole,) = verdict(cells("ground_truth", 0.7), cells("random", 0.6)).findings.contrasts
     assert whole.share.value == pytest.approx(0.5) and 0 < whole.share.low < 0.5 < whole.share.high < 1
-    for truth, other in ((0.501, 0.5), (0.3, 0.4)):  # a gain that may be none, and a loss
+    for truth, other, why in ((0.501, 0.5, "not told apart from 0"), (0.3, 0.4, "a loss")):
         found = verdict(cells("ground_truth", truth), cells("random", other))
         assert found.findings.contrasts[0].share is None
-        assert "which share of its gain random gives is undefined" in found.sentences[0]
+        assert f"which share of its gain random gives is undefined, as that gain is {why}" in found.sentences[0]
     assert "share" not in verdict(cells("format", 0.7), cells("random", 0.6)).sentences[0]
 
 

@@ -80,8 +80,8 @@ class Contrast(Tested):
     """row - control, in final values.
 
     seeds: those that count; of a contrast without pairs the row's. left_out: the seeds that only one of both has, by
-    "row" and "control". shares: whether the row is the true reward's, so that it can be asked which share of its gain
-    the control gives; share: that number, None where it is undefined.
+    "row" and "control". shares: whether the row is the true reward's and paired, so that it can be asked which share of
+    its gain the control gives; share: that number, None where it is undefined.
     """
 
     row: Row = field(kw_only=True)
@@ -251,7 +251,7 @@ def _contrast(row: Row, control: Row) -> Contrast:
     truth = all(row.axes.get(axis) == value for axis, value in TRUTH.items())
     if not shared:
         estimate = welch(list(row.final.values()), list(control.final.values()))
-        return Contrast(estimate, row=row, control=control, paired=False, seeds=tuple(row.final), shares=truth)
+        return Contrast(estimate, row=row, control=control, paired=False, seeds=tuple(row.final))
     gains = [seed for seed in shared if seed in row.gain and seed in control.gain]
     share = fieller([control.gain[s] for s in gains], [row.gain[s] for s in gains]) if truth else None
     if gains and sum(row.gain[seed] for seed in gains) <= 0:

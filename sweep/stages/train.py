@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from sweep.grpo.advantages import rollout_advantages, zero_variance
-from sweep.grpo.checkpoint import go_back, newest_whole, save_checkpoint
+from sweep.grpo.checkpoint import newest_whole, save_checkpoint
 from sweep.grpo.checks import check_agreement, check_diversity
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
@@ -26,14 +26,15 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.keyed import generator
-from sweep.run.not_finite import NotFinite, explained, write_batch
+from sweep.run.not_finite import NotFinite
 from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
+from sweep.stages.given_up import goes_back, reported
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
-from sweep.stages.samples import sample_rows, whole_rows
+from sweep.stages.samples import sample_rows
 from sweep.stages.starting import Starting
 from sweep.track.meanwhile import OpenedMeanwhile
 from sweep.track.metrics import RowLog
@@ -83,7 +84,7 @@ def _train(
         training.run_to_target(stop)
     except NotFinite:
         training.close(exit_code=1)
-        if not training.goes_back():
+        if not goes_back(run, training.resumed_from, training.first_step, training.step):
             raise
         training.learner.close()
     except BaseException:
@@ -141,35 +142,7 @@ class Training:
         try:
             self._run_to_target(stop)
         except NotFinite as fault:
-            raise self._explained(fault) from fault
-
-    def _explained(self, fault: NotFinite) -> NotFinite:
-        """The fault with all that is known of it, once the step's batch is on disk."""
-        file = self.run.not_finite(self.step)
-        ranks = gather([] if fault.evidence is None else [{"rank": self.rank, **fault.evidence}])
-        if self.rank == 0:
-            rollout = whole_rows(self.config, self.step, self.batch, self.scored)
-            write_batch(file, self.step, fault, ranks, rollout)
-        return explained(fault, self.step, self.config, file, self.run.read_state().rolled_back_from)
-
-    def goes_back(self) -> bool:
-        """Whether training begins again one checkpoint earlier: once, where the first step after a resume failed.
-
-        The checkpoint, or the machine's memory since it was written, may be to blame.
-        """
-        before = self.run.read_state().rolled_back_from
-        if self.resumed_from is None or self.step > self.first_step + 1 or any_rank(before is not None):
-            return False
-        if not go_back(self.run.checkpoints, self.resumed_from):
-            log.warning(
-                "no older whole checkpoint is there to go back to; remove %s to start again", self.run.checkpoints
-            )
-            return False
-        log.warning("goes back: the first step after step %d is not finite", self.first_step)
-        if self.rank == 0:
-            note = f"went back from the checkpoint of step {self.first_step}, after which a number was not finite"
-            self.run.write_state(rolled_back_from=self.first_step, note=note)
-        return True
+            raise reported(fault, self.run, self.config, self.step, self.batch, self.scored) from fault
 
     def _run_to_target(self, stop: StopRequest) -> None:
         if any_rank(stop):  # before the first step there is nothing to save
