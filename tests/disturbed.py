@@ -24,12 +24,13 @@ from sweep.run.ledger import read_sweep
 
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
-    "one cell": ("reward=random", "steps=16"),  # enough for a signal to come in time on a busy machine
+    "one cell": ("reward=random", "steps=16", "evaluation.every=16"),  # long enough on a busy machine
     "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
-LAUNCHES, LAUNCH_SECONDS, LEAVE_SECONDS = 5, 300.0, 30.0
+LAUNCHES, LAUNCH_SECONDS = 5, 300.0
+LEAVE_SECONDS = 90.0  # a job waits for its work for 60, where the launcher died before it had handed the work over
 LOOK_SECONDS, YOUNG_SECONDS, ASK_SECONDS = 0.2, 1.0, 1.0
 KINDS = {  # of processes, by a part of their command line
     "launcher": "launch.py",
