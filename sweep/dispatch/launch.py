@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +77,6 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
         _freeze(task, plan.name)
     queue = LocalQueue(plan.tasks, code, cluster)
     _say_what_runs(plan, screen)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with live_view(f"sweep {plan.name}", screen) as watch:
             statuses = queue.run(watch)
@@ -105,10 +103,6 @@ def _with_tracking(plan: Plan, screen: Console) -> Plan:
     for line in dict.fromkeys(line for one in resolved.values() for line in one.said):
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
     return settled
-
-
-def _interrupt(*_) -> None:
-    raise KeyboardInterrupt
 
 
 def _make_writable(root: Path) -> None:

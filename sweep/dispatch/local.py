@@ -5,11 +5,12 @@ Stages go first, at most `max_parallel` processes run, and jobs that outlived a 
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from sweep.run.state import State
 from sweep.run.status import Status, blocked_by, read_status
 from sweep.run.unwritable import disk_state
 
+ASK_AGAIN_SECONDS = 10.0
 POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
 
@@ -50,23 +52,40 @@ class LocalQueue:
         self._share_imports = cluster.share_imports and can_copy()
         self._prepared: Prepared | None = None  # from the first job on, where there are several
         self._jobs: dict[Path, StartedJob] = {}
-        self._asked: set[Path] = set()  # to stop, while it listened
+        self._asked: dict[Path, float] = {}  # to stop, while it listened, and when
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
     def run(self, watch: Callable[[list[Status]], None]) -> list[Status]:
         """Start what is missing, report to `watch` twice a second, return the final statuses.
 
-        On KeyboardInterrupt running jobs are asked to stop, and waited for; a second one leaves them to it.
+        The first SIGINT or SIGTERM has running jobs asked to stop, and waits for them; the next leaves them to it.
+
+        Raises:
+            KeyboardInterrupt: at that next one.
         """
         try:
-            return self._run(watch)
-        except KeyboardInterrupt:
-            self.stopping = True
-            return self._run(watch)
+            with self._listening():
+                return self._run(watch)
         finally:
             if self._prepared is not None:
                 self._prepared.close()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Note an interruption instead of raising it wherever it finds the queue: a job may just have been started."""
+
+        def interrupt(*_) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.stopping = True
+
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _run(self, watch) -> list[Status]:
         while True:
@@ -165,19 +184,19 @@ class LocalQueue:
             return executor.submit(Job(task.module, task.directory, run.meeting()))
 
     def _ask_to_stop(self, task: Task, status: Status) -> Status:
-        """Signal a run once, or as long as it is only starting and may not listen; says what is waited for."""
+        """Signal a run now and then, at each look while it is only starting; says what is waited for."""
         job, at_work = self._jobs.get(task.directory), status.state.at_work
         if not at_work or task.directory in self._elsewhere:
             return status
         begun = job is None or status.note != job.note
-        if task.directory not in self._asked:
+        if time.monotonic() - self._asked.get(task.directory, -math.inf) > ASK_AGAIN_SECONDS:
             try:
                 self._signal(task, job)
             except UserError as error:  # it runs on another machine, and goes on
                 self._elsewhere.add(task.directory)
                 return replace(status, note=str(error))
             if begun:
-                self._asked.add(task.directory)
+                self._asked[task.directory] = time.monotonic()
         return replace(status, note=_what_is_waited_for(task) if begun else "stopping: it has only just been started")
 
     def _signal(self, task: Task, job: StartedJob | None) -> None:

@@ -55,7 +55,8 @@ def sweep_command(slurm, *arguments: str, stdout=subprocess.PIPE) -> subprocess.
 
 def end(process: subprocess.Popen) -> int:
     process.send_signal(signal.SIGINT)
-    return process.wait(timeout=60)
+    process.communicate(timeout=60)  # with a pipe that nobody empties it could not end
+    return process.returncode
 
 
 def test_labels_are_jobs_of_their_own_and_cells_wait_for_them(slurm, tmp_path):
