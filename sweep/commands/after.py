@@ -1,0 +1,72 @@
+"""Commands that say what a sweep found, and hand its weights on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.options import AsJson, Name, Output, print_json
+from sweep.compare.ask import answer
+from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
+from sweep.compare.table import print_verdict
+from sweep.dispatch.view import console
+
+commands = typer.Typer()
+
+
+@commands.command()
+def compare(
+    targets: Annotated[list[str], typer.Argument(metavar="SWEEP…|FILE.json", help="sweeps, or what --json wrote")],
+    output_dir: Output = Path("runs"),
+    metric: Annotated[str | None, typer.Option(help="any of metrics.jsonl; eval/accuracy by default")] = None,
+    at_step: Annotated[str | None, typer.Option(metavar="N|last", help="the step whose values are compared")] = None,
+    control: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,…", help="what makes a control; reward=random by default")
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="KEY,…", help="what makes a family; model by default")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
+    if as_csv + as_latex + as_json > 1:
+        raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
+    verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
+    if as_json:
+        print_json(verdict_json(verdict))
+    elif as_csv or as_latex:
+        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
+    else:
+        print_verdict(verdict, console())
+
+
+@commands.command()
+def labels(sweep: Name, output_dir: Output = Path("runs"), as_json: AsJson = False) -> None:
+    """How right the majority labels are and how large the majorities, model by model."""
+    from sweep.compare.labels import label_summaries, print_labels
+
+    summaries = label_summaries(output_dir, sweep)
+    if as_json:
+        print_json({"sweep": sweep, "labels": [asdict(s) for s in summaries]})
+    else:
+        print_labels(sweep, summaries, console())
+
+
+@commands.command()
+def export(
+    cell: Annotated[str, typer.Argument(help="a run directory, its name, or (the beginning of) its signature")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="where to write; must not exist")],
+    output_dir: Output = Path("runs"),
+    merge: Annotated[bool, typer.Option(help="merge LoRA adapters into the weights")] = True,
+) -> None:
+    """Write a finished cell's model and tokenizer as a Hugging Face directory."""
+    from sweep.dispatch.export import export_cell
+
+    source, step = export_cell(output_dir, cell, directory.absolute(), merge)
+    print(f"wrote {directory}: the weights of step {step} of {source}")

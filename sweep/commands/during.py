@@ -1,0 +1,167 @@
+"""Commands that look at the runs of a sweep, stop them, start them again, and take them away."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.options import AsJson, Name, Output, Patterns, print_json
+from sweep.dispatch.view import console, plain_line, status_table, suggested
+from sweep.errors import UserError
+from sweep.plan.faults import counted
+from sweep.plan.view import LARGEST_TABLE
+from sweep.run.ledger import read_sweep
+from sweep.run.state import State
+
+commands = typer.Typer()
+
+
+@commands.command()
+def status(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="refresh until Ctrl-C")] = False,
+) -> None:
+    """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
+    from sweep.dispatch.remote import watch as keep_watching
+    from sweep.dispatch.select import runs, select
+    from sweep.dispatch.states import look
+
+    ledger = read_sweep(output_dir, sweep)
+    if watch and (patterns or as_json):
+        raise typer.BadParameter("--watch shows every run in a table; leave the cells and --json out, or --watch")
+    if watch:
+        raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
+    seen, complaint_of_slurm = look(ledger)
+    if complaint_of_slurm:
+        print(complaint_of_slurm, file=sys.stderr)
+    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
+    if as_json:
+        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
+    elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
+        console().print(status_table(f"sweep {sweep}", statuses))
+    else:
+        print("\n".join(map(plain_line, statuses)))
+
+
+@commands.command()
+def logs(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
+) -> None:
+    """The log of one run."""
+    from sweep.dispatch.manage import log_lines
+
+    try:
+        for line in log_lines(read_sweep(output_dir, sweep), patterns or [], follow):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@commands.command()
+def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("runs")) -> None:
+    """Stop runs, queued or running; those that train write a checkpoint first.
+
+    Says what was not stopped and why. Ends with 1 where cells were named and none was stopped.
+    """
+    from sweep.dispatch.manage import cancel as stop
+    from sweep.dispatch.select import counted_states
+
+    done = stop(read_sweep(output_dir, sweep), patterns or [])
+    for run in done.stopped:
+        print(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
+    for run, why in done.left:
+        if patterns or not run.status.ended:
+            print(f"not stopped: {run.entry.label}: {why}")
+    if not done.stopped:
+        print(f"nothing was stopped: {counted_states([run for run, _ in done.left])}")
+    failed = any(not run.status.ended and not run.is_to_come for run, _ in done.left)
+    raise typer.Exit(int(failed or (bool(patterns) and not done.stopped)))
+
+
+@commands.command()
+def retry(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="only those that failed, or wait for one that did")] = False,
+    timeout: Annotated[bool, typer.Option("--timeout", help="only those that timed out")] = False,
+    oom: Annotated[bool, typer.Option("--oom", help="only those that ran out of memory")] = False,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="resources.*, cluster.*, …; again for more")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="also what ended the same way several times in a row")] = False,
+) -> None:
+    """Submit again what did not end well, with the stages it needs; it goes on from its last checkpoint."""
+    from sweep.dispatch.manage import retry as submit_again
+    from sweep.dispatch.remote import say_what_was_submitted
+    from sweep.dispatch.select import counted_states, runs, select
+    from sweep.dispatch.submit import Submitted
+
+    ledger = read_sweep(output_dir, sweep)
+    asked = {State.FAILED: failed, State.TIMED_OUT: timeout, State.OUT_OF_MEMORY: oom}
+    chosen = [state for state, is_asked in asked.items() if is_asked]
+    submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
+    if submitted == Submitted():
+        asked = "".join(f" --{option}" for option, on in (("failed", failed), ("timeout", timeout), ("oom", oom)) if on)
+        print(f"nothing to retry{asked and f' with{asked}'}: {counted_states(select(runs(ledger), patterns or []))}")
+        return
+    say_what_was_submitted(submitted, ledger, console())
+    raise typer.Exit(int(not submitted.complete))
+
+
+@commands.command()
+def remove(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="take out what is listed")] = False,
+) -> None:
+    """Take cells, or all, out of a sweep: no table shows them any more. Their directories stay until `gc --yes`.
+
+    Only --yes changes anything. What is queued or running is refused, and so is a stage that a cell needs.
+    """
+    from sweep.dispatch.removal import described, to_remove
+    from sweep.run.ledger import take_out
+
+    ledger = read_sweep(output_dir, sweep)
+    gone = to_remove(ledger, patterns or [])
+    print("\n".join(described(gone)))
+    if yes:
+        take_out(ledger, [run.entry for run in gone])
+        print(f"took {counted(len(gone), 'run')} out of {sweep}; {suggested('gc', output_dir)} lists the directories")
+        return
+    typed = shlex.join(["remove", sweep, *(patterns or []), "--yes"])
+    print(f"{counted(len(gone), 'run')}; {suggested(typed, output_dir)} takes them out, and leaves their directories")
+
+
+@commands.command()
+def gc(
+    output_dir: Output = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="delete what is listed")] = False,
+) -> None:
+    """What may go: superseded checkpoints, unfinished writes, directories of no sweep. Only --yes deletes."""
+    from sweep.dispatch.disk import garbage, remove
+    from sweep.plan.fit import human_bytes
+
+    if not output_dir.is_dir():
+        raise UserError(f"{output_dir}: no such directory; --output-dir names another output directory")
+    found = garbage(output_dir)
+    for item in found:
+        print(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
+    total = f"{len(found)} directories, {human_bytes(sum(item.size for item in found))}"
+    if yes:
+        remove(found)
+        print(f"deleted {total}")
+    else:
+        print(f"{total}; {suggested('gc --yes', output_dir)} deletes them" if found else total)

@@ -1,0 +1,30 @@
+"""Arguments and options that several commands take, and how all of them print JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _place(typed: str | Path) -> Path:
+    """An output directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
+    if not str(typed).strip():
+        raise typer.BadParameter("is empty; name a directory")
+    return Path(os.path.expanduser(typed)).absolute()
+
+
+Name = Annotated[str, typer.Argument(metavar="SWEEP", help="a sweep's name, as the launch printed it")]
+Output = Annotated[Path, typer.Option(parser=_place, help="the output_dir of the launch; output_dir=DIR does as well")]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CELL…]", help="axis=value, a label, a directory's name or a signature"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def print_json(value: dict) -> None:
+    print(json.dumps(value, indent=1))

@@ -1,0 +1,58 @@
+"""Numbers of `metrics.jsonl` over the steps of a run, read once and then only as far as the file has grown."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+Series = dict[int, float]  # a value by step
+
+
+class SeriesReader:
+    """Reads some metrics of one run, again and again while it is written."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        """`names`: of the metrics, as the rows have them."""
+        self._path, self._names = path, tuple(names)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._file: tuple[int, int] | None = None  # device and inode
+        self._read = 0  # bytes
+        self._found: dict[str, Series] = {name: {} for name in self._names}
+
+    def read(self) -> dict[str, Series]:
+        """By name, the values of every complete row so far; rows without a value of it are left out.
+
+        A run that resumes replaces its file by one without the steps that it makes again: that is read from its start.
+        """
+        try:
+            with open(self._path, "rb") as file:
+                self._read_on(file)
+        except FileNotFoundError:
+            self._forget()
+        return self._found
+
+    def _read_on(self, file: BinaryIO) -> None:
+        status = os.fstat(file.fileno())
+        identity = status.st_dev, status.st_ino
+        if identity != self._file or status.st_size < self._read:
+            self._forget()
+            self._file = identity
+        file.seek(self._read)
+        for line in file:
+            if not line.endswith(b"\n"):  # it is being written
+                break
+            self._read += len(line)
+            row = json.loads(line)
+            for name in self._names:
+                if (value := row.get(name)) is not None:
+                    self._found[name][row["step"]] = value
+
+
+def read_series(path: Path, names: Sequence[str]) -> dict[str, Series]:
+    """The metrics `names` of a run's `metrics.jsonl`: by name, the values by step."""
+    return SeriesReader(path, names).read()

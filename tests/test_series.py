@@ -1,0 +1,28 @@
+"""Metrics over steps, read while a run writes them."""
+
+from __future__ import annotations
+
+from sweep.run.series import SeriesReader, read_series
+from sweep.track.metrics import RowLog
+
+
+def test_what_has_grown_is_read_and_what_a_resumed_run_makes_again_is_replaced(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    reader = SeriesReader(path, ["a", "b"])
+    assert reader.read() == {"a": {}, "b": {}}
+    rows = RowLog(path, 0)
+    rows.write({"step": 1, "a": 0.5})
+    rows.write({"step": 2, "a": 0.25, "b": 3.0, "text": "other"})
+    assert reader.read() == {"a": {1: 0.5, 2: 0.25}, "b": {2: 3.0}}
+    with open(path, "a") as file:
+        file.write('{"step": 3, "a": 0.1')
+    assert reader.read() == {"a": {1: 0.5, 2: 0.25}, "b": {2: 3.0}}
+    with open(path, "a") as file:
+        file.write("25}\n")
+    assert reader.read()["a"] == {1: 0.5, 2: 0.25, 3: 0.125}
+    rows.close()
+    again = RowLog(path, 1)
+    again.write({"step": 2, "a": float("nan"), "b": 4.0})
+    assert reader.read() == read_series(path, ["a", "b"]) == {"a": {1: 0.5}, "b": {2: 4.0}}
+    path.unlink()
+    assert reader.read() == {"a": {}, "b": {}}
