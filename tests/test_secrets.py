@@ -200,7 +200,6 @@ def test_a_file_has_its_mode_before_it_has_content(tmp_path, monkeypatch):
 
 
 def test_wandb_learns_no_value(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setenv("HF_TOKEN", SECRET)  # as in a job, whose environment has it
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setattr(mirror, "CLOSE_SECONDS", 60.0)  # other tests may hold the cores
