@@ -11,8 +11,8 @@ import contextlib
 import json
 import sys
 
+from rewards.base import Response
 from rewards.custom import FunctionSource, call
-from rewards.signals import Response
 
 
 def made_up_group(question: str, gold: str, samples: int) -> list[Response]:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 import launch
 from models.config import Architecture, MiniRecipe, ModelConfig, Resources
+from rewards.base import Signal
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
-from rewards.signals import Signal
 from sweep.__main__ import main
 from sweep.errors import UserError
 from sweep.plan.overrides import reader_of

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from rewards.signals import Custom, Signal
+from rewards.base import Signal
+from rewards.simple import Custom
 from sweep.data.problems import load_problems
 from sweep.plan.faults import Labelled, say_once
 from sweep.run.config import CellConfig, LocalCluster

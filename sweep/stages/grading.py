@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rewards.base import Response
 from rewards.behaviour import uses_code
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
-from rewards.signals import Response
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Sampled
