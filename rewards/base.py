@@ -54,6 +54,12 @@ class Signal(BaseModel, ABC):
         return ()
 
     @property
+    def is_binary(self) -> bool | None:
+        """Whether each of its rewards is 0 or 1; None where only its rewards themselves can tell."""
+        of_parts = {part.is_binary for part in self.parts}
+        return False if False in of_parts else None if None in of_parts else True
+
+    @property
     def reads_grading(self) -> bool:
         """Whether it depends on how answers are found and compared."""
         return any(part.reads_grading for part in self.parts)

@@ -97,6 +97,10 @@ class Weighted(_Composed):
         return sum(w * v for w, v in zip(self.weights, values, strict=True))
 
     @property
+    def is_binary(self) -> bool:
+        return False
+
+    @property
     def title(self) -> str:
         between = gap(self.rewards)
         return f"{between}plus{between}".join(

@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, Field
 
 from rewards.composed import AllOf, AnyOf, Not, Weighted
-from rewards.controls import Constant, Random
+from rewards.controls import Constant, Noisy, Random, Shuffled
+from rewards.selector import Selector
 from rewards.simple import (
     Custom,
     Format,
@@ -31,7 +32,7 @@ def _named(value: Any) -> Any:
 
 _AnySignal = (
     GroundTruth | MajorityVote | MajorityVoteOnline | Incorrect | Format | Random | Python | NoPython | NoRepetition
-    | Constant | Custom | AllOf | AnyOf | Not | Weighted
+    | Constant | Shuffled | Noisy | Custom | AllOf | AnyOf | Not | Weighted
 )  # fmt: skip
 RewardConfig = Annotated[Annotated[_AnySignal, Field(discriminator="name")], BeforeValidator(_named)]
 _SIGNALS = {get_args(signal.model_fields["name"].annotation)[0]: signal for signal in get_args(_AnySignal)}
@@ -39,9 +40,10 @@ REWARD_NAMES = tuple(_SIGNALS)
 
 
 def options_of(name: str) -> list[str]:
-    """The options of the reward `name`."""
-    return list(_SIGNALS[name].model_fields) if name in _SIGNALS else []
+    """The options of the reward `name`, those within its selector by their dotted keys."""
+    own = list(_SIGNALS[name].model_fields) if name in _SIGNALS else []
+    return [*own, *(f"when.{option}" for option in Selector.model_fields if "when" in own)]
 
 
-for _of_others in (AllOf, AnyOf, Not, Weighted):  # their schemas name RewardConfig, which is known from here on
+for _of_others in (AllOf, AnyOf, Not, Weighted, Noisy):  # their schemas name RewardConfig, which is known from here on
     _of_others.model_rebuild()

@@ -141,6 +141,10 @@ class Custom(Signal):
         return [call(self.target, self.function, group) for group in groups]
 
     @property
+    def is_binary(self) -> None:
+        return None
+
+    @property
     def reads_grading(self) -> bool:
         return True
 
