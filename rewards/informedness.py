@@ -1,8 +1,9 @@
 """How much a reward says of the truth: its true- and false-positive rate, and the difference of both. Pure.
 
-A group holds the responses to one problem. GRPO learns from the differences within a group alone, so that what a reward
-says of the truth *there* is what can be learnt from it. Over a whole batch a reward may seem to know the truth although
-it only knows which problems are easy: `shuffled` does, for it gives more ones where more responses are right.
+A group holds the responses to one problem. Under a group's baseline nothing but differences within a group is learnt
+from, so that what a reward says of the truth *there* is what can be learnt. Over a whole batch a reward may seem to
+know the truth although it only knows which problems are easy: `shuffled` does, for it gives more ones where more
+responses are right.
 """
 
 from __future__ import annotations

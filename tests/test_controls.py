@@ -11,12 +11,16 @@ from conftest import TINY
 from made_up_groups import made_up, of_mixed_difficulty, rewards_of, signal
 from pydantic import ValidationError
 
+from rewards.grading import Grade, Outcome
 from rewards.informedness import Judged, Rates, mixed, rates, rates_within
+from sweep.data.problems import Problem
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.signature import training_identity
+from sweep.rollout.sample import Finish, Sampled
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
+from sweep.stages.grading import Graded, graded_metrics
 
 GROUPS = of_mixed_difficulty(200)
 TEXTS = ["", "python", "x = 3\npython", "a long answer in prose", "3+4=7"]
@@ -95,6 +99,35 @@ def test_rates_by_hand():
     assert rates(alike[0]) == Rates(1.0, None) and rates(alike[0]).informedness is None
     assert rates_within(alike) == Rates(None, None) == rates_within([]) == rates([])
     assert rates_within(alike).informedness is None
+
+
+def graded(slot: int, reward: float, correct: bool) -> Graded:
+    grade = Grade(Outcome.RIGHT if correct else Outcome.WRONG)
+    return Graded(
+        slot, Problem("p", "3+4", ("7",)), Sampled([1], [2], [0.0], Finish.EOS, ""), reward, grade, None, False
+    )
+
+
+def test_a_step_logs_the_rates_of_its_groups_and_of_the_batch():
+    """Slot 9 took the place of a group that was sampled before it; a reward that is not binary counts above 0."""
+    first = [graded(0, 0.5, True), graded(0, 1.0, True), graded(0, 0.0, True), graded(0, -1.0, False)]
+    second = [graded(9, 1.0, True), graded(9, 0.1, False), graded(9, 0.0, False), graded(9, 0.0, False)]
+    alike = [graded(2, 1.0, True) for _ in range(4)]
+    row = graded_metrics([*first, *second, *alike], ["boxed"])
+    assert {name: value for name, value in row.items() if "rate" in name or "inform" in name or "mixed" in name} == {
+        "reward/mixed_share": pytest.approx(2 / 3),
+        "reward/true_positive_rate": pytest.approx((2 / 3 + 1) / 2),
+        "reward/false_positive_rate": pytest.approx((0 + 1 / 3) / 2),
+        "reward/informedness": pytest.approx(2 / 3),
+        "reward/pooled_true_positive_rate": 7 / 8,
+        "reward/pooled_false_positive_rate": 1 / 4,
+        "reward/pooled_informedness": 5 / 8,
+    }
+    none = graded_metrics(alike, ["boxed"])
+    assert none["reward/mixed_share"] == 0 and none["reward/pooled_true_positive_rate"] == 1
+    assert (
+        none["reward/informedness"] is none["reward/true_positive_rate"] is none["reward/pooled_informedness"] is None
+    )
 
 
 BASES = [
