@@ -7,9 +7,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from conftest import TINY
+import torch
+from conftest import ROOT, TINY
 from made_up_groups import made_up, of_mixed_difficulty, rewards_of, signal
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from rewards.grading import Grade, Outcome
 from rewards.informedness import Judged, Rates, mixed, rates, rates_within
@@ -20,10 +22,12 @@ from sweep.plan.signature import training_identity
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
+from sweep.run.provenance import WEIGHTS
 from sweep.stages.grading import Graded, graded_metrics
 
 GROUPS = of_mixed_difficulty(200)
 TEXTS = ["", "python", "x = 3\npython", "a long answer in prose", "3+4=7"]
+FROZEN = ["optimizer.learning_rate=0"]
 
 
 def noisy(true: float, false: float, reward="ground_truth", **options) -> dict:
@@ -324,7 +328,7 @@ def test_a_bare_name_is_the_file_of_that_name():
 
 def test_both_train_and_log_what_they_say_of_the_truth(shell, tmp_path):
     small = [typed for typed in TINY if not typed.startswith(("model.mini", "rollout"))]
-    shell.launch("-m", "reward=shuffled,noisy", *small, "steps=1", "algorithm.prompts_per_step=8")
+    shell.launch("-m", "reward=shuffled,noisy", *small, "steps=1", "algorithm.prompts_per_step=8", *FROZEN)
     runs = [RunDirectory(path) for path in (tmp_path / "runs" / "cells").iterdir()]
     rows = {run.read_config().reward.name: run.read_metrics() for run in runs}
     (shuffled,), (noised,) = rows["shuffled"], rows["noisy"]
@@ -338,3 +342,8 @@ def test_both_train_and_log_what_they_say_of_the_truth(shell, tmp_path):
     (run,) = (run for run in runs if "shuffled" in run.path.name)
     kept = [json.loads(line) for line in run.samples.read_text().splitlines()]
     assert sum(line["reward"] for line in kept) == sum(line["outcome"] == "right" for line in kept)
+    untrained = load_file(ROOT / WEIGHTS / "qwen" / "model.safetensors")
+    untrained["model.embed_tokens.weight"] = untrained.pop("lm_head.weight")  # one tensor, stored under either name
+    trained = load_file(run.final / "model.safetensors")
+    assert run.read_metrics()[0]["train/grad_norm"] > 0
+    assert all(torch.equal(value.float(), untrained[name].float()) for name, value in trained.items())  # at rate 0
