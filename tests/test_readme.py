@@ -17,7 +17,8 @@ import launch
 from sweep.__main__ import main
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
-ELSEWHERE = [page for page in PAGES if page != SLURM]
+WANDB = "docs/wandb.md"  # tests/test_wandb_sync.py gives its commands, with a W&B server
+ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB)]
 OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
 
@@ -99,6 +100,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
         "remove": "takes them out",
+        "sync": "launched with tracking.mode=disabled",
     }
     file = tmp_path / "found.json"
     file.write_text(json.dumps(shell.sweep("compare", "demo")))
