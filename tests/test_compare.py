@@ -13,7 +13,7 @@ from written_sweeps import entry_of, finish, finish_all
 
 from sweep.compare.cells import collect
 from sweep.compare.export import verdict_json
-from sweep.compare.table import print_comparison
+from sweep.compare.table import print_verdict
 from sweep.compare.verdict import judge
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
@@ -40,7 +40,7 @@ def rows(root: Path) -> dict[tuple[str, ...], list[int]]:
 
 def table(root: Path) -> str:
     console = Console(file=StringIO(), width=250)
-    print_comparison(collect(root, "s"), console)
+    print_verdict(judge(collect(root, "s")), console)
     return console.file.getvalue()
 
 

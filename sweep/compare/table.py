@@ -6,19 +6,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweep.compare.results import Comparison
 from sweep.compare.tables import Grid, grids
-from sweep.compare.verdict import Verdict, judge
+from sweep.compare.verdict import Verdict
 
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
     "against the paper."
 )
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """The verdict on a comparison, of which nothing special is asked."""
-    print_verdict(judge(comparison), console)
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn
 from sweep.compare.figures.style import GREY, Look, counted, label_of, looks, printable
@@ -57,8 +56,6 @@ def code(verdict: Verdict) -> Figure | None:
         for move in members:
             _draw(axes, move)
         axes.margins(0.12)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
     legend.put(page)
     return page.figure
 
@@ -82,9 +79,7 @@ def _mean(places: Sequence[Place]) -> Place:
 
 def _entries(moves: Sequence[_Move], known: dict[str, Look]) -> list[tuple[str, dict]]:
     numbers = {label: [len(move.ends) for move in moves if move.look.label == label] for label in known}
-    return [
-        (f"{label}, {counted(numbers[label])}", drawn(look)) for label, look in known.items() if numbers[label]
-    ]
+    return [(f"{label}, {counted(numbers[label])}", drawn(look)) for label, look in known.items() if numbers[label]]
 
 
 def _draw(axes: Axes, move: _Move) -> None:
@@ -105,5 +100,7 @@ def _draw(axes: Axes, move: _Move) -> None:
         },
     )
     if len(move.ends) > 1:
-        axes.plot(*zip(*move.ends, strict=True), color=move.look.colour, marker=".", markersize=3, linestyle="none", alpha=0.6)
+        axes.plot(
+            *zip(*move.ends, strict=True), color=move.look.colour, marker=".", markersize=3, linestyle="none", alpha=0.6
+        )
     axes.plot(*move.end, **{**how, "linestyle": "none"}, markersize=5, zorder=4)

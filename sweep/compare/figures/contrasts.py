@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.contrasts import Contrast, Tested
-from sweep.compare.figures.page import LEADING, MARGIN, Heading, Page, line_height, text_width, wrapped
+from sweep.compare.figures.page import LEADING, MARGIN, ROUND, Heading, Page, line_height, text_width, wrapped
 from sweep.compare.figures.style import GREY, SMALL, TEXT, WIDTH, Look, label_of, looks, printable
 from sweep.compare.sentences import family_of, p_value
 from sweep.compare.verdict import Verdict
 
-SPACE, MOST = 0.06, 2.3  # inches: between lines; the widest names
+SPACE, MOST = 0.06, 2.6  # inches: between lines; the widest names
 NUMBERS = {"n": 0.22, "adjusted p": 0.62}  # the columns at the right, in inches
 
 
@@ -35,10 +35,12 @@ def contrasts(verdict: Verdict) -> Figure | None:
     found, metric = verdict.findings, verdict.comparison.metric
     if not found.contrasts and not found.changes:
         return None
-    width = min(MOST, max(text_width(text, SMALL) for _, text, _ in _named(verdict)) + 0.02)
+    width = min(MOST, max(text_width(text, SMALL, "bold") for _, text, _ in _named(verdict)) + 0.02)
     lines = _lines(verdict, width)
     unit = "points" if metric.is_share else metric.name
-    heading = Heading(f"{verdict.comparison.title}: each reward less its control, final {metric.title}", _notes(verdict))
+    heading = Heading(
+        f"{verdict.comparison.title}: each reward less its control, final {metric.title}", _notes(verdict)
+    )
     below = line_height(TEXT) + 0.3
     head = line_height(SMALL) + 0.04
     total = lines[-1].middle + lines[-1].height / 2
@@ -65,7 +67,7 @@ def _notes(verdict: Verdict) -> list[str]:
     notes = []
     if any(one.estimate.low is not None for one in (*found.contrasts, *found.changes)):
         notes.append(
-            f"Lines: 95 % intervals over n seeds, each by itself. Full markers and bold: told apart (p < 0.05, adjusted "
+            "Lines: 95 % intervals over n seeds, each by itself. Full markers and bold: told apart (p < 0.05, adjusted "
             f"by Holm over m = {found.tests} tests). Open markers: not told apart, or not tested."
         )
     if any(one.estimate.n == 1 for one in (*found.contrasts, *found.changes)):
@@ -107,7 +109,7 @@ def _prepare(axes: Axes, total: float) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
 
 
 def _write(page: Page, line: _Line, top: float) -> None:

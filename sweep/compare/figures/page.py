@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
+from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.figures.style import GREY, SMALL, TEXT, TITLE, WIDTH, Look
 from sweep.compare.figures.style import SETTINGS as _SETTINGS
@@ -19,8 +20,8 @@ MARGIN = 0.08  # inches
 LEADING = 1.3  # of a line, in heights of its letters
 SAMPLE = 0.34  # inches: a line in the legend
 BETWEEN = 0.2  # inches, of two entries of the legend
+ROUND = (1, 2, 5, 10)  # the numbers at an axis, but for powers of ten, are multiples of one of these
 _MEASURE = TextToPath()
-_MEASURE.mathtext_parser = None  # names are no formulas
 
 
 def line_height(size: float) -> float:
@@ -152,6 +153,8 @@ class Panels:
             shared = {"sharex": made[0], "sharey": made[0]} if made else {}
             axes = page.axes(left, top, self._width, self.PANEL, **shared)
             axes.tick_params(labelleft=column == 0)
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
+            axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND, min_n_ticks=3))
             made.append(axes)
         page.top += self.height
         bottom = page.top - 0.02 - line_height(TEXT)
