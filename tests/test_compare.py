@@ -158,12 +158,15 @@ def test_a_reward_that_was_mended_leaves_no_failed_cell_in_the_rows(tmp_path, mo
     assert [cell["signature"] for cell in verdict_json(judge(found))["superseded"]] == [broken.cells[0].signature]
 
 
-def test_one_module_of_compare_knows_the_records():
-    records = {f"sweep.run.{name}" for name in ("directory", "ledger", "status", "labels", "files", "claims")}
+def test_two_modules_of_compare_know_the_records():
+    names = ("directory", "ledger", "status", "labels", "files", "claims", "series")
+    records, room = {f"sweep.run.{name}" for name in names}, ROOT / "sweep" / "compare"
     readers = {
-        file.name
-        for file in (ROOT / "sweep" / "compare").glob("*.py")
+        str(file.relative_to(room))
+        for file in room.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module in records
+        if isinstance(node, ast.ImportFrom)
+        and node.module in records
+        and [name.name for name in node.names] != ["write_bytes"]
     }
-    assert readers == {"cells.py"}
+    assert readers == {"cells.py", "over_steps.py"}

@@ -37,15 +37,16 @@ def _heading(metric: Metric, found: Sequence[Curve]) -> str:
     listed = ", ".join(map(str, steps)) if len(steps) <= LISTED else f"{steps[0]} to {steps[-1]}"
     seeds = sorted({curve.seeds for curve in found})
     n = f"n = {seeds[0]}" if len(seeds) == 1 else f"n = {seeds[0]} to {seeds[-1]}"
-    kind = "one seed" if seeds == [1] else "means over seeds"
+    kind = f"one seed ({n})" if seeds == [1] else f"means over seeds ({n})"
     bars = f"bars from {metric.value(low)} to {metric.value(high)} in all lines"
-    return f"{metric.title} over steps ({listed}), {kind}, {n}; {bars}"
+    return f"{metric.title} over steps ({listed}), {kind}; {bars}"
 
 
 def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console: Console) -> Table:
     steps, (low, high) = _steps(found), _range(found)
     table = Table.grid(padding=(0, 1))
-    table.add_column(overflow="fold")
+    for _ in names:
+        table.add_column(overflow="fold")
     for justify in ("right", "left", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
     several = max(curve.seeds for curve in found) > 1
@@ -55,7 +56,7 @@ def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console
         first, last = curve.points[0], curve.points[-1]
         n = f"n = {last.n}" + (f" of {curve.seeds}" if last.n < curve.seeds else "")
         table.add_row(
-            escape(curve.row.named(names)),
+            *(escape(curve.row.named([axis])) for axis in names),
             metric.value(first.mean),
             shown_in(console.encoding, bars),
             metric.value(last.mean),

@@ -32,7 +32,7 @@ class _Move:
         return _mean(self.ends)
 
 
-def code(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """Where training moved each row; None where no row has accuracy and share of code before and after it."""
     by, known = verdict.question.by, looks(verdict.rows, verdict.question.by)
     families: dict[str, list[_Move]] = {}
@@ -54,7 +54,7 @@ def code(verdict: Verdict) -> Figure | None:
     heading.put(page)
     for axes, members in zip(panels.put(page), families.values(), strict=True):
         for move in members:
-            _draw(axes, move)
+            _draw_move(axes, move)
         axes.margins(0.12)
     legend.put(page)
     return page.figure
@@ -82,7 +82,7 @@ def _entries(moves: Sequence[_Move], known: dict[str, Look]) -> list[tuple[str, 
     return [(f"{label}, {counted(numbers[label])}", drawn(look)) for label, look in known.items() if numbers[label]]
 
 
-def _draw(axes: Axes, move: _Move) -> None:
+def _draw_move(axes: Axes, move: _Move) -> None:
     how = drawn(move.look)
     axes.plot(*move.start, **BASE, zorder=2)
     axes.annotate(

@@ -30,7 +30,7 @@ class _Line:
     middle: float
 
 
-def contrasts(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """All contrasts and controls' own changes; None where there is neither."""
     found, metric = verdict.findings, verdict.comparison.metric
     if not found.contrasts and not found.changes:
@@ -57,7 +57,7 @@ def contrasts(verdict: Verdict) -> Figure | None:
     for line in lines:
         _write(page, line, top)
         if line.tested:
-            _draw(axes, line, metric.scale)
+            _draw_interval(axes, line, metric.scale)
     page.text((left + right) / 2, top + total + 0.24, f"difference in {unit}", ha="center")
     return page.figure
 
@@ -129,7 +129,7 @@ def _write(page: Page, line: _Line, top: float) -> None:
             page.text(place, top + line.middle, text, size, ha="right", va="center", weight=weight)
 
 
-def _draw(axes: Axes, line: _Line, scale: float) -> None:
+def _draw_interval(axes: Axes, line: _Line, scale: float) -> None:
     estimate, look = line.tested.estimate, line.look
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low * scale, estimate.high * scale], [line.middle] * 2, color=look.colour, linewidth=1.2)

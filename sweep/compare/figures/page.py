@@ -13,8 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 
-from sweep.compare.figures.style import GREY, SMALL, TEXT, TITLE, WIDTH, Look
-from sweep.compare.figures.style import SETTINGS as _SETTINGS
+from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look
 
 MARGIN = 0.08  # inches
 LEADING = 1.3  # of a line, in heights of its letters
@@ -32,7 +31,7 @@ def line_height(size: float) -> float:
 @cache
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Of a line of text, in inches."""
-    font = FontProperties(family=_SETTINGS["font.family"], size=size, weight=weight)
+    font = FontProperties(family=FONT, size=size, weight=weight)
     return _MEASURE.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 

@@ -54,14 +54,12 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
     """
     import matplotlib.style  # takes half a second, and only figures need it
 
-    from sweep.compare.figures.code import code
-    from sweep.compare.figures.contrasts import contrasts
-    from sweep.compare.figures.over_steps import over_steps
+    from sweep.compare.figures import code, contrasts, curves
 
     makers = {
-        "curves": (over_steps, NO_CURVES),
-        "contrasts": (contrasts, "no row has a control, and so there is nothing to subtract"),
-        "code": (code, "no row has both accuracy and share of code before and after training"),
+        "curves": (curves.draw, NO_CURVES),
+        "contrasts": (contrasts.draw, "no row has a control, and so there is nothing to subtract"),
+        "code": (code.draw, "no row has both accuracy and share of code before and after training"),
     }
     metric = verdict.comparison.metric
     drawn = Drawn([], {})

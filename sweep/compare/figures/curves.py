@@ -21,7 +21,7 @@ UNTRAINED = "untrained model"
 MOST_MARKERS = 8  # of a line
 
 
-def over_steps(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """The curves of the verdict's metric; None where no row has a value at a step."""
     metric = Metric(verdict.comparison.metric.name)
     by = verdict.question.by
@@ -40,7 +40,7 @@ def over_steps(verdict: Verdict) -> Figure | None:
         for base in bases[name]:
             axes.axhline(base * metric.scale, **BASE)
         for curve in members:
-            _draw(axes, curve, known[of_row[id(curve)]], metric)
+            _draw_curve(axes, curve, known[of_row[id(curve)]], metric)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND, integer=True))
     legend.put(page)
     return page.figure
@@ -76,7 +76,7 @@ def _entries(
     return [*shown, (UNTRAINED, BASE)] if with_base else shown
 
 
-def _draw(axes: Axes, curve: Curve, look: Look, metric: Metric) -> None:
+def _draw_curve(axes: Axes, curve: Curve, look: Look, metric: Metric) -> None:
     steps, how = [point.step for point in curve.points], drawn(look)
 
     def values(name: str, all_of_them: bool = False) -> list[float]:
