@@ -252,12 +252,13 @@ def test_a_reward_looks_alike_in_all_families_and_no_two_rows_of_a_family_do():
     assert len({(look.marker, look.dashes) for look in many}) == 20  # in grey print too
 
 
-def overlapping(figure: Figure) -> list[str]:
+def overlapping(figure: Figure, monkeypatch) -> list[str]:
     """Pairs of texts of which one lies over the other, and texts that leave the page."""
-    canvas = FigureCanvasAgg(figure)
+    canvas, drawn, draw = FigureCanvasAgg(figure), {}, Text.draw
+    monkeypatch.setattr(Text, "draw", lambda text, renderer: (drawn.update({id(text): text}), draw(text, renderer)))
     canvas.draw()
     renderer = canvas.get_renderer()
-    shown = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    shown = [text for text in drawn.values() if text.get_visible() and text.get_text().strip()]
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
     page = figure.bbox
     found = [text for text, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > page.x1 or box.y1 > page.y1]
@@ -281,9 +282,9 @@ def overlapping(figure: Figure) -> list[str]:
     ],
     ids=["demo", "one family", "long names", "long metric"],
 )
-def test_nothing_overlaps_and_no_letter_is_small(draw, given):
+def test_nothing_overlaps_and_no_letter_is_small(draw, given, monkeypatch):
     with matplotlib.style.context(["default", SETTINGS]):
-        assert overlapping(draw(drawn_from(**given))) == []
+        assert overlapping(draw(drawn_from(**given)), monkeypatch) == []
 
 
 def test_lines_of_text_fit_their_width():
