@@ -51,7 +51,9 @@ LONG = [f"{'long_name_of_a_reward_or_a_model_which_a_file_may_have_':.58}{i}" fo
 STEPS = (2, 4)
 
 
-def drawn_from(models=MINIS, rewards=FOUR, seeds=(0, 1, 2), metric=ACCURACY, steps=STEPS, **question) -> Verdict:
+def drawn_from(
+    models=MINIS, rewards=FOUR, seeds=(0, 1, 2), metric=ACCURACY, steps=STEPS, scale=1.0, **question
+) -> Verdict:
     """A verdict with values over steps that rise by a hundredth a step and differ by a hundredth between seeds."""
     made = [
         replace(cell, base_code=0.4, final_code=0.5 + number / 50, length=4)
@@ -60,8 +62,8 @@ def drawn_from(models=MINIS, rewards=FOUR, seeds=(0, 1, 2), metric=ACCURACY, ste
         for cell in cells(reward, 0.5 + number / 50, seeds, model)
     ]
     if metric != ACCURACY:
-        made = [replace(cell, base=None) for cell in made]
-    series = {cell.signature: {step: 0.5 + (step + cell.seed) / 100 for step in steps} for cell in made}
+        made = [replace(cell, base=None, final=cell.final * scale) for cell in made]
+    series = {cell.signature: {step: scale * (0.5 + (step + cell.seed) / 100) for step in steps} for cell in made}
     comparison = Comparison(("s",), Path("runs"), made, metric=Metric(metric), curves={metric: series} if steps else {})
     return judge(comparison, Question(**question))
 
@@ -279,8 +281,10 @@ def overlapping(figure: Figure, monkeypatch) -> list[str]:
         {"models": ("a",), "rewards": ("ground_truth", "random")},
         {"models": LONG, "rewards": ("random", *LONG[:5]), "seeds": (0, 1)},
         {"models": [f"m{i}" for i in range(7)], "metric": "train/sampler_difference_max"},
+        {"metric": "train/learning_rate", "scale": 1e-6},
+        {"metric": "perf/tokens", "scale": 7654321.0},
     ],
-    ids=["demo", "one family", "long names", "long metric"],
+    ids=["demo", "one family", "long names", "long metric", "small numbers", "large numbers"],
 )
 def test_nothing_overlaps_and_no_letter_is_small(draw, given, monkeypatch):
     with matplotlib.style.context(["default", SETTINGS]):

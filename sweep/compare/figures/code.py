@@ -16,6 +16,7 @@ from sweep.compare.sentences import family_of
 from sweep.compare.verdict import Verdict
 
 BASE = {"color": GREY, "marker": "o", "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
+NARROWEST = 5.0  # points of share that the axis shows at least
 Place = tuple[float, float]  # share of code, accuracy: both in per cent
 
 
@@ -56,8 +57,17 @@ def draw(verdict: Verdict) -> Figure | None:
         for move in members:
             _draw_move(axes, move)
         axes.margins(0.12)
+    _widen(axes, [place[0] for move in moves for place in (move.start, *move.ends)])
     legend.put(page)
     return page.figure
+
+
+def _widen(axes: Axes, shares: Sequence[float]) -> None:
+    """Keep shares that are nearly the same from being drawn as if they were far apart."""
+    low, high = min(shares), max(shares)
+    if high - low < NARROWEST:
+        start = max(low - NARROWEST / 2, -0.5)
+        axes.set_xlim(start, start + max(2 * NARROWEST, high - start))
 
 
 def _is_known(cell: CellResult) -> bool:

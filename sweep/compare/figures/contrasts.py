@@ -7,10 +7,9 @@ from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.contrasts import Contrast, Tested
-from sweep.compare.figures.page import LEADING, MARGIN, ROUND, Heading, Page, line_height, text_width, wrapped
+from sweep.compare.figures.page import LEADING, MARGIN, Heading, Page, line_height, number_axis, text_width, wrapped
 from sweep.compare.figures.style import GREY, SMALL, TEXT, WIDTH, Look, label_of, looks, printable
 from sweep.compare.sentences import family_of, p_value
 from sweep.compare.verdict import Verdict
@@ -109,7 +108,7 @@ def _prepare(axes: Axes, total: float) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
+    number_axis(axes.xaxis, 4)
 
 
 def _write(page: Page, line: _Line, top: float) -> None:

@@ -7,10 +7,9 @@ from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.curves import Curve, curves
-from sweep.compare.figures.page import ROUND, Heading, Legend, Page, Panels, drawn
+from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn, number_axis
 from sweep.compare.figures.style import GREY, Look, counted, label_of, looks, printable
 from sweep.compare.metrics import Metric
 from sweep.compare.sentences import family_of
@@ -41,7 +40,7 @@ def draw(verdict: Verdict) -> Figure | None:
             axes.axhline(base * metric.scale, **BASE)
         for curve in members:
             _draw_curve(axes, curve, known[of_row[id(curve)]], metric)
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND, integer=True))
+        number_axis(axes.xaxis, 5, whole=True)
     legend.put(page)
     return page.figure
 

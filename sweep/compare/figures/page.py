@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -124,7 +125,7 @@ class Panels:
     """Small multiples: a panel a family, at most three beside each other, on the same scales."""
 
     PANEL, TICKS, BETWEEN, BELOW = 1.45, 0.26, 0.14, 0.42  # inches: a panel's height; room for numbers, beside, below
-    NUMBERS = 0.44  # inches: the widest numbers at the upright axis
+    NUMBERS = 0.5  # inches: the widest numbers at the upright axis
 
     def __init__(self, titles: Sequence[str], x_label: str, y_label: str) -> None:
         self._columns = min(3, len(titles))
@@ -152,8 +153,8 @@ class Panels:
             shared = {"sharex": made[0], "sharey": made[0]} if made else {}
             axes = page.axes(left, top, self._width, self.PANEL, **shared)
             axes.tick_params(labelleft=column == 0)
-            axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
-            axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND, min_n_ticks=3))
+            number_axis(axes.xaxis, 5)
+            number_axis(axes.yaxis, 6)
             made.append(axes)
         page.top += self.height
         bottom = page.top - 0.02 - line_height(TEXT)
@@ -162,6 +163,12 @@ class Panels:
         for number, line in enumerate(self._y_label):
             page.text(MARGIN + number * line_height(TEXT), middle, line, rotation=90, va="center")
         return made
+
+
+def number_axis(axis: Axis, most: int, whole: bool = False) -> None:
+    """Some `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
+    axis.set_major_locator(MaxNLocator(most, steps=ROUND, min_n_ticks=3, integer=whole))
+    axis.set_major_formatter(lambda value, _: f"{value:.6g}".replace("-", "−"))
 
 
 def drawn(look: Look) -> dict:
