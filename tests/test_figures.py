@@ -38,7 +38,7 @@ from sweep.compare.pool import pool
 from sweep.compare.results import Comparison
 from sweep.compare.table import print_verdict
 from sweep.compare.tables import result_grid
-from sweep.compare.verdict import Question, Verdict, judge
+from sweep.compare.verdict import Verdict, judge
 from sweep.dispatch.ending import show_curves
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
@@ -51,10 +51,11 @@ LONG = [f"{'long_name_of_a_reward_or_a_model_which_a_file_may_have_':.58}{i}" fo
 STEPS = (2, 4)
 
 
-def drawn_from(
-    models=MINIS, rewards=FOUR, seeds=(0, 1, 2), metric=ACCURACY, steps=STEPS, scale=1.0, **question
-) -> Verdict:
-    """A verdict with values over steps that rise by a hundredth a step and differ by a hundredth between seeds."""
+def drawn_from(models=MINIS, rewards=FOUR, seeds=(0, 1, 2), metric=ACCURACY, steps=STEPS, scale=1.0) -> Verdict:
+    """A verdict with values over steps that rise by a hundredth a step and differ by a hundredth between seeds.
+
+    `scale`: what values of another metric than the accuracy are multiplied with.
+    """
     made = [
         replace(cell, base_code=0.4, final_code=0.5 + number / 50, length=4)
         for model in models
@@ -65,7 +66,7 @@ def drawn_from(
         made = [replace(cell, base=None, final=cell.final * scale) for cell in made]
     series = {cell.signature: {step: scale * (0.5 + (step + cell.seed) / 100) for step in steps} for cell in made}
     comparison = Comparison(("s",), Path("runs"), made, metric=Metric(metric), curves={metric: series} if steps else {})
-    return judge(comparison, Question(**question))
+    return judge(comparison)
 
 
 def texts(file: Path) -> str:
