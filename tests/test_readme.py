@@ -84,7 +84,7 @@ def test_other_scripts_exist(page):
 
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
-    said_last = shell.launch(*TINY, "steps=1", "reward=random", "name=demo").stdout.splitlines()[-1]
+    said_last = shell.launch("-m", *TINY, "steps=1", "reward=random,shuffled", "name=demo").stdout.splitlines()[-1]
     assert said_last == str(tmp_path / "runs/sweeps/demo/figures/curves.png") and Path(said_last).is_file()
     for name in ("grid", "learning"):
         shutil.copytree(tmp_path / "runs" / "sweeps" / "demo", tmp_path / "runs" / "sweeps" / name)
