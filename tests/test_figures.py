@@ -33,7 +33,7 @@ from sweep.compare.figures import contrasts as contrasts_figure
 from sweep.compare.figures import curves as curves_figure
 from sweep.compare.figures.page import text_width, wrapped
 from sweep.compare.figures.style import SETTINGS, looks, printable
-from sweep.compare.figures.write import write_figures
+from sweep.compare.figures.write import _write, write_figures
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import pool
 from sweep.compare.results import Comparison
@@ -292,6 +292,14 @@ def overlapping(figure: Figure, monkeypatch) -> list[str]:
 def test_nothing_overlaps_and_no_letter_is_small(draw, given, monkeypatch):
     with matplotlib.style.context(["default", SETTINGS]):
         assert overlapping(draw(drawn_from(**given)), monkeypatch) == []
+
+
+def test_a_figure_of_two_thousand_lines_is_written_with_fewer_dots(tmp_path):
+    matplotlib_writes_no_more = 2**16
+    figure = Figure(figsize=(0.1, 400.0))
+    (png, _) = _write(figure, "long", tmp_path)
+    height = int.from_bytes(png.read_bytes()[20:24], "big")
+    assert 50_000 < height < matplotlib_writes_no_more
 
 
 def test_lines_of_text_fit_their_width():

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 
-from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look
+from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look, printable
 
 MARGIN = 0.08  # inches
 LEADING = 1.3  # of a line, in heights of its letters
@@ -84,7 +84,7 @@ class Heading:
 
     def __init__(self, title: str, notes: Sequence[str]) -> None:
         room = WIDTH - 2 * MARGIN
-        self._title = wrapped(title, room, TITLE, "bold")
+        self._title = wrapped(printable(title), room, TITLE, "bold")
         self._notes = [line for note in notes for line in wrapped(note, room, SMALL)]
         self.height = len(self._title) * line_height(TITLE) + len(self._notes) * line_height(SMALL) + 0.1
 
