@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import re
+import sys
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -333,7 +335,11 @@ def test_a_launch_here_ends_with_the_path_of_a_figure(written, tmp_path, monkeyp
     assert "█▁█" in "\n".join(lines)
     (tmp_path / "file").touch()
     assert ended(verdict, tmp_path / "file")[-1].startswith("the figures were not written: ")
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.style", None)
+    with monkeypatch.context() as full:
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        full.setattr("sweep.compare.figures.write.write_bytes", lambda *_: (_ for _ in ()).throw(error))
+        assert "the figures were not written: No space left on device: " in ended(verdict, tmp_path / "full")[-1]
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
     assert ended(verdict, tmp_path / "other")[-1].startswith("the figures were not written: import of matplotlib")
     nothing = replace(verdict.comparison, cells=[replace(c, training=str(tmp_path)) for c in verdict.comparison.cells])
     assert ended(replace(verdict, comparison=nothing), tmp_path / "none") == []

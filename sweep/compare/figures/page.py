@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from matplotlib.axes import Axes
@@ -38,14 +38,26 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
     """The text in lines of at most `width` inches, broken at spaces, else after signs, else anywhere."""
+
+    def fits(line: str) -> bool:
+        return text_width(line.rstrip(), size, weight) <= width
+
     lines = [""]
-    for word in re.findall(r"\S+\s*", text) or [""]:
-        for part in [word] if text_width(word.rstrip(), size, weight) <= width else re.findall(r"[^_\-./=,]*.?", word):
-            for piece in [part] if text_width(part.rstrip(), size, weight) <= width else part:
-                if lines[-1] and text_width((lines[-1] + piece).rstrip(), size, weight) > width:
-                    lines.append("")
-                lines[-1] += piece
+    for word in re.findall(r"\S+\s*", text):
+        for piece in _pieces(word, fits):
+            if lines[-1] and not fits(lines[-1] + piece):
+                lines.append("")
+            lines[-1] += piece
     return [line.rstrip() for line in lines]
+
+
+def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """What a word may be broken into: nothing where it fits a line, else parts that end with a sign, else letters."""
+    for part in [word] if fits(word) else re.findall(r"[^_\-./=,]*.?", word):
+        if fits(part):
+            yield part
+        else:
+            yield from part
 
 
 class Page:
