@@ -9,6 +9,7 @@ from rich.table import Table
 from sweep.compare.results import Comparison
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Verdict, judge
+from sweep.run.shown import shown, shown_lines
 
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
@@ -41,14 +42,14 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 def _lines(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(grid: Grid) -> Table:
-    table = Table(title=escape(grid.title), title_justify="left")
+    table = Table(title=escape(shown(grid.title)), title_justify="left")
     for column in grid.columns:
         is_number = column in grid.numbers
-        table.add_column(escape(column), justify="right" if is_number else "left", no_wrap=is_number)
+        table.add_column(escape(shown(column)), justify="right" if is_number else "left", no_wrap=is_number)
     for place, row in enumerate(grid.rows):
-        table.add_row(*map(escape, row), end_section=place in grid.breaks)
+        table.add_row(*(escape(shown_lines(value)) for value in row), end_section=place in grid.breaks)
     return table
