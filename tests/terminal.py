@@ -72,7 +72,7 @@ class Screen:
             self.lowest = max(self.lowest, self._row + 1) if self.alternate else self.lowest
             self.main += [] if self.alternate else [""]
         else:
-            assert character.isprintable(), repr(character)
+            assert character.isprintable() or character == "\t", repr(character)
             if self.alternate:
                 self.rows[self._row] = self.rows.get(self._row, "") + character
                 self._column += 1

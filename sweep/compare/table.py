@@ -46,7 +46,7 @@ def _lines(console: Console, lines: list[str]) -> None:
 
 
 def _table(grid: Grid) -> Table:
-    table = Table(title=escape(shown(grid.title)), title_justify="left")
+    table = Table(title=escape(shown_lines(grid.title)), title_justify="left")
     for column in grid.columns:
         is_number = column in grid.numbers
         table.add_column(escape(shown(column)), justify="right" if is_number else "left", no_wrap=is_number)

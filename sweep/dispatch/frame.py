@@ -88,33 +88,29 @@ def whole(sweep: str, statuses: Sequence[Status], surface: Surface, curves: Curv
 def _head(sweep: str, rows: Rows, surface: Surface, clock: str, warning: str) -> list[Text]:
     statuses = rows.statuses
     states = [s.state for s in statuses]
-    parts = [(f"{states.count(state)} {state}", colour_of(state)) for state in dict.fromkeys(states)]
-    title = shown(f"sweep {sweep}: {counted(len(statuses), 'run')}", encoding=surface.encoding)
+    title = shown(f"sweep {sweep}: {counted(len(statuses), 'run')}:", encoding=surface.encoding)
+    parts = [(f"{states.count(state)} {state},", colour_of(state)) for state in dict.fromkeys(states)]
     lines = _wrapped([(title, "bold"), *parts], surface.columns)
+    lines[-1].right_crop(1)
     left = time_left(statuses)
     room = surface.columns - cell_len(left) - len(clock)
-    lines.append(Text(set_cell_size(left + " " * max(room, 2) + clock, surface.columns).rstrip()))
+    lines.append(Text(left + " " * max(room, 2) + clock))
     if rows.common:
-        lines.append(Text(set_cell_size(f"every cell: {rows.common}", surface.columns).rstrip()))
-    if warning:
-        said = _wrapped(
-            [(word, "yellow") for word in shown(warning, encoding=surface.encoding).split()],
-            surface.columns,
-            between=" ",
-        )
-        lines += said[:LINES_OF_A_WARNING]
+        lines.append(Text(f"every cell: {rows.common}"))
+    words = shown(warning, encoding=surface.encoding).split()
+    lines += _wrapped([(word, "yellow") for word in words], surface.columns)[:LINES_OF_A_WARNING] if words else []
+    for line in lines:
+        line.truncate(surface.columns, overflow="crop")
     return lines
 
 
-def _wrapped(parts: Sequence[tuple[str, str]], width: int, between: str = ", ") -> list[Text]:
-    """Texts with their styles, on as many lines as they take."""
+def _wrapped(parts: Sequence[tuple[str, str]], width: int) -> list[Text]:
+    """Texts with their styles and a space between two, on as many lines as they take; a longer text on its own."""
     lines = [Text()]
     for number, (text, style) in enumerate(parts):
-        if lines[-1].cell_len + cell_len(text) + 2 > width and lines[-1].cell_len:
-            lines.append(Text("  "))
-        elif number:
-            lines[-1].append(": " if between == ", " and number == 1 else between)
-        lines[-1].append(set_cell_size(text, width).rstrip() if cell_len(text) > width else text, style)
+        if number and lines[-1].cell_len + 1 + cell_len(text) > width:
+            lines.append(Text(" "))
+        lines[-1].append(" " if number else "").append(text, style)
     return lines
 
 

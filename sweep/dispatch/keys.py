@@ -20,8 +20,9 @@ MEANS = {
     **dict.fromkeys(("G", "\x1b[F", "\x1bOF", "\x1b[4~"), LAST),
     **dict.fromkeys(("q", "Q"), QUIT),
 }
-# What a terminal sends for one key: a control sequence, as arrows are, or a character.
-ONE_KEY = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|[^\x1b]|\x1b(?=\x1b)", re.S)
+# What a terminal sends for one key: a control sequence, as arrows are, a character, either with Alt held, or Escape.
+ONE_KEY = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|[^\x1b]|\x1b[^\[O\x1b]|\x1b(?=\x1b)", re.S)
+LONGEST_KEY = 16  # characters; what goes on longer without an end is no key
 
 
 class Keyboard:
@@ -73,9 +74,8 @@ class Keyboard:
 
 def split(typed: str) -> tuple[list[str], str]:
     """Keys, and the beginning of one whose rest has not come yet."""
-    keys, end = [], 0
-    for found in ONE_KEY.finditer(typed):
+    keys = []
+    while found := ONE_KEY.match(typed):
         keys.append(found.group())
-        end = found.end()
-    rest = typed[end:]
-    return keys, rest if len(rest) < 16 else ""
+        typed = typed[found.end() :]
+    return keys, typed if len(typed) < LONGEST_KEY else ""

@@ -89,7 +89,7 @@ class LocalQueue:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _run(self, watch, pause) -> list[Status]:
+    def _run(self, watch, pause=time.sleep) -> list[Status]:
         while True:
             statuses = self._statuses()
             if self.stopping:

@@ -13,7 +13,7 @@ from sweep.run.shown import shown
 from sweep.run.status import Status
 
 NEXT_KEY = re.compile(r" (?=[\w.@/+~-]+=)")
-LEAST = 4  # characters of a column that is cut
+LEAST, TEXT = 4, 28  # terminal columns: of a column that is cut, and of a text beside columns
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class Names:
     @property
     def width(self) -> int:
         """The terminal columns that nothing of it would be cut in."""
-        return self._wide(self._widths())
+        of_columns = self._wide(self._widths())
+        texts = [cell_len(run) for run in self.by_run if isinstance(run, str)]
+        # Next to columns, the text of a stage may be cut: they tell the cells apart, which are more.
+        return max([of_columns, *(min(text, TEXT) if self.keys else text for text in texts)])
 
     def lines(self, width: int, ellipsis: str) -> tuple[str, list[str]]:
         """The heading and a line for each run, all `width` terminal columns wide; the widest columns are cut."""
@@ -55,9 +58,7 @@ class Names:
         return [max(map(cell_len, column)) for column in columns]
 
     def _wide(self, widths: list[int]) -> int:
-        texts = [cell_len(run) for run in self.by_run if isinstance(run, str)]
-        # A stage's text is cut before the cells are; "baseline of" tells what it is.
-        return max([sum(widths) + max(0, len(widths) - 1), *(texts if not widths else []), len("run")])
+        return max(sum(widths) + max(0, len(widths) - 1), len("run"))
 
 
 def cut(text: str, width: int, ellipsis: str) -> str:

@@ -26,6 +26,7 @@ from sweep.run.status import Status
 
 TURN_SECONDS = 10.0  # for which a page is shown where there are no keys to turn it
 LOOK_SECONDS = 0.25  # between two looks at the size of the terminal
+PLAIN_LOCALES = ("C", "POSIX")
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of its own without a cursor, and back
 HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 
@@ -44,8 +45,11 @@ def console() -> Console:
 def surface_of(screen: Console) -> Surface:
     """The terminal as it is now. A locale of C or POSIX promises ASCII alone, whatever Python would write to it."""
     columns, lines = shutil.get_terminal_size()
-    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
-    return Surface(columns, lines, "ascii" if locale in ("C", "POSIX") else screen.encoding)
+    lang, of_characters = os.environ.get("LANG"), os.environ.get("LC_CTYPE")
+    if lang in PLAIN_LOCALES and of_characters in ("C.UTF-8", "C.utf8", "UTF-8"):
+        of_characters = lang  # Python itself has put this in the place of LANG=C
+    locale = os.environ.get("LC_ALL") or of_characters or lang
+    return Surface(columns, lines, "ascii" if locale in PLAIN_LOCALES else screen.encoding)
 
 
 def print_all(sweep: Sweep, statuses: list[Status], screen: Console, warning: str = "") -> None:
@@ -64,7 +68,7 @@ def live_view(sweep: Sweep, screen: Console, can_leave: bool = False) -> Iterato
     Args:
         can_leave: whether the key q ends the view; `pause` then returns False.
     """
-    if not (screen.is_terminal and not screen.is_dumb_terminal and _in_foreground()):
+    if not (screen.is_terminal and _can_be_drawn_on(screen)):
         yield PlainLines(screen)
         return
     view = LiveView(sweep, screen, can_leave)
@@ -82,11 +86,11 @@ class LiveView:
         self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
         self._curves = Curves(directories(sweep))
         self._keyboard = Keyboard()
-        self._entered, self._began, self._page = False, time.monotonic(), 0
+        self._entered, self._page, self._turned = False, 0, time.monotonic()
         self._statuses: list[Status] = []
         self._warning, self._clock = "", ""
         self._frame: Frame | None = None
-        self._drawn: Surface | None = None
+        self._drawn: tuple[int, Surface] | None = None
 
     def show(self, statuses: list[Status], warning: str = "") -> None:
         """`warning`: why the statuses may be old."""
@@ -94,7 +98,7 @@ class LiveView:
         self._draw()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, and draw again for each key and each change of the terminal's size; False where one asks to leave."""
+        """Wait, and draw again where a page is turned or the terminal's size changes; False where one asks to leave."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             pressed = list(self._keyboard.wait(min(left, LOOK_SECONDS)))
@@ -102,7 +106,8 @@ class LiveView:
                 return False
             for key in pressed:
                 self._turn(key)
-            if pressed or self._drawn != surface_of(self._screen) or not self._entered:
+            self._turn_by_itself()
+            if not self._entered or self._drawn != (self._page, surface_of(self._screen)):
                 self._draw()
         return True
 
@@ -130,6 +135,11 @@ class LiveView:
         places = {keys.NEXT: self._page + 1, keys.PREVIOUS: self._page - 1, keys.FIRST: 0, keys.LAST: pages - 1}
         self._page = places.get(key, self._page) % pages
 
+    def _turn_by_itself(self) -> None:
+        if not self._keyboard.there and time.monotonic() - self._turned > TURN_SECONDS:
+            self._turned = time.monotonic()
+            self._turn(keys.NEXT)
+
     def _draw(self) -> None:
         if not _in_foreground():  # stopped and sent on in the background: the terminal is another's
             return
@@ -137,11 +147,10 @@ class LiveView:
             self._keyboard.listen()
             self._write(ENTER)
             self._entered = True
-        if not self._keyboard.there:
-            self._page = int((time.monotonic() - self._began) / TURN_SECONDS)
         surface = surface_of(self._screen)
         self._frame = self._page_of(self._page, surface)
-        self._page, self._drawn = self._frame.page, surface
+        self._page = self._frame.page
+        self._drawn = self._page, surface
         # A line is cleared before it is written: behind a full line, clearing would take its last character.
         self._write(HOME + NEXT_LINE.join(CLEAR_LINE + self._rendered(line) for line in self._frame.lines))
 
@@ -172,6 +181,11 @@ class LiveView:
 
 def _print(screen: Console, line: Text) -> None:
     screen.print(line, soft_wrap=True)
+
+
+def _can_be_drawn_on(screen: Console) -> bool:
+    """Whether it is a terminal that understands sequences: settings may have rich call a pipe one."""
+    return sys.stdout.isatty() and bool(os.environ.get("TERM")) and not screen.is_dumb_terminal and _in_foreground()
 
 
 def _in_foreground() -> bool:
