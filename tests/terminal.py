@@ -114,8 +114,9 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def read(self, seconds: float = 0.05) -> None:
-        """Take what the program has written, waiting for it so long."""
-        while select.select([self._master], [], [], seconds)[0]:
+        """Take what the program writes within this time."""
+        deadline = time.monotonic() + seconds
+        while select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0]:
             text = os.read(self._master, 65536).decode(errors="replace")
             self.raw += text
             self.screen.feed(text)

@@ -97,7 +97,7 @@ def test_however_it_ends_the_terminal_is_given_back(terminal, ending, code, envi
     watch = terminal("watch", "grid", **environment)
     text = watch.until(on_page(1)).text
     assert (watch.screen.coloured, text.isascii()) == ("NO_COLOR" not in environment, "LANG" in environment)
-    assert ("▁" in text, "_=#" in text) == ("LANG" not in environment, "LANG" in environment)
+    assert ("▁▅█" in text, "_=#" in text) == ("LANG" not in environment, "LANG" in environment)
     if isinstance(ending, str):
         watch.press(ending)
     assert watch.end(None if isinstance(ending, str) else ending) == code and left_as_found(watch)

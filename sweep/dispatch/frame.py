@@ -94,7 +94,7 @@ def _head(sweep: str, rows: Rows, surface: Surface, clock: str, warning: str) ->
     lines[-1].right_crop(1)
     left = time_left(statuses)
     room = surface.columns - cell_len(left) - len(clock)
-    lines.append(Text(left + " " * max(room, 2) + clock))
+    lines.append(Text(f"{left}{' ' * max(room, 2)}{clock}".rstrip()))
     if rows.common:
         lines.append(Text(f"every cell: {rows.common}"))
     words = shown(warning, encoding=surface.encoding).split()

@@ -59,7 +59,7 @@ class Rows:
         reward = "mean reward" if self._values >= len("mean reward") else "reward"
         titles = [self._heading, state, step.strip().rjust(self._widths[1]), left.strip().rjust(self._widths[2])]
         titles += [set_cell_size(title, self._values) for title in (reward, "accuracy")]
-        return Text(self._cropped((" " * self._gap).join(titles)), "bold")
+        return Text(self._cropped((" " * self._gap).join(titles)).rstrip(), "bold")
 
     @property
     def _values(self) -> int:
@@ -114,9 +114,9 @@ class Rows:
             return ""
         drawn = means(values, self._spark) if values else []
         present = [mean for mean in drawn if mean is not None]
-        low, high = (min(present), max(present)) if present else (0.0, 0.0)
-        more = max(0.0, SPAN - (high - low)) / 2
-        return " " + shown_in(self._encoding, sparkline(drawn, self._spark, low - more, high + more))
+        low = min(present, default=0.0)
+        high = max([low + SPAN, *present])
+        return " " + shown_in(self._encoding, sparkline(drawn, self._spark, low, high))
 
     def _shown(self, text: str) -> str:
         return shown(text, encoding=self._encoding)

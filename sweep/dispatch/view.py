@@ -160,7 +160,7 @@ class LiveView:
         return captured.get()
 
     def _page_of(self, page: int, surface: Surface) -> Frame:
-        end = "q: leave" if self._can_leave else "Ctrl-C: stop the runs"
+        end = "q: leave" if self._can_leave else "Ctrl-C: stop the runs, twice: leave them to it"
         if self._keyboard.there:
             hints = Hints("n, space: next   p: previous", end)
         else:

@@ -69,6 +69,8 @@ def time_left(statuses: Sequence[Status]) -> str:
     active = [s for s in statuses if not s.ended]
     if not active:
         return "every run has ended"
+    if not any(s.state.at_work for s in active):
+        return "nothing runs at the moment"
     timed = [s for s in active if s.seconds_left is not None]
     waiting = [s for s in active if s.seconds_left is None and s.steps]
     paces = [s.seconds_left / (s.steps - s.step) for s in timed if s.step < s.steps]
