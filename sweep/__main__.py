@@ -8,6 +8,7 @@ import typer
 
 from sweep.commands import after, before, during
 from sweep.errors import UserError
+from sweep.run.shown import shown_lines
 from sweep.run.unwritable import complaint
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
@@ -39,7 +40,7 @@ def main(typed: list[str]) -> int:
     try:
         return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(shown_lines(str(error)), file=sys.stderr)
         return 2
     except OSError as error:
         if not (fault := complaint(error)):

@@ -95,6 +95,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "plan": "activations",
         "prefetch": "1916 train",
         "status": "done",
+        "watch": "done",
         "labels": "demo",
         "compare": "reward",
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
+from sweep.run.shown import shown_lines
 
 WIDE = 10_000  # characters: more than any table needs
 CAVEAT = (
@@ -37,15 +38,15 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 def _lines(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(grid: Grid, console: Console) -> Table:
     """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken."""
-    framed = _filled(grid, Table(title=escape(grid.title), title_justify="left"), broken=False)
+    framed = _filled(grid, Table(title=escape(shown_lines(grid.title)), title_justify="left"), broken=False)
     if console.measure(framed, options=console.options.update(width=WIDE)).maximum <= console.width:
         return framed
-    bare = Table(title=escape(grid.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    bare = Table(title=escape(shown_lines(grid.title)), title_justify="left", box=SIMPLE_HEAD, padding=0)
     return _filled(grid, bare, broken=True)
 
 
@@ -53,7 +54,9 @@ def _filled(grid: Grid, table: Table, broken: bool) -> Table:
     for column in grid.columns:
         is_number = column in grid.numbers
         head = column.replace(" ", "\n") if is_number and broken and column != INTERVAL else column
-        table.add_column(escape(head), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+        table.add_column(
+            escape(shown_lines(head)), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
     for place, row in enumerate(grid.rows):
-        table.add_row(*map(escape, row), end_section=place in grid.breaks)
+        table.add_row(*(escape(shown_lines(value)) for value in row), end_section=place in grid.breaks)
     return table

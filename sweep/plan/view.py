@@ -17,6 +17,7 @@ from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.plan.task import Task
 from sweep.plan.validate import problem_sets
+from sweep.run.shown import shown, shown_lines
 from sweep.run.status import Status
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
@@ -54,7 +55,7 @@ def print_plan(plan: Plan, console: Console) -> None:
 def print_notes(plan: Plan, console: Console) -> None:
     """What was typed and has no effect, a line each."""
     for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(f"note: {note}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def plan_json(plan: Plan) -> dict:
@@ -117,7 +118,7 @@ def _rows(plan: Plan, statuses: list[Status]) -> Iterator[tuple[str, ...]]:
         disk = f"{human_bytes(size.peak)}, then {human_bytes(size.after)}" if size else "unknown" if task.steps else ""
         shape = str(task.steps or ""), str(task.config.processes), disk
         problems = [_problems(task, plan)] if labelled else []
-        yield (task.label, task.signature, status.state, *shape, *problems)
+        yield (shown(task.label), task.signature, status.state, *shape, *map(shown, problems))
 
 
 def _labelled(plan: Plan) -> bool:
