@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 from watched_sweep import HOSTILE, MODELS, STEPS, watched_sweep, write
 
 from sweep.dispatch.frame import Hints, Surface, frame, whole
@@ -15,6 +16,7 @@ from sweep.dispatch.names import cut, names_of
 from sweep.dispatch.plain import plain_line
 from sweep.dispatch.series import Curve, Curves, directories
 from sweep.dispatch.states import look
+from sweep.dispatch.view import LiveView
 from sweep.dispatch.words import ATTENTION, duration, in_order, time_left
 from sweep.run.ledger import Entry, Sweep
 from sweep.run.state import State
@@ -252,3 +254,13 @@ def test_a_look_at_a_thousand_runs_draws_one_page_and_reads_no_other(tmp_path):
     curves, asked = Curves({s.run: tmp_path / "one" for s in many}), []
     drawn(many, curves=lambda s: asked.append(s.run) or curves(s))
     assert asked == [f"r{n}" for n in range(20)]
+
+
+def test_a_queue_that_looks_often_is_drawn_four_times_a_second(sweep, statuses, monkeypatch):
+    clock, drawings = iter([0.0, 0.0, 0.04, 0.2, 0.25, 0.3, 0.5]), []
+    monkeypatch.setattr("sweep.dispatch.view.time.monotonic", lambda: next(clock))
+    view = LiveView(sweep, Console(), can_leave=False)
+    monkeypatch.setattr(view, "_draw", lambda: drawings.append(len(view._statuses)))
+    for number in range(6):
+        view.show(statuses[:number])
+    assert drawings == [0, 3, 5]  # at 0, 0.25 and 0.5 s, with what was given then
