@@ -1,4 +1,4 @@
-"""What runs cost: seconds, GPU-hours, tokens. An attempt records its own; sums over attempts and runs are made of these.
+"""What runs cost: seconds, GPU-hours, tokens. An attempt records its own; sums are made of these.
 
 Pure: nothing here reads a file.
 """

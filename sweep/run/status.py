@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweep.run.costs import Cost
@@ -36,7 +36,7 @@ class Status:
     job: str = ""
     note: str = ""
     run: str = ""
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def ended(self) -> bool:

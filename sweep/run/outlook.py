@@ -1,0 +1,90 @@
+"""How long what is left of a sweep will take, from the pace of what was measured. Pure: nothing here reads a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sweep.run.costs import duration
+from sweep.run.state import State
+from sweep.run.status import Status
+
+GIVEN_UP = (State.FAILED, State.BLOCKED, State.REFUSED, State.CANCELLED)  # goes on only where somebody launches it again
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run, and what it has in common with the runs that its pace is guessed from: what it does, and the model."""
+
+    kind: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is left of a sweep.
+
+    runs: how many are not done, without those that ended badly. seconds: of work, one run after another; None where no
+    run of some kind was measured, and `unmeasured` names these kinds. at_once: how many run side by side.
+    """
+
+    runs: int
+    seconds: float | None
+    longest: float
+    unmeasured: tuple[str, ...]
+    at_once: int
+
+    @property
+    def until_the_end(self) -> float | None:
+        """Seconds until all is done, if as many as now go on side by side; None where that is not known."""
+        if self.seconds is None or (self.runs and not self.at_once):
+            return None
+        return max(self.longest, self.seconds / self.at_once) if self.runs else 0.0
+
+    def words(self) -> str:
+        """In a line; "" where nothing is left."""
+        if not self.runs:
+            return ""
+        if self.seconds is None:
+            return f"time left: unknown until a run of {' and '.join(self.unmeasured)} was measured"
+        if not self.at_once:
+            return f"time left: about {duration(self.seconds)} of runs; none is at work now"
+        beside = f", {self.at_once} at a time" if self.at_once > 1 else ""
+        return f"time left: about {duration(self.until_the_end)} at the pace so far{beside}"
+
+
+def outlook(work: Iterable[Work], at_once: int | None = None) -> Outlook:
+    """The outlook of a sweep.
+
+    Args:
+        at_once: how many runs go on side by side; None: as many as are at work now.
+    """
+    work = list(work)
+    left = [one for one in work if one.status.state != State.DONE and one.status.state not in GIVEN_UP]
+    paces = {kind: _pace([o.status for o in work if o.kind == kind]) for kind in {one.kind for one in left}}
+    seconds = [_seconds(one.status, paces[one.kind]) for one in left]
+    unmeasured = tuple(sorted({one.kind for one, needed in zip(left, seconds, strict=True) if needed is None}))
+    known = [needed for needed in seconds if needed is not None]
+    running = sum(one.status.state.at_work for one in left) if at_once is None else at_once
+    return Outlook(len(left), None if unmeasured else sum(known), max(known, default=0.0), unmeasured, running)
+
+
+def _pace(statuses: Sequence[Status]) -> float | None:
+    """Mean seconds of a step, or of a whole stage, which has none; None where nothing was measured."""
+    measured = []
+    for status in statuses:
+        own, steps = status.cost.seconds - status.cost.repeated_seconds, status.step if status.steps else 1
+        if status.cost.is_known and not status.cost.unrecorded and steps and (status.steps or status.ended):
+            measured.append(own / steps)
+    return sum(measured) / len(measured) if measured else None
+
+
+def _seconds(status: Status, pace: float | None) -> float | None:
+    """What a run still needs; None where nothing tells."""
+    if status.seconds_left is not None:
+        return status.seconds_left
+    if pace is None:
+        return None
+    if status.steps:
+        return max(0, status.steps - status.step) * pace
+    return max(0.0, pace - status.cost.seconds) if status.state.at_work else pace
