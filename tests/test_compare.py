@@ -13,6 +13,7 @@ from written_sweeps import entry_of, finish, finish_all
 
 from sweep.compare.cells import collect
 from sweep.compare.export import verdict_json
+from sweep.compare.metrics import Metric
 from sweep.compare.table import print_comparison
 from sweep.compare.verdict import judge
 from sweep.plan.plan import plan_sweep
@@ -167,3 +168,11 @@ def test_one_module_of_compare_knows_the_records():
         if isinstance(node, ast.ImportFrom) and node.module in records
     }
     assert readers == {"cells.py"}
+
+
+def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_path):
+    finish_all(plan := plan_sweep([*TINY, "name=s", f"output_dir={tmp_path}", "reward=random,format"]))
+    for task in plan.cells:
+        RunDirectory(task.directory).metrics.write_text('no row\n{"step": 4, "train/entropy": 0.25}\n')
+    assert [cell.final for cell in collect(tmp_path, "s").cells] == [0.5, 0.5]
+    assert [cell.final for cell in collect(tmp_path, "s", metric=Metric("train/entropy")).cells] == [0.25, 0.25]

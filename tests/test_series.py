@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sweep.run.series import SeriesReader, read_series
+import pytest
+
+from sweep.run.series import BLOCK, SeriesReader, last_row, read_series
 from sweep.track.metrics import RowLog
 
 
@@ -26,3 +28,17 @@ def test_what_has_grown_is_read_and_what_a_resumed_run_makes_again_is_replaced(t
     assert reader.read() == read_series(path, ["a", "b"]) == {"a": {1: 0.5}, "b": {2: 4.0}}
     path.unlink()
     assert reader.read() == {"a": {}, "b": {}}
+
+
+@pytest.mark.parametrize("length", [1, 100, BLOCK - 40, BLOCK, 3 * BLOCK])
+def test_the_last_complete_row_is_found_from_the_end(tmp_path, length):
+    path = tmp_path / "metrics.jsonl"
+    assert last_row(path) == {}
+    rows = RowLog(path, 0)
+    assert last_row(path) == {}
+    for step in (1, 2, 3):
+        rows.write({"step": step, "text": "x" * length})
+        assert last_row(path) == {"step": step, "text": "x" * length}
+    with open(path, "a") as file:
+        file.write('{"step": 4, "te')
+    assert last_row(path)["step"] == 3

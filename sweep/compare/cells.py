@@ -16,6 +16,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.identity import differences, stale
 from sweep.run.labels import Label, read_labels
 from sweep.run.ledger import Entry, Sweep, read_launches, read_sweep
+from sweep.run.series import last_row, read_series
 from sweep.run.state import State
 from sweep.run.status import Status, read_status, sweep_statuses
 
@@ -122,13 +123,12 @@ def _value(training: RunDirectory, run: RunDirectory, result: dict, metric: Metr
     """
     if metric.of_evaluation and metric.step is None:
         return result.get(metric.key)
-    rows = training.read_metrics()
     if metric.step is None:
-        return rows[-1].get(metric.name) if rows and result else None
-    row = next((row for row in reversed(rows) if row.get("step") == metric.step), {})
-    if metric.of_evaluation and row.get("evaluation") != run.evaluation_signature:
+        return last_row(training.metrics).get(metric.name) if result else None
+    found = read_series(training.metrics, [metric.name, "evaluation"])
+    if metric.of_evaluation and found["evaluation"].get(metric.step) != run.evaluation_signature:
         return None  # of another evaluation than the cell's
-    return row.get(metric.name)
+    return found[metric.name].get(metric.step)
 
 
 def _answers(result: dict) -> int | None:
@@ -150,15 +150,15 @@ def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> 
     """Refuse a metric, or a step, that no cell has a value of, with what there is."""
     if metric == ACCURATE or any(cell.final is not None for cell in cells):
         return
-    rows = [row for entry in sweep.cells for row in RunDirectory(sweep.root / entry.training).read_metrics()]
-    with_it = [row for row in rows if row.get(metric.name) is not None]
-    if rows and not with_it:
-        names = sorted({name for row in rows for name in row if "/" in name})
+    files = [RunDirectory(sweep.root / entry.training).metrics for entry in sweep.cells]
+    with_it = {step for file in files for step in read_series(file, [metric.name])[metric.name]}
+    names = sorted({name for file in files for name in last_row(file) if "/" in name})
+    if names and not with_it:
         close = get_close_matches(metric.name, names, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(names)}"
         raise UserError(f"--metric {metric.name}: no cell has such a metric{hint}")
     if with_it and metric.step is not None:
-        steps = ", ".join(map(str, sorted({row["step"] for row in with_it})))
+        steps = ", ".join(map(str, sorted(with_it)))
         raise UserError(f"--at-step {metric.step}: no cell has {metric.name} of that step; there are the steps {steps}")
 
 
