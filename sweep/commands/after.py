@@ -11,6 +11,7 @@ import typer
 from sweep.commands.options import AsJson, Name, Output, print_json
 from sweep.compare.ask import answer
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
+from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console
 
@@ -30,6 +31,10 @@ def compare(
     where: Annotated[
         list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
     ] = None,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")
+    ] = False,
+    costs: Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
@@ -38,12 +43,13 @@ def compare(
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
     verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
+    more = [grid(verdict) for grid, asked in ((seed_grid, seeds), (cost_grid, costs)) if asked]
     if as_json:
         print_json(verdict_json(verdict))
     elif as_csv or as_latex:
-        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
+        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict, more), end="")
     else:
-        print_verdict(verdict, console())
+        print_verdict(verdict, console(), more)
 
 
 @commands.command()

@@ -32,6 +32,7 @@ def status(
     """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
     from sweep.dispatch.remote import watch as keep_watching
     from sweep.dispatch.select import runs, select
+    from sweep.dispatch.spending import summary, summary_json
     from sweep.dispatch.states import look
 
     ledger = read_sweep(output_dir, sweep)
@@ -42,13 +43,16 @@ def status(
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
         print(complaint_of_slurm, file=sys.stderr)
-    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
+    chosen = select(runs(ledger, seen), patterns or [])
+    statuses = [run.status for run in chosen]
     if as_json:
-        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
-    elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
+        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
+        return
+    if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         console().print(status_table(f"sweep {sweep}", statuses))
     else:
         print("\n".join(map(plain_line, statuses)))
+    print("\n".join(summary(chosen)))
 
 
 @commands.command()

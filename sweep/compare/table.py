@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.compare.more_tables import cost_lines
 from sweep.compare.results import Comparison
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Verdict, judge
@@ -21,9 +24,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     print_verdict(judge(comparison), console)
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Everything that is known, as `python -m sweep compare` prints it."""
-    for grid in grids(verdict):
+def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
+    """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
+    for grid in [*grids(verdict), *more]:
         console.print(_table(grid))
         _lines(console, grid.foot)
     console.print()
@@ -34,6 +37,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.warnings:
         console.print()
         _lines(console, verdict.warnings)
+    _lines(console, cost_lines(verdict))
     console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
     if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
         console.print(CAVEAT, style="dim")

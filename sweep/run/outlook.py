@@ -9,15 +9,29 @@ from sweep.run.costs import duration
 from sweep.run.state import State
 from sweep.run.status import Status
 
-GIVEN_UP = (State.FAILED, State.BLOCKED, State.REFUSED, State.CANCELLED)  # goes on only where somebody launches it again
+NAMED = 4  # at most so many kinds of runs that nothing is known of
+STAGES = {"baseline": "the baseline", "label": "the labels", "evaluation": "an evaluation"}  # by the stage's module
+GIVEN_UP = (
+    State.FAILED,
+    State.BLOCKED,
+    State.REFUSED,
+    State.CANCELLED,
+)  # goes on only where somebody launches it again
 
 
 @dataclass(frozen=True)
 class Work:
-    """A run, and what it has in common with the runs that its pace is guessed from: what it does, and the model."""
+    """A run: the module that its job runs, its model, and its status."""
 
-    kind: str
+    module: str
+    model: str
     status: Status
+
+    @property
+    def kind(self) -> str:
+        """What it has in common with the runs that its pace is guessed from."""
+        stage = STAGES.get(self.module.rpartition(".")[2])
+        return f"{stage} of {self.model}" if stage else f"a training of {self.model}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,8 @@ class Outlook:
         if not self.runs:
             return ""
         if self.seconds is None:
-            return f"time left: unknown until a run of {' and '.join(self.unmeasured)} was measured"
+            named = ", ".join(self.unmeasured[:NAMED]) + (", …" if len(self.unmeasured) > NAMED else "")
+            return f"time left: unknown until one of each was measured: {named}"
         if not self.at_once:
             return f"time left: about {duration(self.seconds)} of runs; none is at work now"
         beside = f", {self.at_once} at a time" if self.at_once > 1 else ""
