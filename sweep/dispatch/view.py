@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.run.provenance import ROOT
 from sweep.run.state import State
 from sweep.run.status import Status
 
@@ -29,7 +30,12 @@ COLOURS = {
 def suggested(command: str, root: Path) -> str:
     """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
     place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
-    return f"`python -m sweep {command}{place}`"
+    return f"`{program()} {command}{place}`"
+
+
+def program() -> str:
+    """What one types here for this project's commands: outside its directory, Python finds no module `sweep`."""
+    return "python -m sweep" if Path.cwd() == ROOT else f"python {shlex.quote(str(ROOT / 'sweep'))}"
 
 
 def console() -> Console:

@@ -86,12 +86,12 @@ def outlook(work: Iterable[Work], at_once: int | None = None) -> Outlook:
 
 def _pace(statuses: Sequence[Status]) -> float | None:
     """Mean seconds of a step, or of a whole stage, which has none; None where nothing was measured."""
-    measured = []
+    seconds, count = 0.0, 0
     for status in statuses:
-        own, steps = status.cost.seconds - status.cost.repeated_seconds, status.step if status.steps else 1
-        if status.cost.is_known and not status.cost.unrecorded and steps and (status.steps or status.ended):
-            measured.append(own / steps)
-    return sum(measured) / len(measured) if measured else None
+        cost, steps = status.cost, status.step if status.steps else int(status.state == State.DONE)
+        if cost.is_known and not cost.unrecorded and steps:
+            seconds, count = seconds + cost.seconds - cost.repeated_seconds, count + steps
+    return seconds / count if count else None
 
 
 def _seconds(status: Status, pace: float | None) -> float | None:
