@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from sweep.dispatch.select import Run
 from sweep.run.costs import Cost, duration, total
 from sweep.run.outlook import Outlook, Work, outlook
+from sweep.run.shown import shown
 
 
 def outlook_of(runs: Sequence[Run]) -> Outlook:
@@ -35,16 +37,26 @@ def _total(runs: Sequence[Run]) -> Cost:
 
 
 def cost_table(title: str, runs: Sequence[Run]) -> Table:
-    """A line for each run."""
-    on_gpu = any(run.status.cost.gpu_seconds for run in runs)
-    unit = "GPU-hours" if on_gpu else "process-hours"
-    table = Table(title=f"{escape(title)}: what each run cost; tokens generated and trained on", title_justify="left")
+    """A line for each run, narrow enough for 80 columns; `--json` has whole numbers."""
+    costs = [run.status.cost for run in runs]
+    on_gpu, again = any(cost.gpu_seconds for cost in costs), any(cost.repeated_seconds for cost in costs)
+    what = f"{'GPU' if on_gpu else 'process'}-hours; tokens sampled, and of these trained on"
+    table = Table(title=f"{escape(title)}: what each run cost\n{what}", title_justify="left", box=box.SIMPLE)
     table.add_column("run", overflow="fold")
-    for name in ("attempts", "time", "repeated", unit, "generated", "trained on"):
-        table.add_column(name, justify="right")
-    for run in runs:
-        table.add_row(escape(run.entry.label), *_numbers(run.status.cost, on_gpu))
+    for name in ("attempts", "time", *["again"] * again, "hours", "sampled", "trained"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run, cost in zip(runs, costs, strict=True):
+        attempts, time, repeated, *rest = _numbers(cost, on_gpu)
+        table.add_row(escape(_name(run)), attempts, time, *[repeated] * again, *rest)
     return table
+
+
+def _name(run: Run) -> str:
+    """A stage's label; of a cell its values, and those of other axes than model and reward with the key."""
+    if not run.entry.steps:
+        return shown(run.entry.label)
+    named = (value if axis in ("model", "reward") else f"{axis}={value}" for axis, value in run.entry.axes.items())
+    return shown(" ".join(named))
 
 
 def _numbers(cost: Cost, on_gpu: bool) -> list[str]:
@@ -54,6 +66,14 @@ def _numbers(cost: Cost, on_gpu: bool) -> list[str]:
         return [str(cost.attempts), "unknown", "", "", "", ""]
     hours = (cost.gpu_seconds if on_gpu else cost.process_seconds) / 3600
     at_least = "≥ " if cost.unrecorded else ""
-    tokens = [f"{at_least}{count:,}" for count in (cost.generated_tokens, cost.trained_tokens)]
+    tokens = [f"{at_least}{_short(count)}" for count in (cost.generated_tokens, cost.trained_tokens)]
     repeated = duration(cost.repeated_seconds) if cost.repeated_seconds else ""
-    return [str(cost.attempts), at_least + duration(cost.seconds), repeated, f"{at_least}{hours:.3g}", *tokens]
+    return [str(cost.attempts), at_least + duration(cost.seconds), repeated, f"{at_least}{hours:.2g}", *tokens]
+
+
+def _short(count: int) -> str:
+    """A number of tokens with three digits."""
+    for size, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if count >= 0.9995 * size:  # and so would be written as 1000 of the smaller unit
+            return f"{count / size:.3g}{unit}"
+    return str(count)
