@@ -22,6 +22,7 @@ from sweep.dispatch.plain import PlainLines
 from sweep.dispatch.series import Curves, directories
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import Sweep
+from sweep.run.provenance import ROOT
 from sweep.run.status import Status
 
 TURN_SECONDS = 10.0  # for which a page is shown where there are no keys to turn it
@@ -34,7 +35,12 @@ HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 def suggested(command: str, root: Path) -> str:
     """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
     place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
-    return f"`python -m sweep {command}{place}`"
+    return f"`{program()} {command}{place}`"
+
+
+def program() -> str:
+    """What one types here for this project's commands: outside its directory, Python finds no module `sweep`."""
+    return "python -m sweep" if Path.cwd() == ROOT else f"python {shlex.quote(str(ROOT / 'sweep'))}"
 
 
 def console() -> Console:
