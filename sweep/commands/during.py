@@ -33,6 +33,7 @@ def status(
 ) -> None:
     """Every stage and cell: state, step, time left, reward, accuracy. `--json` says more."""
     from sweep.dispatch.select import runs, select
+    from sweep.dispatch.spending import summary, summary_json
     from sweep.dispatch.states import look
 
     if watching and as_json:
@@ -43,13 +44,16 @@ def status(
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
         print(complaint_of_slurm, file=sys.stderr)
-    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
+    chosen = select(runs(ledger, seen), patterns or [])
+    statuses = [run.status for run in chosen]
     if as_json:
-        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
-    elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
+        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
+        return
+    if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         print_all(ledger, statuses, console())
     else:
         print("\n".join(map(plain_line, statuses)))
+    say("\n".join(summary(chosen)))
 
 
 @commands.command()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.compare.more_tables import cost_lines
 from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
 from sweep.run.shown import shown_lines
@@ -18,9 +21,9 @@ CAVEAT = (
 )
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Everything that is known, as `python -m sweep compare` prints it."""
-    for grid in grids(verdict):
+def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
+    """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
+    for grid in [*grids(verdict), *more]:
         console.print(_table(grid, console))
         _lines(console, grid.foot)
     console.print()
@@ -31,6 +34,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.warnings:
         console.print()
         _lines(console, verdict.warnings)
+    _lines(console, cost_lines(verdict))
     console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
     if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
         console.print(CAVEAT, style="dim")

@@ -17,13 +17,13 @@ from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests, prepare
 from sweep.dispatch.surroundings import unheard
-from sweep.dispatch.view import console, live_view
+from sweep.dispatch.view import console, live_view, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.plan.tracking import resolve
-from sweep.plan.view import print_notes
+from sweep.plan.view import print_notes, time_left
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, Sweep, record
@@ -146,6 +146,10 @@ def _entry(task: Task, root: Path) -> Entry:
 
 
 def _say_what_runs(plan: Plan, screen: Console) -> None:
-    done = sum(read_status(t.label, t.directory, t.steps).state == State.DONE for t in plan.cells)
+    statuses = plan.statuses()
+    done = sum(status.state == State.DONE for status in statuses[len(plan.stages) :])
     cells = counted(len(plan.cells), "cell")
     screen.print(f"sweep {plan.name}: {cells}, {done} done before; runs in {plan.root}", soft_wrap=True)
+    if line := time_left(plan, statuses):
+        said = f"{line}; {suggested(f'status {plan.name}', plan.root)} says it again"
+        screen.print(said, soft_wrap=True, markup=False, highlight=False)

@@ -23,6 +23,8 @@ from sweep.dispatch.plain import PlainLines
 from sweep.dispatch.series import Curves, directories
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import Sweep
+from sweep.run.outlook import Work, outlook
+from sweep.run.provenance import ROOT
 from sweep.run.shown import encoding_of
 from sweep.run.status import Status
 
@@ -35,7 +37,12 @@ HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 def suggested(command: str, root: Path) -> str:
     """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
     place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
-    return f"`python -m sweep {command}{place}`"
+    return f"`{program()} {command}{place}`"
+
+
+def program() -> str:
+    """What one types here for this project's commands: outside its directory, Python finds no module `sweep`."""
+    return "python -m sweep" if Path.cwd() == ROOT else f"python {shlex.quote(str(ROOT / 'sweep'))}"
 
 
 def console() -> Console:
@@ -49,9 +56,12 @@ def surface_of(screen: Console) -> Surface:
     return Surface(columns, lines, encoding_of(screen.encoding, os.environ))
 
 
-def print_all(sweep: Sweep, statuses: list[Status], screen: Console, warning: str = "") -> None:
-    """Every run that is given, with whole notes, as lines that stay."""
-    lines = whole(sweep.name, statuses, surface_of(screen), Curves(directories(sweep)), warning)
+def print_all(sweep: Sweep, statuses: list[Status], screen: Console, left: str = "", warning: str = "") -> None:
+    """Every run that is given, with whole notes, as lines that stay.
+
+    left: how long they will still take. warning: why the statuses may be old.
+    """
+    lines = whole(sweep.name, statuses, surface_of(screen), Curves(directories(sweep)), left, warning)
     for line in lines:
         _print(screen, line)
 
@@ -82,6 +92,7 @@ class LiveView:
     def __init__(self, sweep: Sweep, screen: Console, can_leave: bool) -> None:
         self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
         self._curves = Curves(directories(sweep))
+        self._entries = {Path(e.directory).name: e for e in (*sweep.stages, *sweep.cells)}
         self._keyboard = Keyboard()
         self._entered, self._page, self._turned = False, 0, time.monotonic()
         self._shown = -math.inf
@@ -128,7 +139,7 @@ class LiveView:
             return
         with suppress(OSError):  # the terminal is gone
             if len(self._statuses) <= LARGEST_TABLE:
-                print_all(self._sweep, self._statuses, self._screen, self._warning)
+                print_all(self._sweep, self._statuses, self._screen, self._left(), self._warning)
                 return
             first = self._page_of(0, surface_of(self._screen)).lines[:-1]
             for line in [*first, Text(f"{suggested(f'status {self._sweep.name}', self._sweep.root)} lists every run")]:
@@ -169,7 +180,12 @@ class LiveView:
             hints = Hints("n, space: next   p: previous", end)
         else:
             hints = Hints(f"turns every {TURN_SECONDS:.0f} s", "Ctrl-C: leave" if self._can_leave else end)
-        return frame(self._sweep.name, self._statuses, surface, self._curves, page, hints, self._clock, self._warning)
+        of_sweep = (self._sweep.name, self._statuses, surface, self._curves)
+        return frame(*of_sweep, page, hints, self._left(), self._clock, self._warning)
+
+    def _left(self) -> str:
+        runs = ((self._entries[s.run], s) for s in self._statuses if s.run in self._entries)
+        return outlook(Work(e.module, e.model, s) for e, s in runs).words() or "every run has ended"
 
     def _give_back(self) -> None:
         if self._entered:
