@@ -43,7 +43,7 @@ def status(
     ledger = read_sweep(output_dir, sweep)
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
-        print(complaint_of_slurm, file=sys.stderr)
+        print(shown_lines(complaint_of_slurm), file=sys.stderr)
     chosen = select(runs(ledger, seen), patterns or [])
     statuses = [run.status for run in chosen]
     if as_json:
