@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Name, Output, print_json
+from sweep.commands.options import AsJson, Figures, Name, Output, print_json
 from sweep.compare.ask import answer
+from sweep.compare.curve_table import print_curves
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
+from sweep.compare.figures.write import check_directory, write_figures
+from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console
 
@@ -30,6 +34,14 @@ def compare(
     where: Annotated[
         list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
     ] = None,
+    figures: Figures = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="show the values over steps too; --json writes them")
+    ] = False,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")
+    ] = False,
+    costs: Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
@@ -37,13 +49,21 @@ def compare(
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
-    verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
+    if figures is not None:
+        check_directory(figures)
+    verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), curves or figures is not None)
+    more = [grid(verdict) for grid, asked in ((seed_grid, seeds), (cost_grid, costs)) if asked]
     if as_json:
         print_json(verdict_json(verdict))
     elif as_csv or as_latex:
-        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
+        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict, more), end="")
     else:
-        print_verdict(verdict, console())
+        print_verdict(verdict, console(), more)
+        if curves:
+            print_curves(verdict, console())
+    if figures is not None:
+        for line in write_figures(verdict, figures).lines:
+            print(line, file=sys.stderr if as_csv or as_latex or as_json else sys.stdout)
 
 
 @commands.command()

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from sweep.run.shown import shown_lines
+
 
 def _place(typed: str | Path) -> Path:
-    """An output directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
+    """A directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
     if not str(typed).strip():
         raise typer.BadParameter("is empty; name a directory")
     return Path(os.path.expanduser(typed)).absolute()
@@ -23,7 +25,15 @@ Patterns = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CELL…]", help="axis=value, a label, a directory's name or a signature"),
 ]
+Figures = Annotated[
+    Path | None, typer.Option(parser=_place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def say(text: str) -> None:
+    """Print text of a run: its lines and tabs are meant, all else that would control a terminal is shown."""
+    print(shown_lines(text))
 
 
 def print_json(value: dict) -> None:

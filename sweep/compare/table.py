@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweep.compare.results import Comparison
-from sweep.compare.tables import Grid, grids
-from sweep.compare.verdict import Verdict, judge
+from sweep.compare.more_tables import cost_lines
+from sweep.compare.tables import INTERVAL, Grid, grids
+from sweep.compare.verdict import Verdict
+from sweep.run.shown import shown_lines
 
+WIDE = 10_000  # characters: more than any table needs
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
     "against the paper."
 )
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """The verdict on a comparison, of which nothing special is asked."""
-    print_verdict(judge(comparison), console)
-
-
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Everything that is known, as `python -m sweep compare` prints it."""
-    for grid in grids(verdict):
-        console.print(_table(grid))
+def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
+    """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
+    for grid in [*grids(verdict), *more]:
+        console.print(_table(grid, console))
         _lines(console, grid.foot)
     console.print()
     _lines(console, verdict.sentences)
@@ -34,6 +34,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.warnings:
         console.print()
         _lines(console, verdict.warnings)
+    _lines(console, cost_lines(verdict))
     console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
     if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
         console.print(CAVEAT, style="dim")
@@ -41,14 +42,25 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 def _lines(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(grid: Grid) -> Table:
-    table = Table(title=escape(grid.title), title_justify="left")
+def _table(grid: Grid, console: Console) -> Table:
+    """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken."""
+    framed = _filled(grid, Table(title=escape(shown_lines(grid.title)), title_justify="left"), broken=False)
+    if console.measure(framed, options=console.options.update(width=WIDE)).maximum <= console.width:
+        return framed
+    bare = Table(title=escape(shown_lines(grid.title)), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    return _filled(grid, bare, broken=True)
+
+
+def _filled(grid: Grid, table: Table, broken: bool) -> Table:
     for column in grid.columns:
         is_number = column in grid.numbers
-        table.add_column(escape(column), justify="right" if is_number else "left", no_wrap=is_number)
+        head = column.replace(" ", "\n") if is_number and broken and column != INTERVAL else column
+        table.add_column(
+            escape(shown_lines(head)), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
     for place, row in enumerate(grid.rows):
-        table.add_row(*map(escape, row), end_section=place in grid.breaks)
+        table.add_row(*(escape(shown_lines(value)) for value in row), end_section=place in grid.breaks)
     return table

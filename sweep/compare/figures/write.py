@@ -1,0 +1,87 @@
+"""Write the figures of a verdict into a directory, each as SVG and as PNG."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.compare.curves import NO_CURVES
+from sweep.compare.figures.style import SETTINGS
+from sweep.compare.metrics import ACCURACY
+from sweep.compare.verdict import Verdict
+from sweep.errors import UserError
+from sweep.run.files import write_bytes
+
+KINDS = ("png", "svg")
+RESOLUTION = 200  # dots an inch, of the PNG
+MOST_DOTS = 60_000  # of its height: the format of matplotlib ends at 65,536, and a thousand contrasts are that long
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The files that were written, and, by figure, why others were not."""
+
+    files: list[Path]
+    left_out: dict[str, str]
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say of them, the paths last, and of these the one that a person would open first."""
+        missing = [f"no figure {name}: {why}" for name, why in self.left_out.items()]
+        return [*missing, *map(str, reversed(self.files))]
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse a place where no figures can be written; nothing is made yet.
+
+    Raises:
+        UserError: it is no directory, or may not be written.
+    """
+    there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if not there.is_dir():
+        what = "" if there == directory else f"{there} "
+        raise UserError(f"--figures {directory}: {what}is a file; name a directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--figures {directory}: {there} may not be written; name another directory")
+
+
+def write_figures(verdict: Verdict, directory: Path) -> Drawn:
+    """Draw what there is to draw of the verdict; figures that lie there already are replaced.
+
+    Raises:
+        OSError: the directory takes no files.
+    """
+    import matplotlib.style  # takes half a second, and only figures need it
+
+    from sweep.compare.figures import code, contrasts, curves
+
+    makers = {
+        "curves": (curves.draw, NO_CURVES),
+        "contrasts": (contrasts.draw, "no row has a control, and so there is nothing to subtract"),
+        "code": (code.draw, "no row has both accuracy and share of code before and after training"),
+    }
+    metric = verdict.comparison.metric
+    drawn = Drawn([], {})
+    directory.mkdir(parents=True, exist_ok=True)
+    with matplotlib.style.context(["default", SETTINGS]):  # whatever the person's own settings are
+        for name, (make, why_not) in makers.items():
+            if name == "code" and (metric.name != ACCURACY or metric.step is not None):
+                drawn.left_out[name] = f"it is of the accuracy at the end, and this comparison is of {metric.title}"
+            elif (figure := make(verdict)) is None:
+                drawn.left_out[name] = why_not
+            else:
+                drawn.files.extend(_write(figure, name, directory))
+    return drawn
+
+
+def _write(figure, name: str, directory: Path) -> list[Path]:
+    files, resolution = [], min(RESOLUTION, MOST_DOTS / figure.get_figheight())
+    for kind in KINDS:
+        content = io.BytesIO()
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        figure.savefig(content, format=kind, dpi=resolution, metadata=metadata)
+        files.append(directory / f"{name}.{kind}")
+        write_bytes(files[-1], content.getvalue())
+    return files
