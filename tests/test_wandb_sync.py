@@ -247,7 +247,7 @@ def test_sync_that_is_interrupted_says_how_it_goes_on(tmp_path, server, capsys, 
     ("fault", "words"),
     [
         (Fault(401), "`wandb login` first"),
-        (Fault(403, path="file_stream"), "the server has 0 of 1 rows"),
+        (Fault(403, path="file_stream"), "see first that the key may write to the project"),
         (Fault(429, path="file_stream"), "Timed out finishing run"),
         (Fault(seconds=3), "see first that the W&B server is reached"),
     ],

@@ -10,11 +10,14 @@ Value = TypeVar("Value")
 
 
 class CallFailed(Exception):
-    """The call raised something, which is the `__cause__`, or did not return in time, and `hangs`."""
+    """The call raised something, which is the `__cause__`, or did not return in time.
 
-    def __init__(self, words: str, hangs: bool = False) -> None:
+    remedy: what to do about it, where that does not follow from the cause.
+    """
+
+    def __init__(self, words: str, remedy: str = "") -> None:
         super().__init__(words)
-        self.hangs = hangs
+        self.remedy = remedy
 
 
 def within(seconds: float, call: Callable[[], Value]) -> Value:
@@ -40,5 +43,5 @@ def within(seconds: float, call: Callable[[], Value]) -> Value:
         words = f"{type(raised[0]).__name__}: {lines[0]}" if lines else type(raised[0]).__name__
         raise CallFailed(words) from raised[0]
     if not returned:
-        raise CallFailed(f"no answer within {seconds:g} s", hangs=True)
+        raise CallFailed(f"no answer within {seconds:g} s")
     return returned[0]

@@ -192,6 +192,8 @@ def _kill_service() -> None:
 def remedy(failure: CallFailed) -> str:
     """What to do about a failure before the rows are sent again."""
     cause = failure.__cause__
+    if failure.remedy:
+        return failure.remedy
     if isinstance(cause, ImportError):
         return "`pip install wandb` first"
     if isinstance(cause, OSError) and cause.filename is not None:

@@ -70,7 +70,7 @@ class Mirror:
     def _locked(self):
         while (lock := try_lock(self._run.sending)) is None:
             if self._closing.wait(LOCK_SECONDS):
-                raise CallFailed("another process sends the rows of this run")
+                raise CallFailed("another process sends the rows of this run", remedy="let that one end first")
         return lock
 
     def _send_all(self) -> None:

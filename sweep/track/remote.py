@@ -120,4 +120,5 @@ def confirmed(remote: Remote, identifier: str, rows: int) -> None:
         have = run.rows if run else 0
         if have >= rows:
             return
-    raise CallFailed(f"the server has {have} of {rows} rows: it may have refused them, of which W&B says nothing")
+    words = f"the server has {have} of {rows} rows: it may have refused them, of which W&B's client says nothing"
+    raise CallFailed(words, remedy="see first that the key may write to the project")
