@@ -21,6 +21,8 @@ from sweep.compare.by_cell import contrasts_by_cell
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
+from sweep.run.state import State
+from sweep.track import mirror
 from sweep.track import sync as syncing
 from sweep.track.axes import axis_values
 from sweep.track.client import Patience, Session, end_service
@@ -221,6 +223,18 @@ def test_one_process_sends_the_rows_of_a_run_and_a_run_that_goes_on_is_not_ended
     run.write_state(state="done")
     assert sweep.sync() == 0
     assert sweep.read_back(run.signature) == truth(run) and server.runs[run.signature].state == "finished"
+
+
+def test_a_training_that_sent_everything_itself_leaves_sync_nothing_to_do(tmp_path, server, capsys, monkeypatch):
+    monkeypatch.setattr(mirror, "CLOSE_SECONDS", 60.0)  # other tests may hold the cores
+    sweep = Trained(tmp_path, server, "reward=random", "tracking.mode=online")
+    (run,) = sweep.runs
+    write_rows(run, [row(step) for step in range(1, 7)])
+    mirror.open_mirror(run, run.read_config()).close(State.DONE)
+    operations = len(server.operations)
+    assert sweep.sync() == sweep.sync("--check") == 0
+    assert capsys.readouterr().out.count("up to date: 6 rows") == 2
+    assert "UpsertBucket" not in server.operations[operations:] and sweep.read_back(run.signature) == truth(run)
 
 
 def test_what_was_launched_untracked_is_sent_where_that_is_asked_for_alone(tmp_path, server, capsys):

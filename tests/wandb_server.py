@@ -86,11 +86,15 @@ class Run:
         }
 
 
+class UnknownOperation(Exception):
+    """The client asked for what this server has no answer to."""
+
+
 class WandbServer(ThreadingHTTPServer):
     """Keeps what it receives.
 
     bodies: of all requests, uncompressed. operations: of GraphQL, as they were asked for. runs: by id. uploads: files,
-    by the name of each. unknown: operations that it has no answer to.
+    by the name of each.
     """
 
     daemon_threads = True
@@ -99,7 +103,6 @@ class WandbServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.bodies: list[bytes] = []
         self.operations: list[str] = []
-        self.unknown: list[tuple[str, dict]] = []
         self.runs: dict[str, Run] = {}
         self.uploads: dict[str, bytes] = {}
         self.faults: list[Fault] = []
@@ -126,8 +129,7 @@ class WandbServer(ThreadingHTTPServer):
             return {"viewer": VIEWER}
         if operation in ("Run", "RunHistoryKeys", "RunParquetHistory", "QueryRunInfo", "RunState"):
             return self._of_run(variables)
-        self.unknown.append((operation, variables))
-        return {"project": None}
+        raise UnknownOperation(operation)
 
     def _of_run(self, variables: dict) -> dict:
         name = variables.get("runName") or variables.get("run") or variables["name"]
@@ -186,6 +188,9 @@ class WandbServer(ThreadingHTTPServer):
         history = [json.dumps(row) for row in self.runs[variables["name"]].rows]
         return {"project": {"run": {"history": history}}}
 
+    def _ArtifactType(self, _: dict) -> dict:
+        return {"project": None}  # no such artifact yet
+
     def _CreateArtifact(self, variables: dict) -> dict:
         sequence = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
         return {"createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}}}
@@ -215,7 +220,10 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             if self.path.endswith("/graphql"):
                 asked = json.loads(body)
-                answer = {"data": self.server.answer(asked["query"], asked.get("variables") or {})}
+                try:
+                    answer = {"data": self.server.answer(asked["query"], asked.get("variables") or {})}
+                except UnknownOperation as operation:
+                    return self._send({"errors": [{"message": f"this server does not know {operation}"}]}, 400)
             elif match := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
                 self.server.take_rows(match[1], json.loads(body))
                 answer = {"exitcode": None, "limits": {}}
