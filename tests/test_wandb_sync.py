@@ -130,6 +130,17 @@ def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_w
     ]
 
 
+def test_rows_of_an_earlier_version_whose_step_w_and_b_counted_from_0_are_not_sent_again(tmp_path, server):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(step) for step in (1, 2, 3)])
+    sweep.sync()
+    received = server.runs[run.signature]
+    received.rows, received.summary = [one | {"_step": one["step"] - 1} for one in received.rows], {"_step": 2}
+    write_rows(run, [row(4)], after=3)
+    assert sweep.sync() == 0 and sweep.read_back(run.signature) == truth(run) and sweep.sync("--check") == 0
+
+
 def test_steps_that_came_out_otherwise_are_counted_and_named_and_a_rebuild_has_them_right(tmp_path, server, capsys):
     sweep = Trained(tmp_path, server, "reward=random")
     (run,) = sweep.runs
