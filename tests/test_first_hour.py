@@ -12,6 +12,8 @@ import pytest
 from conftest import ROOT, TINY, Shell
 
 from sweep.__main__ import main
+from sweep.plan.compose import compose_cells
+from sweep.plan.resources import predict_disk
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_rows
 from sweep.run.state import State
@@ -60,6 +62,34 @@ def test_a_finished_default_run_is_extended(hour):
     rows = read_rows(hour.second.metrics)
     assert rows[:3] == hour.before[hour.second.path.name] and [row["step"] for row in rows] == [1, 2, 3, 4]
     assert hour.second.read_state().cost(None).repeated_seconds == 0
+
+
+def test_finished_runs_keep_their_checkpoints_where_these_are_small():
+    """What is typed wins, and plan says what is kept."""
+    models = sorted(file.stem for file in (ROOT / "conf" / "model").glob("*.yaml"))
+    typed = [f"model={','.join(models)}"]
+    cells = [cell.config for cell in compose_cells(typed)]
+    after = {cell.model.name: predict_disk(cell).after for cell in cells}
+    kept = {cell.model.name for cell in cells if cell.checkpoint.resumable}
+    assert kept == {name for name in models if name.endswith("_mini")} and all(after[name] < 2**25 for name in kept)
+    large = next(cell.config for cell in compose_cells(["model=qwen2_5_7b", "checkpoint=resumable"]))
+    assert large.checkpoint.resumable and predict_disk(large).after > 10 * after["qwen2_5_7b"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            [],
+            "once done: the latest 2 checkpoints of each cell are kept beside its weights; raising `steps` extends it",
+        ),
+        (["checkpoint.keep=1"], "once done: the latest checkpoint of each cell is kept"),
+        (["checkpoint=last"], "once done: the weights of each cell are kept and no checkpoint; raising `steps` would"),
+    ],
+)
+def test_plan_says_what_a_finished_run_keeps(typed, said, tmp_path, capsys):
+    assert main(["plan", *typed, f"output_dir={tmp_path}"]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_costs_are_those_of_all_attempts_and_repeated_steps_are_said_apart(hour, capsys):

@@ -15,7 +15,8 @@ from sweep.dispatch.names import cut, names_of
 from sweep.dispatch.plain import plain_line
 from sweep.dispatch.series import Curve, Curves, directories
 from sweep.dispatch.states import look
-from sweep.dispatch.words import ATTENTION, duration, in_order, time_left
+from sweep.dispatch.words import ATTENTION, in_order, time_left
+from sweep.run.costs import duration
 from sweep.run.ledger import Entry, Sweep
 from sweep.run.state import State
 from sweep.run.status import Status

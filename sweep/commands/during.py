@@ -49,11 +49,12 @@ def status(
     if as_json:
         print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
         return
+    cost, *left = summary(chosen)
     if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         print_all(ledger, statuses, console())
+        print(cost)  # how long the rest will take stands at the head
     else:
-        print("\n".join(map(plain_line, statuses)))
-    print("\n".join(summary(chosen)))
+        print("\n".join([*map(plain_line, statuses), cost, *left]))
 
 
 @commands.command()

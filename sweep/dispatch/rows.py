@@ -10,7 +10,8 @@ from rich.text import Text
 from sweep.compare.sparkline import means, shown_in, sparkline
 from sweep.dispatch.names import names_of
 from sweep.dispatch.series import Curve, Values
-from sweep.dispatch.words import colour_of, duration, needs_attention, number
+from sweep.dispatch.words import colour_of, needs_attention, number
+from sweep.run.costs import duration
 from sweep.run.shown import shown
 from sweep.run.status import Status
 

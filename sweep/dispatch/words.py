@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweep.run.costs import duration
 from sweep.run.state import State
 from sweep.run.status import Status
 
@@ -49,15 +50,6 @@ def needs_attention(state: State) -> bool:
 
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def duration(seconds: float | None) -> str:
-    """Minutes and seconds, or hours, minutes and seconds."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def time_left(statuses: Sequence[Status]) -> str:
