@@ -132,10 +132,8 @@ def _cost(spent: Spent, until: float) -> Cost:
     )
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as minutes:seconds, from an hour on as hours:minutes:seconds; "" where they are not known."""
-    if seconds is None:
-        return ""
+def duration(seconds: float) -> str:
+    """Seconds as minutes:seconds, from an hour on as hours:minutes:seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

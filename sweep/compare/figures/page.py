@@ -178,7 +178,7 @@ class Panels:
 
 
 def number_axis(axis: Axis, most: int, whole: bool = False) -> None:
-    """Some `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
+    """About `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
     axis.set_major_locator(MaxNLocator(most, steps=ROUND, min_n_ticks=3, integer=whole))
     axis.set_major_formatter(lambda value, _: _written(value))
 
