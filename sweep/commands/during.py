@@ -50,11 +50,13 @@ def status(
     if as_json:
         print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
         return
+    cost, *left = summary(chosen)
     if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         print_all(ledger, statuses, console())
+        say(cost)  # how long the rest will take stands at the head
     else:
         print("\n".join(map(plain_line, statuses)))
-    say("\n".join(summary(chosen)))
+        say("\n".join([cost, *left]))
 
 
 @commands.command()
