@@ -102,6 +102,7 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     for run in sweep.runs[:3]:
         assert sweep.read_back(run.signature) == truth(run)
         assert [one["_step"] for one in server.runs[run.signature].rows] == list(range(1, 13))
+        assert "wandb-metadata.json" not in server.runs[run.signature].files  # of the machine that syncs
     operations = len(server.operations)
     assert sweep.sync() == 0
     assert "3 up to date" in capsys.readouterr().out

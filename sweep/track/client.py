@@ -24,6 +24,8 @@ SERVICE = "wandb-core"  # the process that W&B starts beside this one
 END_SECONDS = 1.0  # for W&B to end its process by itself
 SAMPLES = "samples"  # the key of the table of sampled answers
 UNREACHED = "see first that the W&B server is reached (tracking.base_url)"
+# What W&B notes of the machine and the directory that it runs in.
+OF_THE_MACHINE = ("x_disable_stats", "x_disable_meta", "x_disable_machine_info", "disable_git", "disable_code")
 BEYOND = 5.0  # seconds after W&B's own time-out at which a call that ignores it is given up
 
 
@@ -95,20 +97,28 @@ class Session:
         within(self._patience.finish + BEYOND, end)
 
 
-def open_session(
-    identifier: str, said: Described, place: Place, folder: Path, patience: Patience, ends: bool = True
-) -> Session:
-    """Open a run, which the server may have already.
+@dataclass(frozen=True)
+class Manner:
+    """How a run is opened.
 
-    Args:
-        folder: where W&B writes files of its own.
-        ends: whether closing the session ends the run, too; False where its training goes on.
+    folder: where W&B writes files of its own. trains: whether this process trains the run, so that W&B may measure its
+    machine. ends: whether closing the session ends the run, too; False where its training goes on elsewhere.
+    """
+
+    folder: Path
+    patience: Patience
+    trains: bool = False
+    ends: bool = True
+
+
+def open_session(identifier: str, said: Described, place: Place, manner: Manner) -> Session:
+    """Open a run, which the server may have already.
 
     Raises:
         CallFailed: W&B does not take it.
     """
-    started = bounded(patience.open, partial(_start, identifier, said, place, folder, patience, ends))
-    return Session(started, patience)
+    started = bounded(manner.patience.open, partial(_start, identifier, said, place, manner))
+    return Session(started, manner.patience)
 
 
 def bounded(seconds: float, call: Callable[[], Value]) -> Value:
@@ -116,10 +126,11 @@ def bounded(seconds: float, call: Callable[[], Value]) -> Value:
     return within(seconds + BEYOND, call)
 
 
-def _start(identifier: str, said: Described, place: Place, folder: Path, patience: Patience, ends: bool) -> Any:
+def _start(identifier: str, said: Described, place: Place, manner: Manner) -> Any:
     settle(os.environ)
     import wandb
 
+    patience = manner.patience
     settings = {
         "silent": True,
         "console": "off",
@@ -129,7 +140,8 @@ def _start(identifier: str, said: Described, place: Place, folder: Path, patienc
         "x_service_wait": patience.open,
         "x_skip_transaction_log": True,  # metrics.jsonl has it all
         "x_save_requirements": False,
-        "x_update_finish_state": ends,
+        "x_update_finish_state": manner.ends,
+        **dict.fromkeys(OF_THE_MACHINE, not manner.trains),
     }
     if place.base_url is not None:
         settings["base_url"] = place.base_url
@@ -143,7 +155,7 @@ def _start(identifier: str, said: Described, place: Place, folder: Path, patienc
         group=said.group,
         job_type=said.job_type,
         config=said.config,
-        dir=str(folder),
+        dir=str(manner.folder),
         settings=settings,
     )
     started.tags = tuple(dict.fromkeys((*(started.tags or ()), *said.tags)))  # those that somebody added stay

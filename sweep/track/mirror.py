@@ -17,7 +17,7 @@ from sweep.run.files import try_lock
 from sweep.run.state import State
 from sweep.track.axes import Listed, read_listed
 from sweep.track.bounded import CallFailed
-from sweep.track.client import Patience, end_service, remedy
+from sweep.track.client import Manner, Patience, end_service, remedy
 from sweep.track.described import Described, described
 from sweep.track.writer import Writer, identifiers
 
@@ -76,7 +76,8 @@ class Mirror:
     def _send_all(self) -> None:
         listed = read_listed(self._run.root).get(str(self._run.path.relative_to(self._run.root)), Listed())
         current = identifiers(self._run)[-1]
-        writer = Writer(self._run, current, self._described(listed), self._config, PATIENCE, self._run.path)
+        manner = Manner(self._run.path, PATIENCE, trains=True)
+        writer = Writer(self._run, current, self._described(listed), self._config, manner)
         log.info("W&B: %s", writer.url)
         while True:
             self._wake.clear()

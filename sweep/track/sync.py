@@ -20,7 +20,7 @@ from sweep.run.growing import GrowingRows
 from sweep.run.state import State
 from sweep.track.axes import Listed, read_listed
 from sweep.track.bounded import CallFailed
-from sweep.track.client import Patience, Place, end_service, remedy
+from sweep.track.client import Manner, Patience, Place, end_service, remedy
 from sweep.track.described import SUPERSEDED, Described, described
 from sweep.track.outcome import Kind, Outcome, differences, in_words
 from sweep.track.remote import Remote, RemoteRun
@@ -152,7 +152,8 @@ class _Project:
             return Outcome(training.label, Kind.SKIPPED, OTHER_SENDER, found.url if found else "")
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
             identifier = next_identifier(run) if anew else identifiers(run)[-1]
-            writer = Writer(run, identifier, said, training.config, PATIENCE, Path(folder), ends=not run.alive)
+            manner = Manner(Path(folder), PATIENCE, ends=not run.alive)
+            writer = Writer(run, identifier, said, training.config, manner)
             writer.send_new()
             written = writer.finish(said, exit_code=int(training.state != State.DONE))
         self._retire(run)

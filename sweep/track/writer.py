@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, write_json
 from sweep.run.growing import GrowingRows
-from sweep.track.client import Patience, Place, open_session
+from sweep.track.client import Manner, Place, open_session
 from sweep.track.described import DIGEST, REPEATED, Described
 from sweep.track.remote import Remote, confirmed
 from sweep.track.rows import Feed
@@ -52,20 +51,16 @@ class Writer:
         identifier: str,
         said: Described,
         config: CellConfig,
-        patience: Patience,
-        folder: Path,
-        ends: bool = True,
+        manner: Manner,
     ) -> None:
         """
         Args:
             identifier: the current id of the run, or its next.
             said: how the run is described now.
-            folder: where W&B writes files of its own.
-            ends: whether the W&B run ends when this does.
         """
         self._id = identifier
-        self._config, self._place, self._patience = config, Place.of(config.tracking), patience
-        self._session = open_session(self._id, said, self._place, folder, patience, ends)
+        self._config, self._place, self._patience = config, Place.of(config.tracking), manner.patience
+        self._session = open_session(self._id, said, self._place, manner)
         _remember(run, identifier)
         there = self._remote.history(self._id) if self._session.resumed else {}
         self._feed = Feed(there, self._send, self._session.taken_to)
