@@ -102,6 +102,11 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     for run in sweep.runs[:3]:
         assert sweep.read_back(run.signature) == truth(run)
         assert [one["_step"] for one in server.runs[run.signature].rows] == list(range(1, 13))
+        shown = sweep.api_runs()[run.signature]
+        assert len(shown.history(pandas=False)) == 12
+        assert [one["train/loss"] for one in shown.history(keys=["train/loss"], x_axis="step", pandas=False)] == [
+            1 / step for step in range(1, 13)
+        ]
         assert "wandb-metadata.json" not in server.runs[run.signature].files  # of the machine that syncs
     operations = len(server.operations)
     assert sweep.sync() == 0

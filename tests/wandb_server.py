@@ -188,6 +188,16 @@ class WandbServer(ThreadingHTTPServer):
         history = [json.dumps(row) for row in self.runs[variables["name"]].rows]
         return {"project": {"run": {"history": history}}}
 
+    def _RunSampledHistory(self, variables: dict) -> dict:
+        rows, specs = self.runs[variables["name"]].rows, map(json.loads, variables["specs"])
+        sampled = [
+            [{key: row[key] for key in spec["keys"]} for row in rows if set(spec["keys"]) <= set(row)][
+                : spec["samples"]
+            ]
+            for spec in specs
+        ]
+        return {"project": {"run": {"sampledHistory": sampled}}}
+
     def _ArtifactType(self, _: dict) -> dict:
         return {"project": None}  # no such artifact yet
 
