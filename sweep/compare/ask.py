@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweep.compare.cells import collect
+from sweep.compare.curves import metrics_over_steps
 from sweep.compare.export import read_comparison
 from sweep.compare.metrics import ACCURACY, EVALUATED, Metric
+from sweep.compare.over_steps import with_curves
 from sweep.compare.verdict import Question, Verdict, judge
 from sweep.errors import UserError
 
@@ -24,6 +26,7 @@ def answer(
     control: str | None = None,
     by: str | None = None,
     where: Sequence[str] = (),
+    with_steps: bool = False,
 ) -> Verdict:
     """The verdict on the sweeps `targets` of the output directory `root`, or on the one file that they name.
 
@@ -33,11 +36,13 @@ def answer(
         control: KEY=VALUE,…: the choices that make a control.
         by: KEY,…: the axes that make a family.
         where: KEY=PATTERN,… each.
+        with_steps: whether the values over steps are read too; a file has them or has them not.
     Raises:
         UserError: what was typed cannot be meant, or does not fit what is there.
     """
     asked = Metric(_metric(metric), _step(at_step))
-    if any(_is_file(target, root) for target in targets):
+    from_file = any(_is_file(target, root) for target in targets)
+    if from_file:
         if len(targets) > 1:
             raise UserError(f"{' '.join(targets)}: several sweeps, or one file; a file is read by itself")
         comparison, question = read_comparison(Path(targets[0]))
@@ -51,7 +56,14 @@ def answer(
     if by is not None:
         question = replace(question, by=tuple(axis for axis in by.split(",") if axis))
     patterns = {key: value for typed in where for key, value in _pairs("--where", typed).items()}
-    return judge(comparison, replace(question, where={**question.where, **patterns}))
+    verdict = judge(comparison, replace(question, where={**question.where, **patterns}))
+    return over_steps(verdict) if with_steps and not from_file else verdict
+
+
+def over_steps(verdict: Verdict) -> Verdict:
+    """The verdict with the values over steps that belong to its metric, read from the cells' directories."""
+    names = [metric.name for metric in metrics_over_steps(verdict.comparison.metric)]
+    return replace(verdict, comparison=with_curves(verdict.comparison, names))
 
 
 def _is_file(target: str, root: Path) -> bool:

@@ -1,4 +1,5 @@
-"""Read the records that a comparison is made of: run directories, the ledger, labels. No other module here does."""
+"""Read the records that a comparison is made of: run directories, the ledger, labels. Beside `over_steps`, no other
+module here reads records."""
 
 from __future__ import annotations
 
@@ -111,6 +112,7 @@ def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellRes
         final=value,
         answers=_answers(final) or _answers(base),
         made=_made(RunDirectory(sweep.root / entry.training)),
+        training=str(sweep.root / entry.training),
     )
 
 

@@ -65,6 +65,16 @@ def verdict_json(verdict: Verdict) -> dict:
         "superseded": [asdict(cell) for cell in comparison.superseded],
         "evaluations": comparison.evaluations,
         "launches": [asdict(launch) for launch in comparison.launches],
+        "curves": _curves_json(comparison),
+    }
+
+
+def _curves_json(comparison: Comparison) -> dict:
+    """The values over steps of the cells that took part."""
+    signatures = {cell.signature for cell in comparison.cells}
+    return {
+        name: {signature: series for signature, series in by_cell.items() if signature in signatures}
+        for name, by_cell in comparison.curves.items()
     }
 
 
@@ -114,7 +124,7 @@ def read_comparison(file: Path) -> tuple[Comparison, Question]:
         raise UserError(f"{file}: version {version} of a comparison, and this code reads up to {VERSION}")
     try:
         return _comparison(found), _question(found)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{file}: a comparison that lacks something or has too much of it ({error})") from None
 
 
@@ -127,6 +137,10 @@ def _comparison(found: Mapping[str, Any]) -> Comparison:
         superseded=[_cell(cell) for cell in found.get("superseded", ())],
         metric=Metric(found.get("metric", ACCURACY), found.get("at_step")),
         launches=[Launch(**launch) for launch in found.get("launches", ())],
+        curves={
+            name: {signature: {int(step): v for step, v in series.items()} for signature, series in by_cell.items()}
+            for name, by_cell in found.get("curves", {}).items()
+        },
     )
 
 

@@ -48,6 +48,11 @@ class Metric:
         return _SHARES.fullmatch(self.name) is not None
 
     @property
+    def scale(self) -> float:
+        """What a value is multiplied with to be in the table's unit."""
+        return 100.0 if self.is_share else 1.0
+
+    @property
     def unit(self) -> str:
         """Of a difference, in a sentence."""
         return " points" if self.is_share else ""

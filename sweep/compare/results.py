@@ -21,7 +21,8 @@ class CellResult:
 
     `base`, `final`: the metric that is compared, of the untrained model and of the trained one; a metric of training
     has no base. `answers`: the graded answers behind each. `made`: what its training ran with, as far as it is
-    recorded: "code" (a hash), "weights" (of the base model, a hash), "processor".
+    recorded: "code" (a hash), "weights" (of the base model, a hash), "processor". `training`: the directory of the
+    training that it shows the results of; "" in files that are older than this field.
     """
 
     model: str
@@ -48,6 +49,7 @@ class CellResult:
     final: float | None = None
     answers: int | None = None
     made: dict[str, str] = field(default_factory=dict)
+    training: str = ""
 
     @property
     def difference(self) -> float | None:
@@ -75,7 +77,8 @@ class Comparison:
 
     `evaluations`: the identity of each evaluation that they come from, by signature. `superseded`: failed cells whose
     own reward function was mended, so that another cell of the sweep stands in their place. `metric`: what is compared.
-    `launches`: what was typed, and which cells it brought.
+    `launches`: what was typed, and which cells it brought. `curves`: values by step, by the metric's name and the
+    cell's signature; of metrics that nobody asked the curves of there are none.
     """
 
     sweeps: tuple[str, ...]
@@ -85,6 +88,7 @@ class Comparison:
     superseded: list[CellResult] = field(default_factory=list)
     metric: Metric = field(default_factory=Metric)
     launches: list[Launch] = field(default_factory=list)
+    curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

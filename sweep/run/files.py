@@ -36,10 +36,15 @@ def write_text(path: Path, text: str, mode: int = 0o666) -> None:
     Args:
         mode: the file's permissions, from its first byte on, less what the umask takes away.
     """
+    write_bytes(path, text.encode(), mode)
+
+
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write atomically, as `write_text` does."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
-        with open(partial, "w", opener=lambda place, flags: os.open(place, flags, mode)) as file:
-            file.write(text)
+        with open(partial, "wb", opener=lambda place, flags: os.open(place, flags, mode)) as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

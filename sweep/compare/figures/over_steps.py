@@ -1,0 +1,96 @@
+"""The figure `curves`: the metric over steps, a panel a family, with bands over the seeds."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sweep.compare.curves import Curve, curves
+from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn
+from sweep.compare.figures.style import GREY, Look, counted, label_of, looks, printable
+from sweep.compare.metrics import Metric
+from sweep.compare.sentences import family_of
+from sweep.compare.verdict import Verdict
+
+BASE = {"color": GREY, "linestyle": (0, (7, 3)), "linewidth": 0.8}
+UNTRAINED = "untrained model"
+MOST_MARKERS = 8  # of a line
+
+
+def over_steps(verdict: Verdict) -> Figure | None:
+    """The curves of the verdict's metric; None where no row has a value at a step."""
+    metric = Metric(verdict.comparison.metric.name)
+    by = verdict.question.by
+    found = curves(verdict.comparison, verdict.rows, metric)
+    if not found:
+        return None
+    families = {name: list(group) for name, group in groupby(found, lambda curve: family_of(curve.row, by))}
+    known, of_row = looks(verdict.rows, by), {id(c): label_of(c.row, verdict.rows, by) for c in found}
+    bases = {name: _bases(members) for name, members in families.items()}
+    heading = Heading(f"{verdict.comparison.title}: {metric.title} over steps", _notes(found))
+    panels = Panels([printable(name) for name in families], "step", metric.title)
+    legend = Legend(_entries(found, known, of_row, any(bases.values())))
+    page = Page(heading.height + panels.height + legend.height + 2 * 0.08)
+    heading.put(page)
+    for axes, (name, members) in zip(panels.put(page), families.items(), strict=True):
+        for base in bases[name]:
+            axes.axhline(_scaled(metric, base), **BASE)
+        for curve in members:
+            _draw(axes, curve, known[of_row[id(curve)]], metric)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    legend.put(page)
+    return page.figure
+
+
+def _scaled(metric: Metric, value: float) -> float:
+    return value * metric.scale
+
+
+def _bases(members: list[Curve]) -> list[float]:
+    """The untrained model's values in a family: one for each evaluation and seed that has its own."""
+    return sorted({base for curve in members for base in curve.row.base.values()})
+
+
+def _notes(found: list[Curve]) -> list[str]:
+    seeds = [curve.seeds for curve in found]
+    notes = []
+    if max(seeds) > 1:
+        notes.append("Line: mean over n seeds. Band: from the lowest to the highest seed; it is no confidence interval.")
+    if min(seeds) == 1:
+        notes.append("A line without a band is one seed (n = 1), which shows no spread.")
+    if any(len(curve.whole) < len(curve.points) for curve in found):
+        notes.append("Pale: steps for which some of the row's seeds have no value.")
+    return notes
+
+
+def _entries(
+    found: list[Curve], known: dict[str, Look], of_row: dict[int, str], with_base: bool
+) -> list[tuple[str, dict]]:
+    shown = []
+    for label, look in known.items():
+        seeds = [curve.seeds for curve in found if of_row[id(curve)] == label]
+        if seeds:
+            shown.append((f"{label}, {counted(seeds)}", drawn(look)))
+    return [*shown, (UNTRAINED, BASE)] if with_base else shown
+
+
+def _draw(axes: Axes, curve: Curve, look: Look, metric: Metric) -> None:
+    points, whole = curve.points, curve.whole
+    how = drawn(look)
+
+    def values(name: str, of: tuple) -> list[float]:
+        return [_scaled(metric, getattr(point, name)) for point in of]
+
+    steps = [point.step for point in whole]
+    if len(whole) < len(points):
+        axes.plot([point.step for point in points], values("mean", points), **{**how, "linestyle": "-"}, alpha=0.3)
+    if curve.seeds > 1:
+        axes.fill_between(
+            steps, values("low", whole), values("high", whole), color=look.colour, alpha=0.18, linewidth=0
+        )
+    every = max(1, -(-len(steps) // MOST_MARKERS))
+    axes.plot(steps, values("mean", whole), markevery=every, **how)

@@ -1,0 +1,168 @@
+"""A figure whose parts have their places in inches, from the top down, so that nothing meets and nothing is cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.textpath import TextToPath
+
+from sweep.compare.figures.style import GREY, SMALL, TEXT, TITLE, WIDTH, Look
+from sweep.compare.figures.style import SETTINGS as _SETTINGS
+
+MARGIN = 0.08  # inches
+LEADING = 1.3  # of a line, in heights of its letters
+SAMPLE = 0.34  # inches: a line in the legend
+BETWEEN = 0.2  # inches, of two entries of the legend
+_MEASURE = TextToPath()
+_MEASURE.mathtext_parser = None  # names are no formulas
+
+
+def line_height(size: float) -> float:
+    """Of a line of text, in inches."""
+    return size * LEADING / 72
+
+
+@cache
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Of a line of text, in inches."""
+    font = FontProperties(family=_SETTINGS["font.family"], size=size, weight=weight)
+    return _MEASURE.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
+    """The text in lines of at most `width` inches, broken at spaces, else after signs, else anywhere."""
+    lines = [""]
+    for word in re.findall(r"\S+\s*", text) or [""]:
+        for part in [word] if text_width(word.rstrip(), size, weight) <= width else re.findall(r"[^_\-./=,]*.?", word):
+            for piece in [part] if text_width(part.rstrip(), size, weight) <= width else part:
+                if lines[-1] and text_width((lines[-1] + piece).rstrip(), size, weight) > width:
+                    lines.append("")
+                lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
+class Page:
+    """A figure that is filled from the top down; its height must be known before."""
+
+    def __init__(self, height: float) -> None:
+        self.figure = Figure(figsize=(WIDTH, height))
+        self._height = height
+        self.top = MARGIN  # where the free part begins, in inches from the top
+
+    def text(self, left: float, top: float, text: str, size: float = TEXT, **how: object) -> None:
+        """A line, by its upper left corner in inches from that of the page."""
+        place = left / WIDTH, 1 - top / self._height
+        self.figure.text(*place, text, size=size, **{"va": "top", "ha": "left", **how})
+
+    def lines(self, lines: Iterable[str], left: float = MARGIN, size: float = TEXT, **how: object) -> None:
+        """Lines below what is there already."""
+        for line in lines:
+            self.text(left, self.top, line, size, **how)
+            self.top += line_height(size)
+
+    def axes(self, left: float, top: float, width: float, height: float, **how: object) -> Axes:
+        return self.figure.add_axes(
+            (left / WIDTH, 1 - (top + height) / self._height, width / WIDTH, height / self._height), **how
+        )
+
+    def sample(self, left: float, middle: float, **how: object) -> None:
+        """A piece of a line with its marker, as the legend shows it."""
+        y = 1 - middle / self._height
+        xs = [left / WIDTH, (left + SAMPLE / 2) / WIDTH, (left + SAMPLE) / WIDTH]
+        self.figure.add_artist(Line2D(xs, [y, y, y], markevery=[1], **how))
+
+
+class Heading:
+    """Title and notes at the head of a figure."""
+
+    def __init__(self, title: str, notes: Sequence[str]) -> None:
+        room = WIDTH - 2 * MARGIN
+        self._title = wrapped(title, room, TITLE, "bold")
+        self._notes = [line for note in notes for line in wrapped(note, room, SMALL)]
+        self.height = len(self._title) * line_height(TITLE) + len(self._notes) * line_height(SMALL) + 0.1
+
+    def put(self, page: Page) -> None:
+        page.lines(self._title, size=TITLE, weight="bold")
+        page.lines(self._notes, size=SMALL, color=GREY)
+        page.top += 0.1
+
+
+class Legend:
+    """What the lines are, in as many columns as their names leave room for."""
+
+    def __init__(self, entries: Sequence[tuple[str, dict]]) -> None:
+        """`entries`: a name, and how its line is drawn."""
+        room = WIDTH - 2 * MARGIN
+        most = room - SAMPLE - 0.06
+        self._entries = [(wrapped(name, most, SMALL), how) for name, how in entries]
+        widest = max((text_width(line, SMALL) for lines, _ in self._entries for line in lines), default=0)
+        self._width = widest + SAMPLE + 0.06 + BETWEEN
+        self._columns = max(1, int((room + BETWEEN) / self._width))
+        rows = [self._entries[i : i + self._columns] for i in range(0, len(self._entries), self._columns)]
+        self._heights = [max(len(lines) for lines, _ in row) * line_height(SMALL) + 0.03 for row in rows]
+        self._rows = rows
+        self.height = sum(self._heights) + 0.08
+
+    def put(self, page: Page) -> None:
+        page.top += 0.08
+        for row, height in zip(self._rows, self._heights, strict=True):
+            for column, (lines, how) in enumerate(row):
+                left = MARGIN + column * self._width
+                page.sample(left, page.top + line_height(SMALL) * 0.42, **how)
+                for number, line in enumerate(lines):
+                    page.text(left + SAMPLE + 0.06, page.top + number * line_height(SMALL), line, SMALL)
+            page.top += height
+
+
+class Panels:
+    """Small multiples: a panel a family, at most three beside each other, on the same scales."""
+
+    PANEL, TICKS, BETWEEN, BELOW = 1.45, 0.26, 0.14, 0.42  # inches: a panel's height; room for numbers, beside, below
+    NUMBERS = 0.44  # inches: the widest numbers at the upright axis
+
+    def __init__(self, titles: Sequence[str], x_label: str, y_label: str) -> None:
+        self._columns = min(3, len(titles))
+        self._x_label, self._y_label = x_label, wrapped(y_label, self.PANEL, TEXT)
+        self._left = MARGIN + len(self._y_label) * line_height(TEXT) + self.NUMBERS
+        self._width = (WIDTH - self._left - 2 * MARGIN - self.BETWEEN * (self._columns - 1)) / self._columns
+        self._titles = [wrapped(title, self._width, TEXT, "bold") for title in titles]
+        starts = range(0, len(titles), self._columns)
+        self._heads = [
+            max(len(lines) for lines in self._titles[i : i + self._columns]) * line_height(TEXT) + 0.05 for i in starts
+        ]
+        self._pitch = self.PANEL + self.TICKS
+        self.height = sum(self._heads) + len(self._heads) * self._pitch - self.TICKS + self.BELOW
+
+    def put(self, page: Page) -> list[Axes]:
+        """The panels in the order of their titles."""
+        made: list[Axes] = []
+        first = page.top
+        for place, lines in enumerate(self._titles):
+            row, column = divmod(place, self._columns)
+            left = self._left + column * (self._width + self.BETWEEN)
+            top = first + sum(self._heads[: row + 1]) + row * self._pitch
+            for number, line in enumerate(reversed(lines)):
+                page.text(left, top - 0.05 - (number + 1) * line_height(TEXT), line, TEXT, weight="bold")
+            shared = {"sharex": made[0], "sharey": made[0]} if made else {}
+            axes = page.axes(left, top, self._width, self.PANEL, **shared)
+            axes.tick_params(labelleft=column == 0)
+            made.append(axes)
+        page.top += self.height
+        bottom = page.top - 0.02 - line_height(TEXT)
+        page.text(self._left + (WIDTH - self._left - MARGIN) / 2, bottom, self._x_label, ha="center")
+        middle = (first + self._heads[0] + page.top - self.BELOW) / 2
+        for number, line in enumerate(self._y_label):
+            page.text(MARGIN + number * line_height(TEXT), middle, line, rotation=90, va="center")
+        return made
+
+
+def drawn(look: Look) -> dict:
+    """A look as matplotlib's names have it."""
+    style = "-" if look.dashes is None else (0, look.dashes)
+    return {"color": look.colour, "marker": look.marker, "linestyle": style}

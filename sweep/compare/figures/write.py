@@ -1,0 +1,85 @@
+"""Write the figures of a verdict into a directory, each as SVG and as PNG."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.compare.figures.style import SETTINGS
+from sweep.compare.metrics import ACCURACY
+from sweep.compare.verdict import Verdict
+from sweep.errors import UserError
+from sweep.run.files import write_bytes
+
+KINDS = ("svg", "png")
+RESOLUTION = 200  # dots an inch, of the PNG
+NO_CURVES = (
+    "there are no values over steps; of a sweep they are read from its runs, and a file has them if it was written with "
+    "`compare SWEEP --curves --json`"
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The files that were written, and, by figure, why others were not."""
+
+    files: list[Path]
+    left_out: dict[str, str]
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse a place where no figures can be written; nothing is made yet.
+
+    Raises:
+        UserError: it is no directory, or may not be written.
+    """
+    there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if not there.is_dir():
+        what = "" if there == directory else f"{there} "
+        raise UserError(f"--figures {directory}: {what}is a file; name a directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--figures {directory}: {there} may not be written; name another directory")
+
+
+def write_figures(verdict: Verdict, directory: Path) -> Drawn:
+    """Draw what there is to draw of the verdict; figures that lie there already are replaced.
+
+    Raises:
+        OSError: the directory takes no files.
+    """
+    import matplotlib.style  # takes half a second, and only figures need it
+
+    from sweep.compare.figures.code import code
+    from sweep.compare.figures.contrasts import contrasts
+    from sweep.compare.figures.over_steps import over_steps
+
+    makers = {
+        "curves": (over_steps, NO_CURVES),
+        "contrasts": (contrasts, "no row has a control, and so there is nothing to subtract"),
+        "code": (code, "no row has both accuracy and share of code before and after training"),
+    }
+    metric = verdict.comparison.metric
+    drawn = Drawn([], {})
+    directory.mkdir(parents=True, exist_ok=True)
+    with matplotlib.style.context(["default", SETTINGS]):  # whatever the person's own settings are
+        for name, (make, why_not) in makers.items():
+            if name == "code" and (metric.name != ACCURACY or metric.step is not None):
+                drawn.left_out[name] = f"it is of the accuracy at the end, and this comparison is of {metric.title}"
+            elif (figure := make(verdict)) is None:
+                drawn.left_out[name] = why_not
+            else:
+                drawn.files.extend(_write(figure, name, directory))
+    return drawn
+
+
+def _write(figure, name: str, directory: Path) -> list[Path]:
+    files = []
+    for kind in KINDS:
+        content = io.BytesIO()
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        figure.savefig(content, format=kind, dpi=RESOLUTION, metadata=metadata)
+        files.append(directory / f"{name}.{kind}")
+        write_bytes(files[-1], content.getvalue())
+    return files
