@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from sweep.run.names import short_name
 from sweep.run.wandb_rules import LONGEST_TAG
 
 TRAINING = "train"  # the job type of a cell's training
 CELL = "cell"  # the configuration key of all axes but the seed in one text, since a chart groups by one key
-STEP = "step"  # the metric that every other one is plotted over
+OWN_AXES = ("model", "reward", "seed")  # of every training, launched with several values or not
 SUPERSEDED = "superseded"  # the tag of a run in whose place a rebuilt one stands
 BASE, FINAL, DIFFERENCE, CONTRAST = "base", "final", "difference", "contrast"  # keys of a run's summary
 
 
 def axis_key(axis: str) -> str:
-    """The configuration key that holds a run's value of an axis.
-
-    It has no dot: W&B takes what follows one for a key inside of what stands before it, and a view cannot group by it.
-    The prefix keeps `model` apart from the section of that name.
-    """
-    return f"axis_{re.sub(r'[^A-Za-z0-9_]', '_', axis)}"
+    """The configuration key of an axis. It has no dots, which would read as a place inside a section."""
+    return axis.replace(".", "_")
 
 
 def sweep_tag(name: str) -> str:
@@ -30,5 +24,5 @@ def sweep_tag(name: str) -> str:
 
 
 def signature_of(run: str) -> str:
-    """The signature of the cell that a run's id belongs to; a rebuilt run's id is SIGNATURE-2, and so on."""
+    """The signature of the training that a run's id belongs to; a rebuilt run's id is SIGNATURE-2, and so on."""
     return run.partition("-")[0]
