@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweep.run.names import short_name
 from sweep.run.wandb_rules import LONGEST_TAG
 
-TRAINING = "train"  # the job type of a cell's training
+TRAINING, FIGURES = "train", "figures"  # job types: of a cell's training, and of the run that holds a sweep's figures
 CELL = "cell"  # the configuration key of all axes but the seed in one text, since a chart groups by one key
 OWN_AXES = ("model", "reward", "seed")  # of every training, launched with several values or not
 SUPERSEDED = "superseded"  # the tag of a run in whose place a rebuilt one stands
