@@ -152,7 +152,7 @@ def report(name: str, workload: Workload, shape: str, found: Pairs, gflops: floa
     return row
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", choices=["trl"], default="trl")
     parser.add_argument("--shape", choices=list(SHAPES), default="qwen2_25m")
@@ -168,6 +168,11 @@ def main() -> None:
     given = parser.parse_args()
     if given.pairs < 1:
         parser.error("--pairs: at least 1")
+    return given
+
+
+def main() -> None:
+    given = arguments()
     if not TRL.exists():
         subprocess.run(["make", "-C", str(ROOT), "--silent", "trl"], check=True)
     place = Path(tempfile.mkdtemp())

@@ -61,10 +61,9 @@ class Asked(TrainerCallback):
         return control
 
 
-def main(file: str) -> None:
-    workload = Workload.read(file)
+def settings_of(workload: Workload) -> dict:
+    """Of TRL's GRPOConfig."""
     bf16 = workload.dtype == "bfloat16"
-    prompts = [" ".join(f"t{i}" for i in ids) for ids in workload.prompt_ids()]
     # What ZeRO-2 is on one process, without the copies it makes there; our learner does the same.
     zero = {"zero_optimization": {"stage": 1}, "bf16": {"enabled": bf16}, "zero_allow_untested_optimizer": True}
     zero |= {name: "auto" for name in ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps")}
@@ -89,7 +88,14 @@ def main(file: str) -> None:
         "deepspeed": zero,
         "shuffle_dataset": False,
     }
-    settings |= {name: json.loads(value) for name, _, value in (line.partition("=") for line in workload.peer_settings)}
+    return settings | {
+        name: json.loads(value) for name, _, value in (line.partition("=") for line in workload.peer_settings)
+    }
+
+
+def main(file: str) -> None:
+    workload = Workload.read(file)
+    prompts = [" ".join(f"t{i}" for i in ids) for ids in workload.prompt_ids()]
     adapters = None
     if workload.lora:
         rank, alpha = workload.lora
@@ -98,7 +104,7 @@ def main(file: str) -> None:
         model=workload.model,
         # Every completion of a group gets a reward of its own, so that no advantage is 0.
         reward_funcs=lambda completions, **_: [float(i % workload.samples) for i in range(len(completions))],
-        args=GRPOConfig(**settings),
+        args=GRPOConfig(**settings_of(workload)),
         train_dataset=Dataset.from_list([{"prompt": p} for p in prompts] * 1000),
         peft_config=adapters,
     )

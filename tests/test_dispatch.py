@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_only_one_launch_gets_the_next_attempt(tmp_path):
 def test_an_intent_is_waited_for_while_its_launch_may_live(tmp_path):
     mine = new_submission(tmp_path).write(runs=["cells/a"], modules=["m"])
     assert read_submission(tmp_path, mine.id) == mine
+    mine.file.unlink()
+    with pytest.raises(UserError, match=rf"{re.escape(str(mine.file))}: gone"):
+        read_submission(tmp_path, mine.id)
     assert mine.owner_is_alive and mine.host == platform.node()
     assert not replace(mine, process_started=mine.process_started - 60).owner_is_alive  # another with its number
     elsewhere = replace(mine, host="login2", pid=1)

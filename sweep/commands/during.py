@@ -15,6 +15,7 @@ from sweep.dispatch.view import console, plain_line, status_table, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
 from sweep.run.state import State
 
@@ -118,6 +119,46 @@ def retry(
         return
     say_what_was_submitted(submitted, ledger, console())
     raise typer.Exit(int(not submitted.complete))
+
+
+@commands.command()
+def sync(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    check: Annotated[bool, typer.Option("--check", help="change nothing; name what differs")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="write what cannot be mended under a new id; nothing is deleted")
+    ] = False,
+    disabled: Annotated[
+        bool, typer.Option("--disabled", help="also what was launched with tracking.mode=disabled")
+    ] = False,
+) -> None:
+    """Bring the trainings to W&B as metrics.jsonl has them: after an outage, after training offline, after a kill.
+
+    Ends with 1 where one could not be sent, or differs from what the server has.
+    """
+    from sweep.dispatch.select import runs, select
+    from sweep.track.outcome import total
+    from sweep.track.sync import How, Training
+    from sweep.track.sync import sync as bring
+
+    if check and rebuild:
+        raise typer.BadParameter("--check changes nothing, and --rebuild does; leave one out")
+    ledger = read_sweep(output_dir, sweep)
+    found = {run.entry.directory: run for run in runs(ledger)}
+    chosen = dict.fromkeys(
+        run.entry.training for run in select([*found.values()], patterns or []) if run.entry in ledger.cells
+    )
+    trainings = [Training(f.entry.label, RunDirectory(f.path), f.status.state) for f in map(found.get, chosen) if f]
+    if not trainings:
+        raise UserError("nothing of this is a training, and W&B is sent trainings alone")
+    outcomes = []
+    for outcome in bring(trainings, output_dir, How(check, rebuild, disabled)):
+        print(outcome.line, flush=True)
+        outcomes.append(outcome)
+    print("\n".join(total(sweep, outcomes)))
+    raise typer.Exit(int(not all(outcome.kind.is_well for outcome in outcomes)))
 
 
 @commands.command()

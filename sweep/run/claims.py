@@ -16,6 +16,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sweep.errors import UserError
 from sweep.run.files import read_json, write_json
 from sweep.run.process import is_running, start_of
 
@@ -112,7 +113,19 @@ def new_submission(root: Path, user: str = "") -> Submission:
 
 
 def read_submission(root: Path, identifier: str) -> Submission:
-    return Submission(**read_json(root / "submissions" / identifier / "submission.json"))
+    """The submission that a claim names.
+
+    Raises:
+        UserError: its file is gone, so that nobody can tell which job was to do the claimed runs.
+    """
+    file = root / "submissions" / identifier / "submission.json"
+    found = read_json(file)
+    if found is None:
+        raise UserError(
+            f"{file}: gone, and runs were claimed for it; put it back, or look that no job of it is in the queue and "
+            f"delete the claims that name it: grep -l {identifier} {root}/cells/*/attempts/claim-*.json"
+        )
+    return Submission(**found)
 
 
 def read_submissions(root: Path) -> list[Submission]:

@@ -1,0 +1,189 @@
+"""W&B's client, opened for one run. Whatever it raises, and however long it hangs, comes out as CallFailed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweep.run.config import DEFAULT_PROJECT, TrackingConfig
+from sweep.run.wandb_rules import OF_ONE_RUN, TAKEN
+from sweep.track.bounded import CallFailed, Value, within
+from sweep.track.described import Described
+from sweep.track.rows import told
+from sweep.track.samples import COLUMNS
+
+SERVICE = "wandb-core"  # the process that W&B starts beside this one
+END_SECONDS = 1.0  # for W&B to end its process by itself
+SAMPLES = "samples"  # the key of the table of sampled answers
+BEYOND = 5.0  # seconds after W&B's own time-out at which a call that ignores it is given up
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds after which a call of W&B's is given up: opening a run, handing over a row or asking, and the end."""
+
+    open: float
+    call: float
+    finish: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are sent; None: what W&B's client finds in its environment."""
+
+    project: str
+    entity: str | None
+    base_url: str | None
+
+    @staticmethod
+    def of(tracking: TrackingConfig) -> Place:
+        return Place(tracking.project or DEFAULT_PROJECT, tracking.entity, tracking.base_url)
+
+
+class Session:
+    """A W&B run that is open for writing."""
+
+    def __init__(self, started: Any, patience: Patience) -> None:
+        """`started` is what W&B's `init` returned."""
+        self._started, self._patience = started, patience
+
+    @property
+    def url(self) -> str:
+        return self._started.url or ""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the server had the run already."""
+        return self._started.resumed
+
+    @property
+    def path(self) -> str:
+        """ENTITY/PROJECT, as the server knows them."""
+        return f"{self._started.entity}/{self._started.project}"
+
+    def log(self, row: dict[str, Any], answers: list[list] | None = None) -> None:
+        """Hand over a row under its own step, with a table of sampled answers where there are any."""
+        within(self._patience.call, partial(self._log, row, answers))
+
+    def _log(self, row: dict[str, Any], answers: list[list] | None) -> None:
+        import wandb
+
+        table = {SAMPLES: wandb.Table(list(COLUMNS), answers, allow_mixed_types=True)} if answers else {}
+        self._started.log(told(row) | table, step=row["step"], commit=True)
+
+    def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
+        """Close the run once the server has everything; it shows as failed where the code is not 0."""
+
+        def end() -> None:
+            self._started.summary.update(dict(summary))
+            self._started.finish(exit_code=exit_code)
+
+        within(self._patience.finish + BEYOND, end)
+
+
+def open_session(
+    identifier: str, said: Described, place: Place, folder: Path, patience: Patience, ends: bool = True
+) -> Session:
+    """Open a run, which the server may have already.
+
+    Args:
+        folder: where W&B writes files of its own.
+        ends: whether closing the session ends the run, too; False where its training goes on.
+
+    Raises:
+        CallFailed: W&B does not take it.
+    """
+    started = bounded(patience.open, partial(_start, identifier, said, place, folder, patience, ends))
+    return Session(started, patience)
+
+
+def bounded(seconds: float, call: Callable[[], Value]) -> Value:
+    """`within`, with time for W&B's own time-out of so many seconds to strike first."""
+    return within(seconds + BEYOND, call)
+
+
+def _start(identifier: str, said: Described, place: Place, folder: Path, patience: Patience, ends: bool) -> Any:
+    import wandb
+
+    settle(os.environ)
+    settings = {
+        "silent": True,
+        "console": "off",
+        "init_timeout": patience.open,
+        "finish_timeout": patience.finish,
+        "finish_timeout_raises": True,
+        "x_service_wait": patience.open,
+        "x_skip_transaction_log": True,  # metrics.jsonl has it all
+        "x_save_requirements": False,
+        "x_update_finish_state": ends,
+    }
+    if place.base_url is not None:
+        settings["base_url"] = place.base_url
+    started = wandb.init(
+        mode="online",
+        id=identifier,
+        resume="allow",
+        project=place.project,
+        entity=place.entity,
+        name=said.name,
+        group=said.group,
+        job_type=said.job_type,
+        config=said.config,
+        dir=str(folder),
+        settings=settings,
+    )
+    started.tags = tuple(dict.fromkeys((*(started.tags or ()), *said.tags)))  # those that somebody added stay
+    started.define_metric("step")
+    started.define_metric("*", step_metric="step")
+    return started
+
+
+def settle(environment: MutableMapping[str, str]) -> None:
+    """Leave W&B nothing in `environment` that would count beside the frozen configuration."""
+    for name in (*TAKEN, *OF_ONE_RUN):
+        if name != "WANDB_BASE_URL":
+            environment.pop(name, None)
+
+
+def end_service(failed: bool) -> None:
+    """End W&B's own process, for which W&B would otherwise wait when this one exits, for ever where it hangs.
+
+    Args:
+        failed: it may hang, and is ended at once.
+    """
+    if failed:
+        _kill_service()
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and hasattr(wandb, "teardown"):
+        with suppress(CallFailed):
+            within(END_SECONDS, wandb.teardown)
+    _kill_service()
+
+
+def _kill_service() -> None:
+    for process in psutil.Process().children():
+        with suppress(psutil.Error):
+            if process.name() == SERVICE:
+                process.kill()
+                process.wait(END_SECONDS)
+
+
+def remedy(failure: CallFailed) -> str:
+    """What to do about a failure before the rows are sent again."""
+    cause = failure.__cause__
+    if isinstance(cause, ImportError):
+        return "`pip install wandb` first"
+    if isinstance(cause, OSError) and cause.filename is not None:
+        return f"look at {cause.filename} first: W&B writes there"
+    refused = any(f"{word} {status}" in str(failure) for word in ("error", "status") for status in (401, 403))
+    if refused or type(cause).__name__ in ("AuthenticationError", "UsageError"):
+        return "`wandb login` first"
+    return "see first that the W&B server is reached (tracking.base_url)"

@@ -1,0 +1,82 @@
+"""What W&B is told of a training beside its rows. Training and `sync` both take it from here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.names import short_name
+from sweep.run.state import State
+from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
+from sweep.track.axes import Listed, axis_values, composite
+
+OF_SWEEP = "sweep:"  # begins the tag of a sweep that lists the training
+SUPERSEDED = "superseded"  # the tag of a W&B run that another one replaced
+DIGEST, REPEATED = "synced", "repeated_steps"  # keys of the summary
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Described:
+    """Name, group, job type, tags, configuration and summary of a W&B run, as its records are now."""
+
+    name: str
+    group: str | None
+    job_type: str
+    tags: tuple[str, ...]
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+    def digest(self, rows: str) -> str:
+        """Tells whether the server was last told the same; `rows`: a digest of the rows."""
+        text = json.dumps([rows, asdict(self)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def described(
+    run: RunDirectory, config: CellConfig, listed: Listed, state: State, later: Mapping[str, Any] | None = None
+) -> Described:
+    """
+    Args:
+        later: what the summary is to say beside the records, such as the contrast, which is known once the control of
+            the training is done.
+    """
+    values = axis_values(config, listed.axes)
+    tags = [
+        *(OF_SWEEP + short_name(name, LONGEST_TAG - len(OF_SWEEP)) for name in listed.sweeps),
+        short_name(config.model.name, LONGEST_TAG),
+        short_name(config.reward.title, LONGEST_TAG),
+        f"seed={config.seed}"[:LONGEST_TAG],
+        *config.tracking.tags,
+    ]
+    return Described(
+        name=short_name(run.name, LONGEST_NAME),
+        group=config.name and short_name(config.name, LONGEST_NAME),
+        job_type="train",
+        tags=tuple(dict.fromkeys(tags)),
+        config={**values, "cell": composite(values), "frozen": config.model_dump(mode="json")},
+        summary=_summary(run, listed, state) | dict(later or {}),
+    )
+
+
+def _summary(run: RunDirectory, listed: Listed, state: State) -> dict[str, Any]:
+    """What is not known yet is left out."""
+    final, base = run.read_result() or {}, {}
+    if listed.baseline is not None:
+        base = RunDirectory(run.root / listed.baseline).read_result() or {}
+    known = {
+        "base": base.get("accuracy"),
+        "final": final.get("accuracy"),
+        "state": str(state),
+        "code": run.read_provenance().get("code"),
+        "rules": (run.identity or {}).get("rules"),
+        "directory": str(run.path),
+    }
+    if base and final and base.get("evaluation") == final.get("evaluation"):  # else they must not be subtracted
+        known["difference"] = final["accuracy"] - base["accuracy"]
+    return {key: value for key, value in known.items() if value is not None}

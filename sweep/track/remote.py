@@ -1,0 +1,104 @@
+"""What the W&B server has, read back by W&B's public interface. Every call may raise CallFailed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sweep.track.bounded import CallFailed
+from sweep.track.client import Patience, Place, bounded, settle
+from sweep.track.described import DIGEST, OF_SWEEP, SUPERSEDED
+
+PAGE = 100  # runs that are asked for at once
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """A run as the server lists it.
+
+    rows: how many it has. digest: of what it was last told, where it was told all.
+    """
+
+    id: str
+    url: str
+    tags: tuple[str, ...]
+    rows: int
+    digest: str | None
+
+
+class Remote:
+    """The runs of one project."""
+
+    def __init__(self, place: Place, patience: Patience) -> None:
+        """Asks the server whether it takes the key."""
+        self._path = f"{place.entity}/{place.project}" if place.entity else place.project
+        self._seconds = patience.call
+        self._api = bounded(self._seconds, partial(_api, place, patience))
+
+    def runs(self, identifiers: Sequence[str]) -> dict[str, RemoteRun]:
+        """Those of the runs that the server has, by id."""
+        found: dict[str, RemoteRun] = {}
+        for first in range(0, len(identifiers), PAGE):
+            found |= bounded(self._seconds, partial(self._page, identifiers[first : first + PAGE]))
+        return found
+
+    def _page(self, identifiers: Sequence[str]) -> dict[str, RemoteRun]:
+        self._api.flush()  # it would answer from what it was told before
+        asked = {"name": {"$in": list(identifiers)}}
+        try:
+            runs = list(self._api.runs(self._path, filters=asked, per_page=PAGE, lazy=False))
+        except ValueError as error:
+            if "Could not find project" in str(error):
+                return {}
+            raise
+        return {run.id: _listed(run) for run in runs}
+
+    def history(self, identifier: str) -> dict[int, dict[str, Any]]:
+        """Every row that the server has of the run, by its own column `step`."""
+
+        def scan() -> dict[int, dict[str, Any]]:
+            run = self._api.run(f"{self._path}/{identifier}")
+            return {row["step"]: row for row in run.scan_history(use_cache=False) if "step" in row}
+
+        return bounded(self._seconds, scan)
+
+    def supersede(self, identifier: str) -> None:
+        """Take a run out of its sweeps' views by its tags; nothing of it is deleted."""
+
+        def change() -> None:
+            run = self._api.run(f"{self._path}/{identifier}")
+            run.tags = [*(tag for tag in run.tags if not tag.startswith(OF_SWEEP)), SUPERSEDED]
+            run.update()
+
+        bounded(self._seconds, change)
+
+    def summarise(self, identifier: str, values: dict[str, Any]) -> None:
+        """Add to the summary of a run what is known only after it, and change nothing else of it."""
+        bounded(self._seconds, lambda: self._api.run(f"{self._path}/{identifier}").summary.update(values))
+
+
+def _api(place: Place, patience: Patience) -> Any:
+    import os
+
+    import wandb
+
+    settle(os.environ)
+    wandb.setup(wandb.Settings(silent=True))
+    return wandb.Api(overrides={"base_url": place.base_url} if place.base_url else {}, timeout=int(patience.call))
+
+
+def _listed(run: Any) -> RemoteRun:
+    digest = run.summary_metrics.get(DIGEST)
+    return RemoteRun(run.id, run.url, tuple(run.tags), run.historyLineCount or 0, digest)
+
+
+def confirmed(remote: Remote, identifier: str, rows: int) -> None:
+    """
+    Raises:
+        CallFailed: the server has fewer rows than it was sent; its client says nothing where it is refused in between.
+    """
+    run = remote.runs([identifier]).get(identifier)
+    if run is None or run.rows < rows:
+        raise CallFailed(f"the server has {run.rows if run else 0} of {rows} rows")
