@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,10 @@ import typer
 
 from sweep.commands.options import AsJson, Name, Output, print_json
 from sweep.compare.ask import answer
+from sweep.compare.dashboard.question import check_question
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.table import print_verdict
-from sweep.dispatch.view import console
+from sweep.dispatch.view import console, suggested
 
 commands = typer.Typer()
 
@@ -33,17 +35,32 @@ def compare(
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
+    wandb: Annotated[
+        bool,
+        typer.Option("--wandb", help="also bring its saved view on W&B, and its runs' numbers there, up to date"),
+    ] = False,
+    wandb_report: Annotated[
+        bool, typer.Option("--wandb-report", help="and its report: sentences, tables, figures, a grid a family")
+    ] = False,
 ) -> None:
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
     verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
+    if wandb or wandb_report:
+        check_question(verdict, targets)
     if as_json:
         print_json(verdict_json(verdict))
     elif as_csv or as_latex:
         print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
     else:
         print_verdict(verdict, console())
+    if wandb or wandb_report:
+        from sweep.compare.dashboard.show import show
+
+        is_file = as_csv or as_latex or as_json
+        said = show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))
+        print("\n".join(said), file=sys.stderr if is_file else sys.stdout)
 
 
 @commands.command()

@@ -8,6 +8,7 @@ from sweep.run.wandb_rules import LONGEST_TAG
 TRAINING, FIGURES = "train", "figures"  # job types: of a cell's training, and of the run that holds a sweep's figures
 CELL = "cell"  # the configuration key of all axes but the seed in one text, since a chart groups by one key
 OWN_AXES = ("model", "reward", "seed")  # of every training, launched with several values or not
+OF_SWEEP = "sweep:"  # begins the tag of a sweep that lists the training
 SUPERSEDED = "superseded"  # the tag of a run in whose place a rebuilt one stands
 BASE, FINAL, DIFFERENCE, CONTRAST = "base", "final", "difference", "contrast"  # keys of a run's summary
 
@@ -19,8 +20,7 @@ def axis_key(axis: str) -> str:
 
 def sweep_tag(name: str) -> str:
     """The tag of the runs that the sweep `name` lists."""
-    prefix = "sweep:"
-    return prefix + short_name(name, LONGEST_TAG - len(prefix))
+    return OF_SWEEP + short_name(name, LONGEST_TAG - len(OF_SWEEP))
 
 
 def signature_of(run: str) -> str:

@@ -23,30 +23,27 @@ VIEW, REPORT = "view", "report"
 class Place:
     """A project of a W&B server.
 
-    server: None is the one that the shell names, or W&B's own. entity: None is the one that the API key belongs to.
+    entity: None is the one that the API key belongs to. base_url: None is the server that the shell names, or W&B's.
     """
 
-    server: str | None
-    entity: str | None
     project: str
+    entity: str | None
+    base_url: str | None
+
+    @staticmethod
+    def of(tracking: TrackingConfig) -> Place:
+        return Place(tracking.project or DEFAULT_PROJECT, tracking.entity, tracking.base_url)
 
     @property
     def title(self) -> str:
         return f"{self.entity}/{self.project}" if self.entity else self.project
 
 
-def place_of(tracking: TrackingConfig) -> Place | None:
-    """Where a run is tracked, or will be once it is synced; None where it is not."""
-    if tracking.mode == "disabled":
-        return None
-    return Place(tracking.base_url, tracking.entity, tracking.project or DEFAULT_PROJECT)
-
-
 def places_of(sweep: Sweep) -> list[Place]:
-    """Every place where cells of the sweep are tracked, that of most cells first."""
+    """Every place where cells of the sweep are tracked, or will be once they are synced; that of most cells first."""
     runs = [RunDirectory(sweep.directory(entry)) for entry in sweep.cells]
-    found = Counter(place_of(run.read_config().tracking) for run in runs if run.config.exists())
-    return [place for place, _ in found.most_common() if place is not None]
+    tracked = [run.read_config().tracking for run in runs if run.config.exists()]
+    return [place for place, _ in Counter(Place.of(one) for one in tracked if one.mode != "disabled").most_common()]
 
 
 class Pages:
@@ -75,5 +72,3 @@ class Pages:
 
     def _all(self) -> list[dict]:
         return read_json(self.file) or []
-
-

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sweep.run.wandb_names import OF_SWEEP, SUPERSEDED
 from sweep.track.bounded import CallFailed
 from sweep.track.client import Patience, Place, bounded, settle
-from sweep.track.described import DIGEST, OF_SWEEP, SUPERSEDED
+from sweep.track.described import DIGEST
 
 PAGE = 100  # runs that are asked for at once
 

@@ -72,7 +72,7 @@ class Board:
     colours: by the values of a group's first axes, down to any depth.
     limit: of the runs that a panel shows.
     families: in the order of their sentences.
-    baseline: the signature of the run beside which W&B shows the others; None where the sweep has several families.
+    baseline: the id of the run beside which W&B shows the others; None where the sweep has several families.
     """
 
     sweep: str
@@ -87,8 +87,14 @@ class Board:
     baseline: str | None
 
 
-def board(verdict: Verdict, entries: Sequence[Entry], sweep: str, entity: str, project: str) -> Board:
-    """The board of a sweep with the cells `entries`."""
+def board(
+    verdict: Verdict, entries: Sequence[Entry], runs: Mapping[str, str], sweep: str, entity: str, project: str
+) -> Board:
+    """
+    Args:
+        entries: the cells of the sweep.
+        runs: the ids of those that W&B has a run of, by signature.
+    """
     others = sorted({axis for entry in entries for axis in entry.axes} - set(OWN_AXES))
     axes = [axis for axis in OWN_AXES if axis != "seed"] + others
     families = _families(verdict, axes)
@@ -102,7 +108,7 @@ def board(verdict: Verdict, entries: Sequence[Entry], sweep: str, entity: str, p
         colours=_colours(verdict, entries, others),
         limit=max(LEAST_RUNS, len(entries) + SPARE_RUNS),
         families=families,
-        baseline=_baseline(verdict) if len(families) == 1 else None,
+        baseline=_baseline(verdict, runs) if len(families) == 1 else None,
     )
 
 
@@ -134,10 +140,10 @@ def _colours(verdict: Verdict, entries: Sequence[Entry], others: Sequence[str]) 
     return colours
 
 
-def _baseline(verdict: Verdict) -> str | None:
-    """The first seed of the control; None where there are several controls, or none that is done."""
+def _baseline(verdict: Verdict, runs: Mapping[str, str]) -> str | None:
+    """The run of the control's first seed; None where there are several controls, or W&B has none that is done."""
     controls = [row for row in verdict.rows if holds(row, verdict.question.control)]
-    if len(controls) != 1 or not controls[0].final:
+    if len(controls) != 1:
         return None
-    row = controls[0]
-    return row.by_seed[min(row.final)].signature
+    known = [runs.get(controls[0].by_seed[seed].signature) for seed in sorted(controls[0].final)]
+    return next((run for run in known if run), None)

@@ -60,8 +60,8 @@ def _environment(place: Place, home: Path) -> Iterator[None]:
         if name != "WANDB_BASE_URL":
             os.environ.pop(name, None)
     os.environ.update(WANDB_SILENT="true", WANDB_DIR=str(home))
-    if place.server is not None:
-        os.environ["WANDB_BASE_URL"] = place.server
+    if place.base_url is not None:
+        os.environ["WANDB_BASE_URL"] = place.base_url
     try:
         yield
     finally:
@@ -79,7 +79,7 @@ def _errors_for_people(place: Place) -> Iterator[None]:
     except Exception as error:
         if (said := _complaint(error, place)) is None:
             raise
-        raise UserError(f"W&B at {place.server or os.environ.get('WANDB_BASE_URL', PUBLIC)}: {said}") from error
+        raise UserError(f"W&B at {place.base_url or os.environ.get('WANDB_BASE_URL', PUBLIC)}: {said}") from error
 
 
 def _complaint(error: BaseException, place: Place) -> str | None:
@@ -129,6 +129,11 @@ class Service:
         if all(project.name != self.project for project in self._api.projects(self.entity)):
             self._api.create_project(self.project, self.entity)
 
+    def has_report(self, url: str) -> bool:
+        """Whether the report of an address is still there."""
+        reports = self._api.reports(f"{self.entity}/{self.project}", per_page=PAGE)
+        return any(url.rstrip("=").endswith(f"--{report.id.rstrip('=')}") for report in reports)
+
     def training_runs(self, tag: str) -> dict[str, Any]:
         """The training runs with the tag, by the signature of their cell."""
         wanted = {"$and": [{"tags": tag}, {"jobType": TRAINING}]}
@@ -154,6 +159,8 @@ class Service:
             "init_timeout": SECONDS,
             "finish_timeout": SECONDS,
             "finish_timeout_raises": True,
+            "x_save_requirements": False,
+            "x_disable_stats": True,
         }
         run = wandb.init(
             entity=self.entity,

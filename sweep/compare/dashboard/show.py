@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from sweep.compare.cells import ACCURATE
 from sweep.compare.dashboard.board import Board, board
 from sweep.compare.dashboard.service import Sent, Service, connected
 from sweep.compare.dashboard.summaries import summaries
@@ -19,32 +17,15 @@ from sweep.run.ledger import read_sweep
 from sweep.run.wandb_names import sweep_tag
 from sweep.run.wandb_places import REPORT, VIEW, Pages, places_of
 
-GONE = ("not found in project", "not found")
+NO_SUCH_VIEW = "not found in project"  # how wandb-workspaces says that somebody deleted it
 
 
-def check_question(verdict: Verdict, targets: list[str]) -> None:
-    """Refuse what a sweep's one view cannot show.
-
-    Raises:
-        UserError: several sweeps or a file were named, or something else than the accuracy of all cells at the end.
-    """
-    comparison = verdict.comparison
-    if list(comparison.sweeps) != targets:
-        raise UserError("--wandb: a file has no runs on W&B; name the sweep")
-    if len(targets) > 1:
-        raise UserError(f"--wandb: each sweep has a view of its own; name one of {', '.join(targets)}")
-    if comparison.metric != ACCURATE or verdict.question.where:
-        raise UserError(
-            "--wandb: the view is of the accuracy of all cells at their end, for whoever opens it; leave --metric, "
-            "--at-step and --where out"
-        )
-
-
-def show(verdict: Verdict, with_report: bool) -> list[str]:
+def show(verdict: Verdict, with_report: bool, sync: str) -> list[str]:
     """Show the verdict on one sweep wherever its runs are tracked.
 
     Args:
         with_report: whether the report is made or renewed too.
+        sync: the command that sends runs which W&B does not have.
     Returns:
         what to say: the addresses first, then what is lacking.
     Raises:
@@ -60,24 +41,24 @@ def show(verdict: Verdict, with_report: bool) -> list[str]:
         pages = Pages(sweep, place)
         with pages.held(), connected(place) as service:
             service.ensure_project()
-            shown = board(verdict, sweep.cells, name, service.entity, service.project)
             runs = service.training_runs(sweep_tag(name))
             sent = service.write_summaries(runs, summaries(verdict))
-            shown = shown.with_runs({sign: run.id for sign, run in runs.items()})
+            identifiers = {sign: run.id for sign, run in runs.items()}
+            shown = board(verdict, sweep.cells, identifiers, name, service.entity, service.project)
             said.append(f"W&B view: {_view(shown, pages)}")
             if with_report:
                 said.append(f"W&B report: {_report(shown, pages, service)}")
-            said += _lacking(name, sent)
+            said += _lacking(sent, sync)
     return said
 
 
-def _lacking(name: str, sent: Sent) -> list[str]:
+def _lacking(sent: Sent, sync: str) -> list[str]:
     if not sent.missing:
         return []
     known = sent.written + sent.same + len(sent.missing)
     return [
-        f"W&B has no run of {len(sent.missing)} of {known} cells that have a result; `python -m sweep sync {name}` "
-        "sends what is lacking"
+        f"W&B has no run of {len(sent.missing)} of {known} cells with a number; {sync} sends what is lacking, and then "
+        "this command again"
     ]
 
 
@@ -86,11 +67,12 @@ def _view(shown: Board, pages: Pages) -> str:
 
     from sweep.compare.dashboard.workspace import renew, workspace
 
-    view = _there(Workspace.from_url, pages, VIEW)
-    if view is None:
-        view = workspace(shown)
-    else:
+    url = pages.read(VIEW)
+    view = url and _loaded(Workspace.from_url, url, pages)
+    if view:
         renew(view, shown)
+    else:
+        view = workspace(shown)
     view.save()
     pages.write(VIEW, view.url)
     return view.url
@@ -105,30 +87,33 @@ def _report(shown: Board, pages: Pages, service: Service) -> str:
     files = {f"figures/{file.stem}": file for file in drawn.files if file.suffix == ".png"}
     if files:
         service.send_figures(shown.tag, shown.sweep, files)
-    there = _there(Report.from_url, pages, REPORT)
-    if there is None:
-        there = report(shown, [*files])
-    else:
+    url = pages.read(REPORT)
+    there = _loaded(Report.from_url, url, pages) if url and service.has_report(url) else None
+    if there:
         renew(there, shown, [*files])
+    else:
+        there = report(shown, [*files])
     there.save()
     pages.write(REPORT, there.url)
     return there.url
 
 
-def _there(load: Callable[[str], Any], pages: Pages, kind: str) -> Any | None:
-    """The page as the server has it; None where none was made, or somebody deleted it.
+def _loaded(load: Callable[[str], Any], url: str, pages: Pages) -> Any | None:
+    """The page as the server has it; None where somebody deleted it.
 
     Raises:
         UserError: what is there cannot be read.
     """
-    if (url := pages.read(kind)) is None:
-        return None
     from wandb_workspaces.workspaces.errors import SpecVersionError
 
     try:
         return load(url)
     except (SpecVersionError, ValidationError) as error:
         raise UserError(
-            f"{url}: was changed into something that this version of wandb-workspaces cannot read, and is left as it is "
-            f"({str(error).splitlines()[0]}); delete its line from {pages.file} to have a new one made"
+            f"{url}: this version of wandb-workspaces cannot read what it was changed into, so that it is left as it is "
+            f"({str(error).splitlines()[0]}); take it out of {pages.file} to have a new one made"
         ) from error
+    except ValueError as error:
+        if NO_SUCH_VIEW in str(error):
+            return None
+        raise
