@@ -12,6 +12,7 @@ from sweep.compare.cells import collect
 from sweep.compare.table import print_comparison
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
+from sweep.dispatch.saved_view import view_made_meanwhile
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests, prepare
 from sweep.dispatch.surroundings import unheard
@@ -69,7 +70,8 @@ def _launch(plan: Plan, typed: list[str], screen: Console) -> int:
     # In this order, so that whatever the ledger lists can be submitted by `retry`.
     prepared = prepare(plan.tasks, plan.root, code, plan.name)
     sweep = record(plan.name, plan.root, stages, cells, typed)
-    return launch_on_slurm(prepared, sweep, cluster.wait, screen)
+    with view_made_meanwhile(plan, screen):
+        return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 
 def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console) -> int:
@@ -78,7 +80,7 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
     queue = LocalQueue(plan.tasks, code, cluster)
     _say_what_runs(plan, screen)
     try:
-        with live_view(f"sweep {plan.name}", screen) as watch:
+        with view_made_meanwhile(plan, screen), live_view(f"sweep {plan.name}", screen) as watch:
             statuses = queue.run(watch)
     except KeyboardInterrupt:
         screen.print("left; jobs that still run are adopted when the same command is given again")

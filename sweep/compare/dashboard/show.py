@@ -109,9 +109,10 @@ def _loaded(load: Callable[[str], Any], url: str, pages: Pages) -> Any | None:
     try:
         return load(url)
     except (SpecVersionError, ValidationError) as error:
+        why = str(error).splitlines()[0]
         raise UserError(
-            f"{url}: this version of wandb-workspaces cannot read what it was changed into, so that it is left as it is "
-            f"({str(error).splitlines()[0]}); take it out of {pages.file} to have a new one made"
+            f"{url}: this version of wandb-workspaces cannot read what it was changed into ({why}), so that it is left as "
+            f"it is; take it out of {pages.file} to have a new one made"
         ) from error
     except ValueError as error:
         if NO_SUCH_VIEW in str(error):

@@ -1,0 +1,401 @@
+"""A sweep's saved view and report on W&B, made with the real clients and read back from a server of the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import wandb
+import wandb_workspaces.reports.v2 as wr
+import wandb_workspaces.workspaces as ws
+from conftest import ROOT
+from made_up_results import cells, verdict
+from rich.console import Console
+from test_compare_command import FINAL, give, launched
+from wandb_server import Fault, Run
+from wandb_views import ViewServer, view_server
+
+from sweep.__main__ import main
+from sweep.compare.dashboard import service
+from sweep.compare.dashboard.board import LEAST_RUNS, LINES, board
+from sweep.compare.dashboard.report import NOTES, report
+from sweep.compare.dashboard.summaries import summaries
+from sweep.compare.dashboard.words import MOST_ROWS, escaped, tables_markdown, verdict_markdown
+from sweep.compare.figures.style import COLOURS
+from sweep.dispatch import saved_view
+from sweep.plan.plan import Plan
+from sweep.run.ledger import Entry, read_sweep
+from sweep.run.wandb_names import SUPERSEDED, TRAINING, sweep_tag
+
+KEY = "0123456789" * 4
+FAMILIES = ("qwen2_mini", "olmo2_mini")
+NUMBERS = ("base", "final", "difference", "contrast")
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("WANDB_PROJECT", "another")  # a shell's own; the frozen configurations count
+    with view_server() as server:
+        yield server
+        assert not server.unknown
+
+
+class Finished:
+    """A sweep that is done, tracked on a server that has its runs."""
+
+    def __init__(self, root: Path, server: ViewServer, *overrides: str, **tracking: str) -> None:
+        self.root, self.server = root / "runs", server
+        keys = {"mode": "offline", "base_url": server.url, "project": "p", **tracking}
+        typed = [f"tracking.{key}={value}" for key, value in keys.items()]
+        self.plan: Plan = launched(self.root, "reward=ground_truth,random", "seed=0,1", *typed, *overrides)
+        give(self.plan, FINAL)
+
+    def with_runs(self) -> Finished:
+        """As the mirror leaves them; one is a rebuilt run, whose predecessor is superseded."""
+        for place, task in enumerate(self.plan.cells):
+            fields = {"entity": "e", "project": "p", "jobType": TRAINING, "tags": [sweep_tag("s")]}
+            last = place == len(self.plan.cells) - 1
+            self.server.runs[task.signature + "-2" * last] = Run(fields, summary={"state": "done"})
+            if last:
+                self.server.runs[task.signature] = Run({**fields, "tags": [sweep_tag("s"), SUPERSEDED]})
+        return self
+
+    def compare(self, *options: str, code: int = 0) -> None:
+        assert main(["compare", "s", *options, "--output-dir", str(self.root)]) == code
+
+    @property
+    def view(self) -> dict:
+        """The specification of the one view that the server has."""
+        (view,) = self.server.saved_views
+        return view["spec"]["section"]
+
+    def url(self, kind: str) -> str:
+        (page,) = json.loads((self.root / "sweeps" / "s" / "wandb" / "pages.json").read_text())
+        return page["pages"][kind]
+
+
+@pytest.fixture
+def api(server, monkeypatch):
+    """The address for clients of the test's own, which look at the environment."""
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    yield
+    wandb.teardown()
+
+
+def test_the_view_is_read_back_as_it_was_meant(tmp_path, server, capsys):
+    sweep = Finished(tmp_path, server, f"model={','.join(FAMILIES)}", "algorithm.clip_high=0.1,0.2").with_runs()
+    sweep.compare("--wandb")
+    said = capsys.readouterr().out
+    assert f"W&B view: {sweep.url('view')}" in said and "has no run" not in said
+    (runs,) = sweep.view["runSets"]
+    asked = [(one["key"]["name"], one["op"], one["value"]) for one in runs["filters"]["filters"]]
+    assert asked == [("jobType", "IN", ["train"]), ("tags", "IN", ["sweep:s"]), ("tags", "NIN", ["superseded"])]
+    grouped = [(key["section"], key["name"]) for key in runs["grouping"]]
+    assert grouped == [("config", f"{key}.value") for key in ("model", "reward", "algorithm_clip_high")]
+    assert [name for name, pinned in runs["runFeed"]["columnPinned"].items() if pinned] == [
+        "run:displayName",
+        *(f"summary:{key}" for key in NUMBERS),
+    ]
+    assert "baselineRunId" not in runs  # of two families neither is the other's
+    sections = {section["name"]: section["panels"] for section in sweep.view["panelBankConfig"]["sections"]}
+    assert [*sections] == ["Verdict", *LINES]
+    (words,) = sections.pop("Verdict")
+    assert all(sentence in words["config"]["value"].replace("\\", "") for sentence in sentences(said))
+    panels = [panel["config"] for section in sections.values() for panel in section]
+    assert [panel["metrics"] for panel in panels] == [[metric] for metrics in LINES.values() for metric in metrics]
+    for panel in panels:
+        assert (panel["xAxis"], panel["groupBy"], panel["groupArea"]) == ("step", "cell.value", "minmax")
+        assert panel["limit"] == LEAST_RUNS > len(sweep.plan.cells)
+    assert sweep.view["settings"]["maxRuns"] == LEAST_RUNS and sweep.view["settings"]["xAxis"] == "step"
+
+
+def sentences(shown: str) -> list[str]:
+    found = [line for line in shown.splitlines() if line.startswith(FAMILIES) and ": " in line]
+    assert len(found) == len(FAMILIES)
+    return found
+
+
+def test_a_reward_has_the_colour_of_the_figures_in_every_family_and_with_every_other_axis(tmp_path, server):
+    sweep = Finished(tmp_path, server, f"model={','.join(FAMILIES)}", "algorithm.clip_high=0.1,0.2")
+    sweep.compare("--wandb")
+    found = ws.internal.View(
+        entity="e", project="p", display_name="", name="", id="", spec={"section": sweep.view}
+    )  # as the library reads it back
+    colours = {
+        tuple(path): colour for path, colour in ws.Workspace._from_model(found).runset_settings.group_colors.items()
+    }
+    truth, random = COLOURS[:2]
+    for model in FAMILIES:
+        for reward, colour in (("ground_truth", truth), ("random", random)):
+            paths = [(model, reward), (model, reward, "0.1"), (model, reward, "0.2")]
+            assert {colours.pop(path) for path in paths} == {colour}
+    assert not colours
+
+
+def test_one_family_is_shown_beside_the_run_of_its_control(tmp_path, server, api):
+    sweep = Finished(tmp_path, server).with_runs()
+    sweep.compare("--wandb")
+    (control,) = [t for t in sweep.plan.cells if (t.axes["reward"], t.config.seed) == ("random", 0)]
+    view = ws.Workspace.from_url(sweep.url("view"))
+    assert view.runset_settings.baseline_run == control.signature
+
+
+def test_numbers_reach_the_runs_once_and_nothing_else_of_them_changes(tmp_path, server, api):
+    sweep = Finished(tmp_path, server).with_runs()
+    for _ in range(2):
+        sweep.compare("--wandb")
+    assert server.operations.count("UpsertBucket") == len(sweep.plan.cells)
+    runs = {run.id: run for run in wandb.Api().runs("e/p", lazy=False)}
+    for task in sweep.plan.cells:
+        reward, seed = task.axes["reward"], task.config.seed
+        final = FINAL[reward, seed]
+        meant = {"state": "done", "base": 0.5, "final": final, "difference": final - 0.5}
+        if reward != "random":
+            meant["contrast"] = final - FINAL["random", seed]
+        run = runs.get(f"{task.signature}-2") or runs[task.signature]
+        assert run.summary_metrics == pytest.approx(meant) if "state" not in meant else True
+        assert run.summary_metrics.pop("state") == meant.pop("state")
+        assert run.summary_metrics == pytest.approx(meant)
+    old = [run for run in runs.values() if SUPERSEDED in run.tags]
+    assert [run.summary_metrics for run in old] == [{}]
+
+
+def test_made_twice_it_is_one_view_and_what_a_person_added_stays(tmp_path, server, api):
+    sweep = Finished(tmp_path, server)
+    sweep.compare("--wandb")
+    first = server.saved_views[0]["spec"]
+    view = ws.Workspace.from_url(sweep.url("view"))
+    view.name = "Ours"
+    view.sections.append(ws.Section(name="Mine", panels=[wr.BarPlot(metrics=["final"])]))
+    view.sections[1].panels.insert(0, wr.ScalarChart(metric="eval/accuracy"))
+    view.sections[2].panels = view.sections[2].panels[:1]
+    view.runset_settings.pinned_columns = [*view.runset_settings.pinned_columns, "config:seed"]
+    view.runset_settings.run_settings = {"r": ws.RunSettings(color="#123456")}
+    view.settings.max_runs = 5
+    view.save()
+    give(sweep.plan, {key: value + 0.1 for key, value in FINAL.items()})
+    sweep.compare("--wandb")
+    there = ws.Workspace.from_url(sweep.url("view"))
+    assert there.name == "Ours" and there.sections[-1].name == "Mine" and len(there.sections[-1].panels) == 1
+    kinds = [type(panel) for panel in there.sections[1].panels]
+    assert kinds == [wr.LinePlot] * len(LINES["Accuracy"]) + [wr.ScalarChart]
+    assert len(there.sections[2].panels) == len(LINES["Reward and true reward"])
+    assert there.runset_settings.pinned_columns[-1] == "config:seed" and there.settings.max_runs == LEAST_RUNS
+    assert there.runset_settings.run_settings["r"].color == "#123456"
+    assert "80.5" in there.sections[0].panels[0].markdown and len(server.views) == 1
+    for section in (there.sections[1], there.sections[0]):
+        section.panels = section.panels[: len(LINES.get(section.name, [0]))]
+    del there.sections[-1]
+    ids = [[panel["__id__"] for panel in one["panels"]] for one in first["section"]["panelBankConfig"]["sections"]]
+    assert [[panel._id for panel in section.panels] for section in there.sections] == ids
+
+
+def test_a_view_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_is_left(tmp_path, server, capsys):
+    sweep = Finished(tmp_path, server)
+    sweep.compare("--wandb-report")
+    old = sweep.url("view"), sweep.url("report")
+    server.views.clear()
+    sweep.compare("--wandb-report")
+    assert len(server.saved_views) == len(server.reports) == 1
+    assert sweep.url("view") != old[0]
+    view = server.saved_views[0]
+    view["spec"]["version"] = 99
+    before = json.dumps(view)
+    capsys.readouterr()
+    sweep.compare("--wandb", code=2)
+    assert "cannot read what it was changed into" in capsys.readouterr().err and json.dumps(view) == before
+
+
+def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(tmp_path, server, api, capsys):
+    sweep = Finished(tmp_path, server, f"model={','.join(FAMILIES)}").with_runs()
+    sweep.compare("--wandb-report")
+    said = capsys.readouterr().out
+    assert f"W&B report: {sweep.url('report')}" in said
+    there = wr.Report.from_url(sweep.url("report"))
+    texts = [block.text for block in there.blocks if isinstance(block, wr.MarkdownBlock)]
+    assert all(sentence in texts[0].replace("\\", "") for sentence in sentences(said))
+    assert "| model | reward | base | final |" in texts[1]
+    figures, *grids = [block for block in there.blocks if isinstance(block, wr.PanelGrid)]
+    assert [panel.media_keys for panel in figures.panels] == [["figures/contrasts"]]
+    images = [name for name in server.runs["figures-s"].files if name.startswith("media/images/figures/contrasts")]
+    assert len(images) == 1 and server.runs["figures-s"].fields["jobType"] == "figures"
+    assert [grid.runsets[0].name for grid in grids] == list(FAMILIES)
+    for grid, family in zip(grids, FAMILIES, strict=True):
+        assert f"Config(\"model\") in ['{family}']" in grid.runsets[0].filters
+        assert "sweep:s" in grid.runsets[0].filters and all(panel.x == wr.Metric("step") for panel in grid.panels)
+    heading = next(place for place, block in enumerate(there.blocks) if block == wr.H1(NOTES))
+    there.blocks = [wr.P("gone"), *there.blocks[:heading], wr.H1(NOTES), wr.P("mine")]
+    there.save()
+    sweep.compare("--wandb-report")
+    again = wr.Report.from_url(sweep.url("report"))
+    assert [block.text for block in again.blocks[-2:]] == [NOTES, "mine"] and len(server.reports) == 1
+    assert len(again.blocks) == heading + 2
+    again.blocks = [wr.P("all of it mine")]
+    again.save()
+    sweep.compare("--wandb-report")
+    last = wr.Report.from_url(sweep.url("report")).blocks
+    assert last[-1].text == "all of it mine" and len(last) == heading + 3
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "refuses the API key; `wandb login --relogin`"),
+        (403, "may not do that in p; ask for the right"),
+        (404, "there is no p"),
+        (500, "does not answer as it should"),
+        (None, "there is no API key; `wandb login`"),
+    ],
+)
+def test_what_a_server_refuses_is_said_with_what_to_do(tmp_path, server, capsys, monkeypatch, status, words):
+    monkeypatch.setattr(service, "SECONDS", 1)
+    sweep = Finished(tmp_path, server)
+    if status is None:
+        monkeypatch.delenv("WANDB_API_KEY")
+    else:
+        server.faults.append(Fault(status=status))
+    before = dict(os.environ)
+    sweep.compare("--wandb", code=2)
+    said = capsys.readouterr().err
+    assert words in said and f"W&B at {server.url}: " in said and len(said.splitlines()) == 1
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["s", "--wandb", "--metric", "code"], "leave --metric, --at-step and --where out"),
+        (["s", "--wandb-report", "--where", "seed=0"], "leave --metric"),
+        (["s", "t", "--wandb"], "name one of s, t"),
+        (["FILE.json", "--wandb"], "a file has no runs on W&B"),
+        (["t", "--wandb"], "no cell of it is tracked"),
+    ],
+)
+def test_what_the_one_view_cannot_show_is_refused(small_and_untracked, capsys, words, said):
+    root = small_and_untracked
+    typed = [str(root / word) if word == "FILE.json" else word for word in words]
+    assert main(["compare", *typed, "--output-dir", str(root)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def small_and_untracked(tmp_path_factory) -> Path:
+    """An output directory with two sweeps that are not tracked, and a file of one of them."""
+    root = tmp_path_factory.mktemp("untracked")
+    for name in ("s", "t"):
+        give(launched(root, "reward=random", "seed=0,1", name=name), FINAL)
+    command = [sys.executable, "-m", "sweep", "compare", "s", "--json", "--output-dir", str(root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (root / "FILE.json").write_text(done.stdout)
+    return root
+
+
+def test_cells_without_a_run_are_counted_and_the_pages_are_no_part_of_the_ledger(tmp_path, server, capsys):
+    sweep = Finished(tmp_path, server).with_runs()
+    del server.runs[sweep.plan.cells[0].signature]
+    sweep.compare("--wandb", "--json")
+    said = capsys.readouterr()
+    json.loads(said.out)  # what is said of W&B stands apart from what a program reads
+    assert "no run of 1 of 4 cells" in said.err and "`python -m sweep sync s" in said.err
+    assert len(read_sweep(sweep.root, "s").cells) == 4
+
+
+class Screen(Console):
+    def __init__(self) -> None:
+        super().__init__(width=200)
+        self.lines: list[str] = []
+
+    def print(self, *objects, **_) -> None:
+        self.lines += map(str, objects)
+
+
+def online(plan: Plan) -> Plan:
+    """The plan as a launch with an API key has settled it."""
+
+    def settled(task):
+        tracking = task.config.tracking.model_copy(update={"mode": "online"})
+        return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
+
+    return replace(plan, cells=[settled(task) for task in plan.cells])
+
+
+def test_a_launch_says_the_address_once_and_a_second_one_has_the_same(tmp_path, server):
+    sweep, screen = Finished(tmp_path, server), Screen()
+    for _ in range(2):
+        with saved_view.view_made_meanwhile(online(sweep.plan), screen):
+            pass
+    assert screen.lines == [f"W&B view: {sweep.url('view')}"] * 2 and len(server.views) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault(status=401), Fault(seconds=60)])
+def test_a_launch_goes_on_whatever_becomes_of_the_view(tmp_path, server, monkeypatch, fault):
+    monkeypatch.setattr(saved_view, "SECONDS", 3.0 if fault.seconds else 60.0)
+    sweep, screen = Finished(tmp_path, server), Screen()
+    server.faults.append(fault)
+    with saved_view.view_made_meanwhile(online(sweep.plan), screen):
+        screen.print("launched")
+    assert screen.lines[0] == "launched" and len(screen.lines) == 2
+    why = "not done within 3 s" if fault.seconds else "refuses the API key"
+    assert why in screen.lines[1] and "compare s --wandb" in screen.lines[1]
+
+
+def test_an_error_of_the_launch_itself_is_not_held_up(tmp_path, server):
+    sweep, screen = Finished(tmp_path, server), Screen()
+    server.faults.append(Fault(seconds=60))
+    with pytest.raises(ZeroDivisionError), saved_view.view_made_meanwhile(online(sweep.plan), screen):
+        1 / 0
+    assert screen.lines == []
+
+
+def test_neither_a_launch_offline_nor_compare_by_itself_loads_wandb(small_and_untracked):
+    code = (
+        "import sys; from sweep.__main__ import main; import sweep.dispatch.launch\n"
+        f"assert main(['compare', 's', '--output-dir', {str(small_and_untracked)!r}]) == 0\n"
+        "assert not {'wandb', 'wandb_workspaces'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def entries(found) -> list[Entry]:
+    return [
+        Entry(c.signature, "m", c.axes, c.model, c.reward, c.seed, c.signature, 4, c.directory, [])
+        for c in found.comparison.cells
+    ]
+
+
+def test_a_family_by_a_number_is_filtered_by_a_number(server, api):
+    server.created.add("p")
+    rows = [cells(reward, 0.5, clip__low=low) for reward in ("random", "format") for low in (0.1, "null", "it's")]
+    found = verdict(*rows, by=("clip.low",))
+    shown = report(board(found, entries(found), {}, "s", "e", "p"), [])
+    grids = [block for block in shown.blocks if isinstance(block, wr.PanelGrid)]
+    asked = [grid._to_model().metadata.run_sets[0].filters["filters"][-1] for grid in grids]
+    assert [(one["key"]["name"], one["value"]) for one in asked] == [("clip_low", [v]) for v in (0.1, None, "it's")]
+
+
+def test_a_row_with_several_controls_has_no_contrast_of_its_own():
+    low, high = (cells("random", 0.5, reward__probability=p) for p in (0.1, 0.9))
+    truth = cells("ground_truth", 0.7, seeds=(0, 1))
+    assert not any("contrast" in numbers for numbers in summaries(verdict(low, high, truth)).values())
+    one = summaries(verdict(low, truth))
+    assert [set(one[cell.signature]) for cell in truth] == [set(NUMBERS)] * 2
+    unlike = [replace(cell, unlike="other evaluations", final=None) for cell in truth]
+    assert all(set(summaries(verdict(unlike))[cell.signature]) == {"base"} for cell in unlike)
+
+
+def test_words_of_others_are_shown_letter_by_letter_and_long_tables_end():
+    assert escaped("a|b\n<b>_*") == r"a\|b \<b\>\_\*"
+    many = [cells(f"reward|{number}", 0.5) for number in range(MOST_ROWS + 20)]
+    text = tables_markdown(verdict(*many))
+    assert "20 rows more: `python -m sweep compare s`" in text and r"reward\|99" in text and "reward|" not in text
+    waiting = [replace(cell, final=None, final_accuracy=None) for cell in cells("random", 0.5)]
+    assert verdict_markdown(verdict(waiting)).startswith("No cell has a result yet.")
