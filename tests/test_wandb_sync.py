@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import wandb
-from conftest import ROOT, TINY
+from conftest import TINY
 from wandb_server import Fault, WandbServer, wandb_server
-from written_sweeps import finish, finish_all
+from written_sweeps import finish_all
 
 from sweep.__main__ import main
 from sweep.plan.plan import Plan, plan_sweep
@@ -32,6 +26,7 @@ KEY = "0123456789" * 4
 def server(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setattr(syncing, "PATIENCE", Patience(open=10, call=10, finish=10))
     with wandb_server() as server:
         yield server
     end_service(failed=True)
@@ -101,3 +96,161 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     assert server.operations[operations:].count("UpsertBucket") == 0
     assert sweep.sync("--check") == 0
     assert server.operations[operations:].count("UpsertBucket") == 0 and "3 up to date" in capsys.readouterr().out
+
+
+def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_was_stopped(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    for length in (3, 7, 12):  # as after SIGKILLs of a sync: some rows came through, and nothing was closed
+        write_rows(run, [row(step) for step in range(1, 13)])
+        assert sweep.sync() == 0
+        received = server.runs[run.signature]
+        received.rows, received.state = received.rows[:length], "running"
+        received.summary = {"_step": length}
+    assert sweep.sync() == 0
+    assert sweep.read_back(run.signature) == truth(run) and server.runs[run.signature].state == "finished"
+    said = capsys.readouterr().out
+    assert [line.split(" of ")[0][-7:] for line in said.splitlines() if " of 12" in line] == [
+        "12 rows",
+        " 9 rows",
+        " 5 rows",
+        " 0 rows",
+    ]
+
+
+def test_steps_that_came_out_otherwise_are_counted_and_named_and_a_rebuild_has_them_right(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(step) for step in range(1, 11)])
+    assert sweep.sync() == 0 and sweep.sync("--check") == 0
+    again = [row(step, **{"timing_s/step": 9.0}) for step in range(7, 13)]  # seconds differ, and count for nothing
+    again[2]["train/loss"] = again[3]["train/loss"] = 7.0  # steps 9 and 10
+    write_rows(run, again, after=6)
+    capsys.readouterr()
+    assert sweep.sync() == 0
+    assert "2 rows of 12; 2 steps that training made again came out otherwise" in capsys.readouterr().out
+    assert server.runs[run.signature].summary["repeated_steps"] == 2
+    assert [one["train/loss"] for one in server.rows(run.signature)][8:] == [1 / 9, 1 / 10, 1 / 11, 1 / 12]
+    before = server.runs[run.signature].rows[:]
+    assert sweep.sync("--check") == 1
+    assert "steps 9-10 otherwise than metrics.jsonl has them" in capsys.readouterr().out
+    assert server.runs[run.signature].rows == before and list(server.runs) == [run.signature]
+
+    server.runs[run.signature].fields["tags"].append("a user's")
+    server.faults = [Fault(403, path=f"{run.signature}-2")]  # stopped in the middle of the rebuild
+    assert sweep.sync("--rebuild") == 1
+    server.faults = []
+    assert sweep.sync() == 0  # goes on with it
+    second = f"{run.signature}-2"
+    assert sweep.read_back(second) == truth(run) and sweep.sync("--check") == 0
+    tags = {identifier: found.tags for identifier, found in sweep.api_runs().items()}
+    assert "sweep:demo" in tags[second] and "superseded" not in tags[second]
+    assert {"superseded", "a user's"} < set(tags[run.signature]) and "sweep:demo" not in tags[run.signature]
+    assert len(server.runs[run.signature].rows) == 12  # nothing is deleted
+    assert server.runs[second].summary["repeated_steps"] == 0
+    assert sweep.sync("--rebuild") == 0 and len(server.runs) == 2  # nothing is left to rebuild
+
+
+def test_holes_and_rows_of_a_training_that_went_back_are_named_and_not_called_in_order(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    assert sweep.sync("--check") == 0 and "no rows yet" in capsys.readouterr().out
+    write_rows(run, [row(step) for step in range(1, 11)])
+    assert sweep.sync("--check") == 1 and "the server does not have it" in capsys.readouterr().out
+    assert not server.runs
+    sweep.sync()
+    del server.runs[run.signature].rows[3:6]
+    write_rows(run, [row(9)], after=8)  # and step 10 is not made again yet
+    capsys.readouterr()
+    assert sweep.sync("--check") == 1
+    said = capsys.readouterr().out
+    assert "steps 4-6 missing; step 10 there and not in metrics.jsonl" in said
+    for _ in range(2):
+        assert sweep.sync() == 1
+        assert "differs: 0 rows of 9; steps 4-6 are missing" in capsys.readouterr().out
+    assert sweep.sync("--rebuild") == 0 and sweep.sync("--check") == 0
+    second = server.runs[f"{run.signature}-2"]
+    del second.rows[7:]  # its summary, which came through, keeps W&B from taking these
+    second.summary.pop("synced")
+    capsys.readouterr()
+    assert sweep.sync("--check") == 1 and "steps 8-9 missing" in capsys.readouterr().out
+    assert sweep.sync() == 1 and "steps 8-9 are missing" in capsys.readouterr().out
+    del server.runs[f"{run.signature}-2"]  # whose id W&B refuses from now on
+    assert sweep.sync("--rebuild") == 0 and sweep.read_back(f"{run.signature}-3") == truth(run)
+
+
+def test_a_change_beside_the_rows_is_named_and_sent(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(1)])
+    run.write_state(state="interrupted")
+    sweep.sync()
+    assert server.runs[run.signature].state == "failed"
+    assert server.runs[run.signature].summary["state"] == "interrupted"
+    run.write_state(state="done")
+    assert sweep.sync("--check") == 1 and "state, tags, configuration or summary changed" in capsys.readouterr().out
+    assert sweep.sync() == 0
+    assert (server.runs[run.signature].state, server.runs[run.signature].summary["state"]) == ("finished", "done")
+    assert sweep.sync("--check") == 0
+
+
+def test_one_process_sends_the_rows_of_a_run_and_a_run_that_goes_on_is_not_ended(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(1), row(2)])
+    run.write_state(state="running")
+    with run.exclusive():  # its job, which tracks offline
+        with try_lock(run.sending):  # or sends itself
+            assert sweep.sync() == 0
+            assert "left out: its job, or another sync, sends its rows" in capsys.readouterr().out
+        assert not server.runs
+        assert sweep.sync() == 0
+        assert (server.runs[run.signature].state, server.runs[run.signature].summary["state"]) == ("running",) * 2
+        assert sweep.sync("--check") == 0 and "not checked, as it is being trained" in capsys.readouterr().out
+    write_rows(run, [row(3)], after=2)
+    run.write_state(state="done")
+    assert sweep.sync() == 0
+    assert sweep.read_back(run.signature) == truth(run) and server.runs[run.signature].state == "finished"
+
+
+def test_what_was_launched_untracked_is_sent_where_that_is_asked_for_alone(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random", "tracking.mode=disabled")
+    write_rows(sweep.runs[0], [row(1)])
+    assert sweep.sync() == 0
+    assert "tracking.mode=disabled; --disabled sends it all the same" in capsys.readouterr().out and not server.runs
+    assert sweep.sync("--disabled") == 0 and len(server.runs) == 1
+    assert sweep.sync("--check", "--rebuild") == 2
+    assert sweep.sync("baseline*") == 2 and "W&B is sent trainings alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(401), "`wandb login` first"),
+        (Fault(403, path="file_stream"), "the server has 0 of 1 rows"),
+        (Fault(429, path="file_stream"), "Timed out finishing run"),
+        (Fault(seconds=3), "see first that the W&B server is reached"),
+    ],
+)
+def test_a_server_that_fails_is_named_and_a_later_sync_mends_it(fault, words, tmp_path, server, capsys, monkeypatch):
+    monkeypatch.setattr(syncing, "PATIENCE", Patience(open=1, call=1, finish=1))
+    sweep = Trained(tmp_path, server, "reward=random")
+    write_rows(sweep.runs[0], [row(1)])
+    server.faults = [fault]
+    assert sweep.sync() == 1
+    said = capsys.readouterr().out
+    assert "failed: " in said and words in said and "sync demo: 1 failed; 0 rows sent" in said
+    server.faults = []
+    monkeypatch.setattr(syncing, "PATIENCE", Patience(open=10, call=10, finish=10))
+    assert sweep.sync() == 0 and sweep.read_back(sweep.runs[0].signature) == truth(sweep.runs[0])
+
+
+def test_after_three_failures_in_a_row_the_rest_is_left_for_another_time(tmp_path, server, capsys):
+    sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,5)")
+    for run in sweep.runs:
+        write_rows(run, [row(1)])
+    server.faults = [Fault(401)]
+    assert sweep.sync() == 1
+    said = capsys.readouterr().out
+    assert said.count("AuthenticationError") == 4 and "2 failed: not tried, after 3 failures in a row" in said
+    assert "3 failed: AuthenticationError" in said and "sync demo: 5 failed; 0 rows sent" in said

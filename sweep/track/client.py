@@ -23,6 +23,7 @@ from sweep.track.samples import COLUMNS
 SERVICE = "wandb-core"  # the process that W&B starts beside this one
 END_SECONDS = 1.0  # for W&B to end its process by itself
 SAMPLES = "samples"  # the key of the table of sampled answers
+UNREACHED = "see first that the W&B server is reached (tracking.base_url)"
 BEYOND = 5.0  # seconds after W&B's own time-out at which a call that ignores it is given up
 
 
@@ -58,6 +59,11 @@ class Session:
     @property
     def url(self) -> str:
         return self._started.url or ""
+
+    @property
+    def taken_to(self) -> int:
+        """The step up to which W&B takes no rows any more: the last of the server's history or of its summary."""
+        return self._started.starting_step - 1
 
     @property
     def resumed(self) -> bool:
@@ -151,6 +157,7 @@ def settle(environment: MutableMapping[str, str]) -> None:
     for name in (*TAKEN, *OF_ONE_RUN):
         if name != "WANDB_BASE_URL":
             environment.pop(name, None)
+    environment["WANDB_SILENT"] = "true"  # it would name a `wandb sync` that finds nothing
 
 
 def end_service(failed: bool) -> None:
@@ -183,7 +190,9 @@ def remedy(failure: CallFailed) -> str:
         return "`pip install wandb` first"
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"look at {cause.filename} first: W&B writes there"
+    if "did not respond in time" in str(failure):  # W&B takes that for a wrong key
+        return UNREACHED
     refused = any(f"{word} {status}" in str(failure) for word in ("error", "status") for status in (401, 403))
     if refused or type(cause).__name__ in ("AuthenticationError", "UsageError"):
         return "`wandb login` first"
-    return "see first that the W&B server is reached (tracking.base_url)"
+    return UNREACHED

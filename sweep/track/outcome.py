@@ -65,14 +65,14 @@ def differences(feed: Feed, unsent: Sequence[int]) -> list[str]:
 
 
 def total(sweep: str, outcomes: Sequence[Outcome]) -> list[str]:
-    """All outcomes together: how many of each kind, each failure once, and the projects' addresses."""
+    """All outcomes together: how many of each kind, failures that several have, and the projects' addresses."""
     kinds = Counter(outcome.kind for outcome in outcomes)
     counts = [f"{kinds[kind]} {kind.value}" for kind in Kind if kinds[kind]]
     rows = in_words(sum(outcome.rows for outcome in outcomes), "row")
     failures = Counter(outcome.words for outcome in outcomes if outcome.kind == Kind.FAILED)
     projects = dict.fromkeys(outcome.url.rpartition("/runs/")[0] for outcome in outcomes if outcome.url)
     return [
-        *(f"{count} failed: {words}" for words, count in failures.items()),
+        *(f"{count} failed: {words}" for words, count in failures.items() if count > 1),
         f"sync {sweep}: {', '.join(counts)}; {rows} sent",
         *projects,
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +20,15 @@ PAGE = 100  # runs that are asked for at once
 class RemoteRun:
     """A run as the server lists it.
 
-    rows: how many it has. digest: of what it was last told, where it was told all.
+    rows: how many it has. taken_to: the step of the last one that its summary is of. digest: of what it was last told,
+    where it was told all.
     """
 
     id: str
     url: str
     tags: tuple[str, ...]
     rows: int
+    taken_to: int
     digest: str | None
 
 
@@ -81,18 +84,16 @@ class Remote:
 
 
 def _api(place: Place, patience: Patience) -> Any:
-    import os
-
     import wandb
 
     settle(os.environ)
-    wandb.setup(wandb.Settings(silent=True))
     return wandb.Api(overrides={"base_url": place.base_url} if place.base_url else {}, timeout=int(patience.call))
 
 
 def _listed(run: Any) -> RemoteRun:
-    digest = run.summary_metrics.get(DIGEST)
-    return RemoteRun(run.id, run.url, tuple(run.tags), run.historyLineCount or 0, digest)
+    summary = run.summary_metrics
+    rows, step = run.historyLineCount or 0, summary.get("_step", 0)
+    return RemoteRun(run.id, run.url, tuple(run.tags), rows, step, summary.get(DIGEST))
 
 
 def confirmed(remote: Remote, identifier: str, rows: int) -> None:
@@ -102,4 +103,5 @@ def confirmed(remote: Remote, identifier: str, rows: int) -> None:
     """
     run = remote.runs([identifier]).get(identifier)
     if run is None or run.rows < rows:
-        raise CallFailed(f"the server has {run.rows if run else 0} of {rows} rows")
+        have = run.rows if run else 0
+        raise CallFailed(f"the server has {have} of {rows} rows: it may have refused them, of which W&B says nothing")

@@ -27,14 +27,15 @@ class Feed:
     more. otherwise: steps that it has from before training went back, and that came out otherwise since.
     """
 
-    def __init__(self, there: dict[int, dict], send: Callable[[dict], object]) -> None:
+    def __init__(self, there: dict[int, dict], send: Callable[[dict], object], taken_to: int = 0) -> None:
         """
         Args:
             there: the server's rows, by step.
             send: is called with each row after the server's last.
+            taken_to: a step up to which the server takes no rows, whether it has one of that step or not.
         """
         self._there, self._send = there, send
-        self._after = max(there, default=0)
+        self._after = max(taken_to, *there, 0)
         self._unmatched = set(there)
         self._digest = hashlib.sha256()
         self.sent = self.taken = 0

@@ -111,9 +111,9 @@ class _Project:
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
         """The rows beside the server's, and the steps that it was not sent yet."""
-        current, unsent = identifiers(training.run)[-1], []
-        there = self._remote.history(current) if current in self._there else {}
-        feed = Feed(there, lambda row: unsent.append(row["step"]))
+        found, unsent = self._there.get(identifiers(training.run)[-1]), []
+        there = self._remote.history(found.id) if found else {}
+        feed = Feed(there, lambda row: unsent.append(row["step"]), found.taken_to if found else 0)
         for row in GrowingRows(training.run.metrics).new():
             feed.take(row)
         return feed, unsent

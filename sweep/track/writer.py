@@ -56,7 +56,7 @@ class Writer:
         if not run.wandb_ids.exists():  # from now on a run that the server has not was deleted there
             write_json(run.wandb_ids, {"ids": [self._id]})
         there = self._remote().history(self._id) if self._session.resumed else {}
-        self._feed = Feed(there, self._send)
+        self._feed = Feed(there, self._send, self._session.taken_to)
         self._rows, self._answers = GrowingRows(run.metrics), SampledAnswers(run.samples)
 
     @property
