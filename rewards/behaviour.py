@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+Behaviour = Literal["code", "prose"]
+
 
 def uses_code(text: str) -> bool:
     """Code reasoning as the paper detects it: the response contains the string "python" (2506.10947, section 4)."""
     return "python" in text
+
+
+def shows(text: str, behaviour: Behaviour) -> bool:
+    """Whether a text shows a behaviour; what is no code is prose."""
+    return uses_code(text) == (behaviour == "code")
 
 
 def repeats_itself(text: str, characters: int, times: int) -> bool:

@@ -2,7 +2,7 @@
 
 Reads a JSON object from standard input (`target`, `function`, `question`, `gold`, `samples`) and prints one line of
 JSON: `error` is what the function did wrong, "" where it gave its rewards; `missing`, whether it imports what is not
-installed here.
+installed here; `rewards`, what it gave.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import contextlib
 import json
 import sys
 
+from rewards.base import Response
 from rewards.custom import FunctionSource, call
-from rewards.signals import Response
 
 
 def made_up_group(question: str, gold: str, samples: int) -> list[Response]:
@@ -32,13 +32,13 @@ def made_up_group(question: str, gold: str, samples: int) -> list[Response]:
 def main() -> None:
     asked = json.load(sys.stdin)
     group = made_up_group(asked["question"], asked["gold"], asked["samples"])
-    error, missing = "", False
+    error, missing, rewards = "", False, []
     with contextlib.redirect_stdout(sys.stderr):  # what the function prints is no answer
         try:
-            call(asked["target"], FunctionSource(**asked["function"]), group)
+            rewards = call(asked["target"], FunctionSource(**asked["function"]), group)
         except ValueError as raised:
             error, missing = str(raised), isinstance(raised.__cause__, ImportError)
-    print(json.dumps({"error": error, "missing": missing}), flush=True)
+    print(json.dumps({"error": error, "missing": missing, "rewards": rewards}), flush=True)
 
 
 if __name__ == "__main__":

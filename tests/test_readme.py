@@ -84,7 +84,7 @@ def test_other_scripts_exist(page):
 
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
-    shell.launch(*TINY, "steps=1", "reward=random", "name=demo")
+    shell.launch("-m", *TINY, "steps=1", "reward=random,shuffled", "name=demo")
     for name in ("grid", "learning"):
         shutil.copytree(tmp_path / "runs" / "sweeps" / "demo", tmp_path / "runs" / "sweeps" / name)
     cell = next((tmp_path / "runs" / "cells").iterdir()).name

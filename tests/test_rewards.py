@@ -7,10 +7,11 @@ import os
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from rewards.base import Response
 from rewards.behaviour import repeats_itself, uses_code
 from rewards.extraction import extract_answer
 from rewards.grading import grade_exactly
-from rewards.signals import REWARD_NAMES, Response, RewardConfig
+from rewards.signals import REWARD_NAMES, RewardConfig
 from rewards.vote import count_votes
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 import launch
 from models.config import Architecture, MiniRecipe, ModelConfig, Resources
+from rewards.base import Signal
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
-from rewards.signals import Signal
 from sweep.__main__ import main
 from sweep.errors import UserError
 from sweep.plan.overrides import reader_of
@@ -142,6 +142,7 @@ def test_numbers_of_an_architecture_that_contradict_each_other_are_refused():
 OWN = """
 def fine(group): return [float(r.correct) for r in group]
 def divides(group): return [1 / len(r.text) for r in group]
+def halves(group): return [0.5 for _ in group]
 def ends(group): raise SystemExit(3)
 def lacks(group):
     import no_such_package
@@ -156,6 +157,10 @@ def lacks(group):
         (["reward=custom", "reward.target=own:divides"], "raised ZeroDivisionError: division by zero ({}/own.py, "
          "line 3: def divides(group): return [1 / len(r.text) for r in group])", ""),
         (["reward=not", "reward.reward={name: custom, target: 'own:ends'}"], "ended its process with code 3", ""),
+        (["reward=custom", "reward.target=own:halves"], "", ""),
+        (["reward=noisy", "reward.reward={name: custom, target: 'own:fine'}"], "", ""),
+        (["reward=noisy", "reward.reward={name: custom, target: 'own:halves'}"],
+         "tried on made-up responses: the base custom_halves gave 0.5; noisy turns ones and zeros into each other", ""),
         (["reward=custom", "reward.target=own:lacks"], "No module named 'no_such_package'", ""),
         (["reward=custom", "reward.target=own:lacks", "cluster=slurm"], "", "No module named 'no_such_package'"),
     ],

@@ -12,7 +12,8 @@ _OF_ANSWERS = ("accuracy", "code", "truncated", "unparsed", "timeouts")
 _SHARES = re.compile(
     r"eval/(accuracy|code|code_accuracy|prose_accuracy|truncated|unparsed|timeouts)"
     r"|behaviour/.*|grading/.*|response/finish_.*|train/clip_fraction_.*"
-    r"|reward/(true_mean|agreement|true_given_rewarded|zero_variance_share)"
+    r"|reward/(true_mean|agreement|true_given_rewarded|zero_variance_share|mixed_share)"
+    r"|reward/(pooled_)?(true_positive_rate|false_positive_rate|informedness)"
 )
 
 
@@ -44,7 +45,7 @@ class Metric:
 
     @property
     def is_share(self) -> bool:
-        """Whether it lies in [0, 1] and is shown in per cent."""
+        """Whether it is a share, or a difference of two, and is shown in per cent."""
         return _SHARES.fullmatch(self.name) is not None
 
     @property

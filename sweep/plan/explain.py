@@ -12,7 +12,8 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from pydantic import ValidationError
 
 from models.config import LABEL
-from rewards.signals import REWARD_NAMES, TARGET, options_of
+from rewards.signals import REWARD_NAMES, options_of
+from rewards.simple import TARGET
 from sweep.errors import HIDDEN
 from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
 from sweep.plan.overrides import fields_at, for_the_shell

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from rewards.signals import Custom, Signal
+from rewards.base import Signal
+from rewards.controls import Noisy, not_binary
+from rewards.simple import Custom
 from sweep.data.problems import load_problems
 from sweep.plan.faults import Labelled, say_once
 from sweep.run.config import CellConfig, LocalCluster
@@ -28,8 +30,9 @@ def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
     """
     obstacles, notes = [], []
     for cell in cells:
-        for signal in _own(cell.config.reward):
-            fault, where = _tried(signal, *_problem(cell.config), cell.config.algorithm.samples_per_prompt)
+        for signal, is_noisy in _own(cell.config.reward):
+            size = cell.config.algorithm.samples_per_prompt
+            fault, where = _tried(signal, is_noisy, *_problem(cell.config), size)
             stands = where == ANYWHERE or (where == HERE and isinstance(cell.config.cluster, LocalCluster))
             if fault and stands and cell.config.data.source != "hub":
                 obstacles.append((cell.label, fault))
@@ -38,11 +41,12 @@ def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
     return say_once(obstacles), say_once(notes)
 
 
-def _own(reward: Signal) -> Iterator[Custom]:
+def _own(reward: Signal, is_noisy: bool = False) -> Iterator[tuple[Custom, bool]]:
+    """The user's functions in a reward, each with whether it is the base of a `noisy`."""
     if isinstance(reward, Custom):
-        yield reward
+        yield reward, is_noisy
     for part in reward.parts:
-        yield from _own(part)
+        yield from _own(part, isinstance(reward, Noisy))
 
 
 def _problem(config: CellConfig) -> tuple[str, str]:
@@ -54,8 +58,12 @@ def _problem(config: CellConfig) -> tuple[str, str]:
 
 
 @lru_cache
-def _tried(signal: Custom, question: str, gold: str, samples: int) -> tuple[str, str]:
-    """What the function did wrong on made-up responses, "" where nothing; and where a job would fail with it."""
+def _tried(signal: Custom, is_noisy: bool, question: str, gold: str, samples: int) -> tuple[str, str]:
+    """What the function did wrong on made-up responses, "" where nothing; and where a job would fail with it.
+
+    Args:
+        is_noisy: whether it is the base of a `noisy`, which takes rewards of 0 and 1 alone.
+    """
     asked = {"target": signal.target, "function": signal.function.model_dump(), "question": question, "gold": gold}
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
@@ -73,5 +81,5 @@ def _tried(signal: Custom, question: str, gold: str, samples: int) -> tuple[str,
         said = (done.stderr.strip().splitlines() or [""])[-1]
         return f"reward.target={signal.target}: ended its process with code {done.returncode} ({said})", ANYWHERE
     answer = json.loads(done.stdout.splitlines()[-1])
-    fault = answer["error"] and f"tried on made-up responses: {answer['error']}"
-    return fault, HERE if answer["missing"] else ANYWHERE
+    fault = answer["error"] or (not_binary(signal.title, answer["rewards"]) if is_noisy else "")
+    return fault and f"tried on made-up responses: {fault}", HERE if answer["missing"] else ANYWHERE

@@ -28,7 +28,7 @@ Split = Literal["train", "validation", "test"]
 class OptimizerConfig(Strict):
     """AdamW with a constant learning rate after a linear warm-up."""
 
-    learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(ge=0, description="0: a control that trains through and learns nothing")
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
     epsilon: float = Field(gt=0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from rewards.base import Response
 from rewards.behaviour import uses_code
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
-from rewards.signals import Response
+from rewards.informedness import Judged, mixed, rates, rates_within
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
 from sweep.rollout.sample import Finish, Sampled
@@ -77,13 +79,14 @@ def _draws(seed: int, step: int, slot: int, sample: int):
 
 
 def graded_metrics(batch: Sequence[Graded], strategies: Sequence[Strategy]) -> dict:
-    """The metrics of docs/rewards.md."""
+    """The metrics of docs/rewards.md; `batch` has the responses of a slot one after the other."""
     rewarded = [g for g in batch if g.reward > 0]
     found = [g.extracted.strategy for g in batch if g.extracted]
     return {
         "reward/true_mean": _share(g.grade.correct for g in batch),
         "reward/agreement": _share((g.reward > 0) == g.grade.correct for g in batch),
         "reward/true_given_rewarded": _share(g.grade.correct for g in rewarded),
+        **_informedness(batch),
         "behaviour/code": _share(g.code for g in batch),
         "behaviour/code_given_rewarded": _share(g.code for g in rewarded),
         "behaviour/true_given_code": _share(g.grade.correct for g in batch if g.code),
@@ -93,6 +96,22 @@ def graded_metrics(batch: Sequence[Graded], strategies: Sequence[Strategy]) -> d
         "grading/timeouts": _share(g.grade.outcome is Outcome.TIMEOUT for g in batch),
         "grading/text_gold": _share(g.grade.text_gold for g in batch),
         **{f"grading/{strategy}": found.count(strategy) / len(batch) for strategy in strategies},
+    }
+
+
+def _informedness(batch: Sequence[Graded]) -> dict[str, float | None]:
+    """What the training reward says of the truth, within groups and over the batch."""
+    slots = groupby(batch, key=lambda g: g.slot)
+    groups = [[Judged(g.reward > 0, g.grade.correct) for g in group] for _, group in slots]
+    within, pooled = rates_within(groups), rates([response for group in groups for response in group])
+    return {
+        "reward/mixed_share": len(mixed(groups)) / len(groups),
+        "reward/true_positive_rate": within.true_positive,
+        "reward/false_positive_rate": within.false_positive,
+        "reward/informedness": within.informedness,
+        "reward/pooled_true_positive_rate": pooled.true_positive,
+        "reward/pooled_false_positive_rate": pooled.false_positive,
+        "reward/pooled_informedness": pooled.informedness,
     }
 
 
