@@ -14,7 +14,7 @@ from written_sweeps import entry_of, finish, finish_all
 from sweep.compare.cells import collect
 from sweep.compare.export import verdict_json
 from sweep.compare.metrics import Metric
-from sweep.compare.table import print_comparison
+from sweep.compare.table import print_verdict
 from sweep.compare.verdict import judge
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
@@ -41,7 +41,7 @@ def rows(root: Path) -> dict[tuple[str, ...], list[int]]:
 
 def table(root: Path) -> str:
     console = Console(file=StringIO(), width=250)
-    print_comparison(collect(root, "s"), console)
+    print_verdict(judge(collect(root, "s")), console)
     return console.file.getvalue()
 
 
@@ -159,15 +159,18 @@ def test_a_reward_that_was_mended_leaves_no_failed_cell_in_the_rows(tmp_path, mo
     assert [cell["signature"] for cell in verdict_json(judge(found))["superseded"]] == [broken.cells[0].signature]
 
 
-def test_one_module_of_compare_knows_the_records():
-    records = {f"sweep.run.{name}" for name in ("directory", "ledger", "status", "labels", "files", "claims")}
+def test_two_modules_of_compare_know_the_records():
+    names = ("directory", "ledger", "status", "labels", "files", "claims", "series")
+    records, room = {f"sweep.run.{name}" for name in names}, ROOT / "sweep" / "compare"
     readers = {
-        file.name
-        for file in (ROOT / "sweep" / "compare").glob("*.py")
+        str(file.relative_to(room))
+        for file in room.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module in records
+        if isinstance(node, ast.ImportFrom)
+        and node.module in records
+        and [name.name for name in node.names] != ["write_bytes"]
     }
-    assert readers == {"cells.py"}
+    assert readers == {"cells.py", "over_steps.py"}
 
 
 def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_path):

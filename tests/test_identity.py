@@ -14,7 +14,8 @@ from written_sweeps import entry_of, finish_all
 from models.config import RECORDED
 from models.hub import content_hash
 from sweep.compare.cells import collect
-from sweep.compare.table import print_comparison
+from sweep.compare.table import print_verdict
+from sweep.compare.verdict import judge
 from sweep.dispatch.manage import retry
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -255,7 +256,7 @@ def test_an_unfinished_run_of_an_older_version_is_left_alone(tmp_path, raised):
 def test_rows_that_were_evaluated_otherwise_say_so_unless_an_axis_does(tmp_path):
     def table(name: str) -> str:
         console = Console(file=StringIO(), width=200)
-        print_comparison(collect(tmp_path, name), console)
+        print_verdict(judge(collect(tmp_path, name)), console)
         return console.file.getvalue()
 
     typed = [*TINY, f"output_dir={tmp_path}"]
@@ -278,7 +279,7 @@ def test_compare_says_that_an_evaluation_is_older_than_the_rules_of_today(tmp_pa
 def test_cells_of_several_launches_that_differ_in_a_typed_key_are_no_seeds_of_one_another(tmp_path, capsys):
     for typed in (["reward.probability=0.9", "seed=0"], ["reward.probability=0.1", "seed=1"]):
         finish_all(plan_sweep([*TINY, "name=s", "reward=random", f"output_dir={tmp_path}", *typed]))
-    print_comparison(collect(tmp_path, "s"), Console(width=200))
+    print_verdict(judge(collect(tmp_path, "s")), Console(width=200))
     results = capsys.readouterr().out.partition("contrasts")[0]
     rows = [[word.strip() for word in line.split("│")] for line in results.splitlines() if "qwen2_mini" in line]
     assert [(*row[1:4], row[8]) for row in rows] == [
@@ -298,7 +299,7 @@ def test_compare_says_which_seeds_were_trained_further(tmp_path, capsys):
     plan = plan_sweep([*TINY, "name=s", "seed=0,1,2", f"output_dir={tmp_path}"])
     finish_all(plan)
     RunDirectory(plan.cells[1].directory).write_state(step=9)
-    print_comparison(collect(tmp_path, "s"), Console(width=200))
+    print_verdict(judge(collect(tmp_path, "s")), Console(width=200))
     said = " ".join(capsys.readouterr().out.split())
     assert "its seeds were not trained alike (seed 0 to step 4, seed 1 to step 9, seed 2 to step 4)" in said
 

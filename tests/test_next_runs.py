@@ -14,7 +14,7 @@ from sweep.compare.contrasts import MORE, NOT_APART
 from sweep.compare.export import read_comparison
 from sweep.compare.metrics import Metric
 from sweep.compare.results import Comparison, Launch
-from sweep.compare.table import print_comparison
+from sweep.compare.table import print_verdict
 from sweep.compare.verdict import judge
 from sweep.errors import without_secrets
 
@@ -133,9 +133,12 @@ def test_the_published_results_answer_the_readmes_question():
 def test_a_launch_ends_with_what_one_seed_can_say():
     rows = [cells(r, v, (0,), "qwen2_mini") for r, v in (("ground_truth", 0.6), ("random", 0.5))]
     console = Console(file=StringIO(), width=140)
-    print_comparison(Comparison(("demo",), Path("runs"), [c for row in rows for c in row]), console)
+    print_verdict(judge(Comparison(("demo",), Path("runs"), [c for row in rows for c in row])), console)
     shown = " ".join(console.file.getvalue().split())
-    assert "qwen2_mini: ground_truth ended +10.0 points from random with n = 1, and one seed cannot tell" in shown
+    assert (
+        "qwen2_mini: ground_truth ended +10.0 points from random with n = 1; " in shown
+        and "cannot tell what another seed would do" in shown
+    )
     assert "no evidence for or against the paper" in shown and not CLAIM.search(shown)
 
 

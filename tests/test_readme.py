@@ -104,7 +104,8 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
     file.write_text(json.dumps(shell.sweep("compare", "demo")))
     for command in commands("python -m sweep", pages=ELSEWHERE):
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
-        line = line.replace("FILE.json", str(file))
+        line = line.replace("FILE.json", str(file)).replace("benchmarks/", f"{ROOT}/benchmarks/")
+        line = re.sub(r"--figures \S+", f"--figures {tmp_path / 'figures'}", line)
         words = bash_words(line, tmp_path)[2:]
         code = main([*words, *(small if words[0] == "prefetch" else runs)])
         shown = capsys.readouterr()

@@ -67,7 +67,7 @@ def test_help_loads_nothing_heavy(program):
         " runpy.run_module('sweep', run_name='__main__')\n"
         "except SystemExit as end:\n"
         "    assert not end.code, end.code\n"
-        "heavy = {'torch', 'transformers', 'deepspeed', 'wandb', 'datasets', 'sympy', 'math_verify'}\n"
+        "heavy = {'torch', 'transformers', 'deepspeed', 'wandb', 'datasets', 'sympy', 'math_verify', 'matplotlib'}\n"
         "loaded = heavy & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )

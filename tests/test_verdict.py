@@ -183,7 +183,10 @@ def test_the_share_of_the_truths_gain_is_a_ratio_or_undefined():
     [
         (
             [cells("t", 0.6, (0,)), cells("random", 0.5, (0,))],
-            ["t ended +10.0 points from random with n = 1, and one seed cannot tell what another seed would do"],
+            [
+                "t ended +10.0 points from random with n = 1",
+                "; one seed says what these runs did, and cannot tell what another",
+            ],
         ),
         (
             [cells("t", 0.6, final=0.6), cells("random", 0.5, final=0.5)],

@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Name, Output, print_json
+from sweep.commands.options import AsJson, Figures, Name, Output, Wandb, WandbReport, print_json
 from sweep.compare.ask import answer
+from sweep.compare.curve_table import print_curves
 from sweep.compare.dashboard.question import check_question
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
+from sweep.compare.figures.write import check_directory, write_figures
 from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console, suggested
 
@@ -32,21 +34,23 @@ def compare(
     where: Annotated[
         list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
     ] = None,
+    figures: Figures = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="show the values over steps too; --json writes them")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
-    wandb: Annotated[
-        bool,
-        typer.Option("--wandb", help="also bring its saved view on W&B, and its runs' numbers there, up to date"),
-    ] = False,
-    wandb_report: Annotated[
-        bool, typer.Option("--wandb-report", help="and its report: sentences, tables, figures, a grid a family")
-    ] = False,
+    wandb: Wandb = False,
+    wandb_report: WandbReport = False,
 ) -> None:
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
-    verdict = answer(targets, output_dir, metric, at_step, control, by, where or ())
+    if figures is not None:
+        check_directory(figures)
+    with_curves = curves or wandb_report or figures is not None
+    verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), with_curves)
     if wandb or wandb_report:
         check_question(verdict, targets)
     if as_json:
@@ -55,12 +59,15 @@ def compare(
         print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
     else:
         print_verdict(verdict, console())
+        if curves:
+            print_curves(verdict, console())
+    beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout  # what a program reads stays as it is
+    if figures is not None:
+        print("\n".join(write_figures(verdict, figures).lines), file=beside)
     if wandb or wandb_report:
         from sweep.compare.dashboard.show import show
 
-        is_file = as_csv or as_latex or as_json
-        said = show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))
-        print("\n".join(said), file=sys.stderr if is_file else sys.stdout)
+        print("\n".join(show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))), file=beside)
 
 
 @commands.command()

@@ -11,7 +11,7 @@ import typer
 
 
 def _place(typed: str | Path) -> Path:
-    """An output directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
+    """A directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
     if not str(typed).strip():
         raise typer.BadParameter("is empty; name a directory")
     return Path(os.path.expanduser(typed)).absolute()
@@ -22,6 +22,13 @@ Output = Annotated[Path, typer.Option(parser=_place, help="the output_dir of the
 Patterns = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CELL…]", help="axis=value, a label, a directory's name or a signature"),
+]
+Figures = Annotated[
+    Path | None, typer.Option(parser=_place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
+]
+Wandb = Annotated[bool, typer.Option("--wandb", help="also bring its view on W&B, and its runs' numbers, up to date")]
+WandbReport = Annotated[
+    bool, typer.Option("--wandb-report", help="and its report there: sentences, tables, figures, a grid a family")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 

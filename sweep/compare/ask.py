@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweep.compare.cells import collect
-from sweep.compare.curves import metrics_over_steps
 from sweep.compare.export import read_comparison
 from sweep.compare.metrics import ACCURACY, EVALUATED, Metric
 from sweep.compare.over_steps import with_curves
@@ -57,13 +56,7 @@ def answer(
         question = replace(question, by=tuple(axis for axis in by.split(",") if axis))
     patterns = {key: value for typed in where for key, value in _pairs("--where", typed).items()}
     verdict = judge(comparison, replace(question, where={**question.where, **patterns}))
-    return over_steps(verdict) if with_steps and not from_file else verdict
-
-
-def over_steps(verdict: Verdict) -> Verdict:
-    """The verdict with the values over steps that belong to its metric, read from the cells' directories."""
-    names = [metric.name for metric in metrics_over_steps(verdict.comparison.metric)]
-    return replace(verdict, comparison=with_curves(verdict.comparison, names))
+    return with_curves(verdict) if with_steps and not from_file else verdict
 
 
 def _is_file(target: str, root: Path) -> bool:

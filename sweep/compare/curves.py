@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison
 
-REWARDS = ("reward/true_mean", "reward/mean")  # shown beside the accuracy: what was rewarded, and what was right
+REWARDS = ("reward/true_mean", "reward/mean")  # shown beside the accuracy: what was right, what was rewarded
+NO_CURVES = (
+    "no values over steps are known; of a sweep they are read from its runs, and a file holds them if it was written "
+    "with --curves --json"
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,13 @@ class Curve:
         return max(point.n for point in self.points)
 
     @property
-    def whole(self) -> tuple[Point, ...]:
-        """The steps that have a value of every seed that has any. The mean of fewer is that of other seeds."""
-        return tuple(point for point in self.points if point.n == self.seeds)
+    def is_whole(self) -> bool:
+        """Whether every step has a value of as many seeds. The mean of fewer seeds is not to be joined with theirs."""
+        return all(point.n == self.seeds for point in self.points)
 
 
 def metrics_over_steps(metric: Metric) -> list[Metric]:
-    """The metrics whose curves belong to a comparison of `metric`: it over all steps, and rewards beside the accuracy."""
+    """The metrics whose curves belong to a comparison of `metric`: itself, and beside the accuracy the rewards."""
     beside = REWARDS if metric.name == ACCURACY else ()
     return [Metric(name) for name in (metric.name, *beside)]
 

@@ -31,13 +31,16 @@ def _families(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
 def _sentence(
     family: str, rows: Sequence[Row], findings: Findings, by: Sequence[str], inner: Sequence[str], metric: Metric
 ) -> str:
-    parts = [_of_contrast(c, inner, metric) for c in findings.contrasts if family_of(c.row, by) == family]
+    tested = [one for one in (*findings.contrasts, *findings.changes) if family_of(one.row, by) == family]
+    parts = [_of_contrast(one, inner, metric) for one in tested if isinstance(one, Contrast)]
     lone: dict[str, list[str]] = {}
     for alone in findings.alone:
         if family_of(alone.row, by) == family:
             lone.setdefault(alone.reason, []).append(alone.row.named(inner) or "it")
     parts += [f"{', '.join(named)} cannot be compared with a control, because {why}" for why, named in lone.items()]
-    parts += [_of_change(c, inner, metric) for c in findings.changes if family_of(c.row, by) == family]
+    parts += [_of_change(one, inner, metric) for one in tested if isinstance(one, Change)]
+    if any(one.estimate.n == 1 for one in tested):
+        parts.append("one seed says what these runs did, and cannot tell what another seed would do")
     if not parts:
         parts = ["there is a control and nothing to compare with it"]
     return f"{family}: {'; '.join(parts)}."
@@ -56,9 +59,7 @@ def _said(tested: Tested, subject: str, other: str, metric: Metric) -> str:
     seen = f"{metric.value(tested.estimate.value, '+')}{metric.unit}"
     if tested.verdict == UNTESTED:
         if tested.estimate.n == 1:
-            return (
-                f"{subject} ended {seen} from {other} with n = 1, and one seed cannot tell what another seed would do"
-            )
+            return f"{subject} ended {seen} from {other} with n = 1"
         return (
             f"{subject} ended {seen} from {other} in each of {tested.estimate.n} seeds, which leaves no spread to "
             "judge by"

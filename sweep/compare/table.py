@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweep.compare.results import Comparison
-from sweep.compare.tables import Grid, grids
-from sweep.compare.verdict import Verdict, judge
+from sweep.compare.tables import INTERVAL, Grid, grids
+from sweep.compare.verdict import Verdict
 
+WIDE = 10_000  # characters: more than any table needs
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
     "against the paper."
 )
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """The verdict on a comparison, of which nothing special is asked."""
-    print_verdict(judge(comparison), console)
-
-
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """Everything that is known, as `python -m sweep compare` prints it."""
     for grid in grids(verdict):
-        console.print(_table(grid))
+        console.print(_table(grid, console))
         _lines(console, grid.foot)
     console.print()
     _lines(console, verdict.sentences)
@@ -44,11 +40,20 @@ def _lines(console: Console, lines: list[str]) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(grid: Grid) -> Table:
-    table = Table(title=escape(grid.title), title_justify="left")
+def _table(grid: Grid, console: Console) -> Table:
+    """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken."""
+    framed = _filled(grid, Table(title=escape(grid.title), title_justify="left"), broken=False)
+    if console.measure(framed, options=console.options.update(width=WIDE)).maximum <= console.width:
+        return framed
+    bare = Table(title=escape(grid.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    return _filled(grid, bare, broken=True)
+
+
+def _filled(grid: Grid, table: Table, broken: bool) -> Table:
     for column in grid.columns:
         is_number = column in grid.numbers
-        table.add_column(escape(column), justify="right" if is_number else "left", no_wrap=is_number)
+        head = column.replace(" ", "\n") if is_number and broken and column != INTERVAL else column
+        table.add_column(escape(head), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for place, row in enumerate(grid.rows):
         table.add_row(*map(escape, row), end_section=place in grid.breaks)
     return table

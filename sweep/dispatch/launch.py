@@ -9,7 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep.compare.cells import collect
-from sweep.compare.table import print_comparison
+from sweep.compare.table import print_verdict
+from sweep.compare.verdict import judge
+from sweep.dispatch.ending import show_curves
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
 from sweep.dispatch.saved_view import view_made_meanwhile
@@ -85,9 +87,12 @@ def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console)
     except KeyboardInterrupt:
         screen.print("left; jobs that still run are adopted when the same command is given again")
         return 130
-    print_comparison(collect(plan.root, plan.name), screen)
+    verdict = judge(collect(plan.root, plan.name))
+    print_verdict(verdict, screen)
     done = all(s.state == State.DONE for s in statuses)
-    if queue.stopping and not done:
+    if not queue.stopping:
+        show_curves(verdict, plan.root / "sweeps" / plan.name / "figures", screen)
+    elif not done:
         screen.print("interrupted; the same command goes on from here")
         return 130
     return 0 if done else 1

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn
 from sweep.compare.figures.style import GREY, Look, counted, label_of, looks, printable
@@ -17,6 +16,7 @@ from sweep.compare.sentences import family_of
 from sweep.compare.verdict import Verdict
 
 BASE = {"color": GREY, "marker": "o", "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
+NARROWEST = 5.0  # points of share that the axis shows at least
 Place = tuple[float, float]  # share of code, accuracy: both in per cent
 
 
@@ -33,7 +33,7 @@ class _Move:
         return _mean(self.ends)
 
 
-def code(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """Where training moved each row; None where no row has accuracy and share of code before and after it."""
     by, known = verdict.question.by, looks(verdict.rows, verdict.question.by)
     families: dict[str, list[_Move]] = {}
@@ -55,12 +55,19 @@ def code(verdict: Verdict) -> Figure | None:
     heading.put(page)
     for axes, members in zip(panels.put(page), families.values(), strict=True):
         for move in members:
-            _draw(axes, move)
+            _draw_move(axes, move)
         axes.margins(0.12)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+    _widen(axes, [place[0] for move in moves for place in (move.start, *move.ends)])
     legend.put(page)
     return page.figure
+
+
+def _widen(axes: Axes, shares: Sequence[float]) -> None:
+    """Keep shares that are nearly the same from being drawn as if they were far apart."""
+    low, high = min(shares), max(shares)
+    if high - low < NARROWEST:
+        start = max(low - NARROWEST / 2, -0.5)
+        axes.set_xlim(start, start + max(2 * NARROWEST, high - start))
 
 
 def _is_known(cell: CellResult) -> bool:
@@ -82,12 +89,10 @@ def _mean(places: Sequence[Place]) -> Place:
 
 def _entries(moves: Sequence[_Move], known: dict[str, Look]) -> list[tuple[str, dict]]:
     numbers = {label: [len(move.ends) for move in moves if move.look.label == label] for label in known}
-    return [
-        (f"{label}, {counted(numbers[label])}", drawn(look)) for label, look in known.items() if numbers[label]
-    ]
+    return [(f"{label}, {counted(numbers[label])}", drawn(look)) for label, look in known.items() if numbers[label]]
 
 
-def _draw(axes: Axes, move: _Move) -> None:
+def _draw_move(axes: Axes, move: _Move) -> None:
     how = drawn(move.look)
     axes.plot(*move.start, **BASE, zorder=2)
     axes.annotate(
@@ -105,5 +110,7 @@ def _draw(axes: Axes, move: _Move) -> None:
         },
     )
     if len(move.ends) > 1:
-        axes.plot(*zip(*move.ends, strict=True), color=move.look.colour, marker=".", markersize=3, linestyle="none", alpha=0.6)
+        axes.plot(
+            *zip(*move.ends, strict=True), color=move.look.colour, marker=".", markersize=3, linestyle="none", alpha=0.6
+        )
     axes.plot(*move.end, **{**how, "linestyle": "none"}, markersize=5, zorder=4)

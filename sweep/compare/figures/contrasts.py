@@ -7,15 +7,14 @@ from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.contrasts import Contrast, Tested
-from sweep.compare.figures.page import LEADING, MARGIN, Heading, Page, line_height, text_width, wrapped
+from sweep.compare.figures.page import LEADING, MARGIN, Heading, Page, line_height, number_axis, text_width, wrapped
 from sweep.compare.figures.style import GREY, SMALL, TEXT, WIDTH, Look, label_of, looks, printable
 from sweep.compare.sentences import family_of, p_value
 from sweep.compare.verdict import Verdict
 
-SPACE, MOST = 0.06, 2.3  # inches: between lines; the widest names
+SPACE, MOST = 0.06, 2.6  # inches: between lines; the widest names
 NUMBERS = {"n": 0.22, "adjusted p": 0.62}  # the columns at the right, in inches
 
 
@@ -30,15 +29,17 @@ class _Line:
     middle: float
 
 
-def contrasts(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """All contrasts and controls' own changes; None where there is neither."""
     found, metric = verdict.findings, verdict.comparison.metric
     if not found.contrasts and not found.changes:
         return None
-    width = min(MOST, max(text_width(text, SMALL) for _, text, _ in _named(verdict)) + 0.02)
+    width = min(MOST, max(text_width(text, SMALL, "bold") for _, text, _ in _named(verdict)) + 0.02)
     lines = _lines(verdict, width)
     unit = "points" if metric.is_share else metric.name
-    heading = Heading(f"{verdict.comparison.title}: each reward less its control, final {metric.title}", _notes(verdict))
+    heading = Heading(
+        f"{verdict.comparison.title}: each reward less its control, final {metric.title}", _notes(verdict)
+    )
     below = line_height(TEXT) + 0.3
     head = line_height(SMALL) + 0.04
     total = lines[-1].middle + lines[-1].height / 2
@@ -55,7 +56,7 @@ def contrasts(verdict: Verdict) -> Figure | None:
     for line in lines:
         _write(page, line, top)
         if line.tested:
-            _draw(axes, line, metric.scale)
+            _draw_interval(axes, line, metric.scale)
     page.text((left + right) / 2, top + total + 0.24, f"difference in {unit}", ha="center")
     return page.figure
 
@@ -65,7 +66,7 @@ def _notes(verdict: Verdict) -> list[str]:
     notes = []
     if any(one.estimate.low is not None for one in (*found.contrasts, *found.changes)):
         notes.append(
-            f"Lines: 95 % intervals over n seeds, each by itself. Full markers and bold: told apart (p < 0.05, adjusted "
+            "Lines: 95 % intervals over n seeds, each by itself. Full markers and bold: told apart (p < 0.05, adjusted "
             f"by Holm over m = {found.tests} tests). Open markers: not told apart, or not tested."
         )
     if any(one.estimate.n == 1 for one in (*found.contrasts, *found.changes)):
@@ -107,7 +108,7 @@ def _prepare(axes: Axes, total: float) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    number_axis(axes.xaxis, 4)
 
 
 def _write(page: Page, line: _Line, top: float) -> None:
@@ -127,7 +128,7 @@ def _write(page: Page, line: _Line, top: float) -> None:
             page.text(place, top + line.middle, text, size, ha="right", va="center", weight=weight)
 
 
-def _draw(axes: Axes, line: _Line, scale: float) -> None:
+def _draw_interval(axes: Axes, line: _Line, scale: float) -> None:
     estimate, look = line.tested.estimate, line.look
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low * scale, estimate.high * scale], [line.middle] * 2, color=look.colour, linewidth=1.2)

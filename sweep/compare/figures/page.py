@@ -7,20 +7,21 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
+from matplotlib.ticker import MaxNLocator
 
-from sweep.compare.figures.style import GREY, SMALL, TEXT, TITLE, WIDTH, Look
-from sweep.compare.figures.style import SETTINGS as _SETTINGS
+from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look
 
 MARGIN = 0.08  # inches
 LEADING = 1.3  # of a line, in heights of its letters
 SAMPLE = 0.34  # inches: a line in the legend
 BETWEEN = 0.2  # inches, of two entries of the legend
+ROUND = (1, 2, 5, 10)  # the numbers at an axis, but for powers of ten, are multiples of one of these
 _MEASURE = TextToPath()
-_MEASURE.mathtext_parser = None  # names are no formulas
 
 
 def line_height(size: float) -> float:
@@ -31,7 +32,7 @@ def line_height(size: float) -> float:
 @cache
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Of a line of text, in inches."""
-    font = FontProperties(family=_SETTINGS["font.family"], size=size, weight=weight)
+    font = FontProperties(family=FONT, size=size, weight=weight)
     return _MEASURE.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
@@ -124,7 +125,7 @@ class Panels:
     """Small multiples: a panel a family, at most three beside each other, on the same scales."""
 
     PANEL, TICKS, BETWEEN, BELOW = 1.45, 0.26, 0.14, 0.42  # inches: a panel's height; room for numbers, beside, below
-    NUMBERS = 0.44  # inches: the widest numbers at the upright axis
+    NUMBERS = 0.5  # inches: the widest numbers at the upright axis
 
     def __init__(self, titles: Sequence[str], x_label: str, y_label: str) -> None:
         self._columns = min(3, len(titles))
@@ -152,6 +153,8 @@ class Panels:
             shared = {"sharex": made[0], "sharey": made[0]} if made else {}
             axes = page.axes(left, top, self._width, self.PANEL, **shared)
             axes.tick_params(labelleft=column == 0)
+            number_axis(axes.xaxis, 5)
+            number_axis(axes.yaxis, 6)
             made.append(axes)
         page.top += self.height
         bottom = page.top - 0.02 - line_height(TEXT)
@@ -160,6 +163,16 @@ class Panels:
         for number, line in enumerate(self._y_label):
             page.text(MARGIN + number * line_height(TEXT), middle, line, rotation=90, va="center")
         return made
+
+
+def number_axis(axis: Axis, most: int, whole: bool = False) -> None:
+    """Some `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
+    axis.set_major_locator(MaxNLocator(most, steps=ROUND, min_n_ticks=3, integer=whole))
+    axis.set_major_formatter(lambda value, _: _written(value))
+
+
+def _written(value: float) -> str:
+    return (f"{value:.6g}" if abs(value) < 1e5 else f"{value:.4g}").replace("-", "−")
 
 
 def drawn(look: Look) -> dict:

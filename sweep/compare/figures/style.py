@@ -14,6 +14,7 @@ from sweep.compare.pool import Row, axes_of
 
 WIDTH = 5.5  # inches
 TITLE, TEXT, SMALL = 9.0, 8.0, 7.0  # points
+FONT = "DejaVu Sans"  # comes with matplotlib; where an SVG is shown without it, another sans serif stands in
 GREY, FAINT = "#595959", "#D9D9D9"
 COLOURS = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -23,7 +24,8 @@ FIXED = ("ground_truth", "random")  # look alike in the figures of all sweeps
 
 # The settings of matplotlib under which everything is drawn, whatever the reader's own settings are.
 SETTINGS = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.family": "sans-serif",
+    "font.sans-serif": [FONT],
     "font.size": TEXT,
     "axes.labelsize": TEXT,
     "xtick.labelsize": SMALL,

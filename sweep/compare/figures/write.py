@@ -7,18 +7,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.compare.curves import NO_CURVES
 from sweep.compare.figures.style import SETTINGS
 from sweep.compare.metrics import ACCURACY
 from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 from sweep.run.files import write_bytes
 
-KINDS = ("svg", "png")
+KINDS = ("png", "svg")
 RESOLUTION = 200  # dots an inch, of the PNG
-NO_CURVES = (
-    "there are no values over steps; of a sweep they are read from its runs, and a file has them if it was written with "
-    "`compare SWEEP --curves --json`"
-)
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,12 @@ class Drawn:
 
     files: list[Path]
     left_out: dict[str, str]
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say of them, the paths last, and of these the one that a person would open first."""
+        missing = [f"no figure {name}: {why}" for name, why in self.left_out.items()]
+        return [*missing, *map(str, reversed(self.files))]
 
 
 def check_directory(directory: Path) -> None:
@@ -51,14 +54,12 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
     """
     import matplotlib.style  # takes half a second, and only figures need it
 
-    from sweep.compare.figures.code import code
-    from sweep.compare.figures.contrasts import contrasts
-    from sweep.compare.figures.over_steps import over_steps
+    from sweep.compare.figures import code, contrasts, curves
 
     makers = {
-        "curves": (over_steps, NO_CURVES),
-        "contrasts": (contrasts, "no row has a control, and so there is nothing to subtract"),
-        "code": (code, "no row has both accuracy and share of code before and after training"),
+        "curves": (curves.draw, NO_CURVES),
+        "contrasts": (contrasts.draw, "no row has a control, and so there is nothing to subtract"),
+        "code": (code.draw, "no row has both accuracy and share of code before and after training"),
     }
     metric = verdict.comparison.metric
     drawn = Drawn([], {})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweep.compare.curves import Curve, curves
-from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn
+from sweep.compare.figures.page import Heading, Legend, Page, Panels, drawn, number_axis
 from sweep.compare.figures.style import GREY, Look, counted, label_of, looks, printable
 from sweep.compare.metrics import Metric
 from sweep.compare.sentences import family_of
@@ -20,7 +20,7 @@ UNTRAINED = "untrained model"
 MOST_MARKERS = 8  # of a line
 
 
-def over_steps(verdict: Verdict) -> Figure | None:
+def draw(verdict: Verdict) -> Figure | None:
     """The curves of the verdict's metric; None where no row has a value at a step."""
     metric = Metric(verdict.comparison.metric.name)
     by = verdict.question.by
@@ -37,17 +37,12 @@ def over_steps(verdict: Verdict) -> Figure | None:
     heading.put(page)
     for axes, (name, members) in zip(panels.put(page), families.items(), strict=True):
         for base in bases[name]:
-            axes.axhline(_scaled(metric, base), **BASE)
+            axes.axhline(base * metric.scale, **BASE)
         for curve in members:
-            _draw(axes, curve, known[of_row[id(curve)]], metric)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+            _draw_curve(axes, curve, known[of_row[id(curve)]], metric)
+        number_axis(axes.xaxis, 5, whole=True)
     legend.put(page)
     return page.figure
-
-
-def _scaled(metric: Metric, value: float) -> float:
-    return value * metric.scale
 
 
 def _bases(members: list[Curve]) -> list[float]:
@@ -59,10 +54,12 @@ def _notes(found: list[Curve]) -> list[str]:
     seeds = [curve.seeds for curve in found]
     notes = []
     if max(seeds) > 1:
-        notes.append("Line: mean over n seeds. Band: from the lowest to the highest seed; it is no confidence interval.")
+        notes.append(
+            "Line: mean over n seeds. Band: from the lowest to the highest seed; it is no confidence interval."
+        )
     if min(seeds) == 1:
         notes.append("A line without a band is one seed (n = 1), which shows no spread.")
-    if any(len(curve.whole) < len(curve.points) for curve in found):
+    if not all(curve.is_whole for curve in found):
         notes.append("Pale: steps for which some of the row's seeds have no value.")
     return notes
 
@@ -78,19 +75,19 @@ def _entries(
     return [*shown, (UNTRAINED, BASE)] if with_base else shown
 
 
-def _draw(axes: Axes, curve: Curve, look: Look, metric: Metric) -> None:
-    points, whole = curve.points, curve.whole
-    how = drawn(look)
+def _draw_curve(axes: Axes, curve: Curve, look: Look, metric: Metric) -> None:
+    steps, how = [point.step for point in curve.points], drawn(look)
 
-    def values(name: str, of: tuple) -> list[float]:
-        return [_scaled(metric, getattr(point, name)) for point in of]
+    def values(name: str, all_of_them: bool = False) -> list[float]:
+        """By step; a gap where seeds are missing, whose neighbours no line may join."""
+        return [
+            getattr(point, name) * metric.scale if all_of_them or point.n == curve.seeds else math.nan
+            for point in curve.points
+        ]
 
-    steps = [point.step for point in whole]
-    if len(whole) < len(points):
-        axes.plot([point.step for point in points], values("mean", points), **{**how, "linestyle": "-"}, alpha=0.3)
+    if not curve.is_whole:
+        axes.plot(steps, values("mean", all_of_them=True), color=look.colour, alpha=0.3)
     if curve.seeds > 1:
-        axes.fill_between(
-            steps, values("low", whole), values("high", whole), color=look.colour, alpha=0.18, linewidth=0
-        )
+        axes.fill_between(steps, values("low"), values("high"), color=look.colour, alpha=0.18, linewidth=0)
     every = max(1, -(-len(steps) // MOST_MARKERS))
-    axes.plot(steps, values("mean", whole), markevery=every, **how)
+    axes.plot(steps, values("mean"), markevery=every, **how)

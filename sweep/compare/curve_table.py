@@ -1,0 +1,74 @@
+"""Values over steps in the terminal: a line of bars for each row of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sweep.compare.curves import NO_CURVES, Curve, curves, metrics_over_steps
+from sweep.compare.metrics import Metric
+from sweep.compare.pool import telling
+from sweep.compare.sparkline import shown_in, sparkline
+from sweep.compare.verdict import Verdict
+
+WIDEST = 32  # characters of a line of bars
+LISTED = 6  # steps; of more the first and the last one are named
+
+
+def print_curves(verdict: Verdict, console: Console) -> None:
+    """A block for each metric that has values over steps, a line in it for each row: first value, bars, last value."""
+    shown = False
+    for metric in metrics_over_steps(verdict.comparison.metric):
+        found = curves(verdict.comparison, verdict.rows, metric)
+        if found:
+            console.print()
+            console.print(_heading(metric, found), markup=False, highlight=False, soft_wrap=True)
+            console.print(_block(metric, found, telling(verdict.rows), console))
+            shown = True
+    if not shown:
+        console.print(f"\n{NO_CURVES}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _heading(metric: Metric, found: Sequence[Curve]) -> str:
+    steps, (low, high) = _steps(found), _range(found)
+    listed = ", ".join(map(str, steps)) if len(steps) <= LISTED else f"{steps[0]} to {steps[-1]}"
+    seeds = sorted({curve.seeds for curve in found})
+    n = f"n = {seeds[0]}" if len(seeds) == 1 else f"n = {seeds[0]} to {seeds[-1]}"
+    kind = f"one seed ({n})" if seeds == [1] else f"means over seeds ({n})"
+    bars = f"bars from {metric.value(low)} to {metric.value(high)} in all lines"
+    return f"{metric.title} over steps ({listed}), {kind}; {bars}"
+
+
+def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console: Console) -> Table:
+    steps, (low, high) = _steps(found), _range(found)
+    table = Table.grid(padding=(0, 1))
+    for _ in names:
+        table.add_column(overflow="fold")
+    for justify in ("right", "left", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    several = max(curve.seeds for curve in found) > 1
+    for curve in found:
+        means = {point.step: point.mean for point in curve.points}
+        bars = sparkline([means.get(step) for step in steps], min(WIDEST, len(steps)), low, high)
+        first, last = curve.points[0], curve.points[-1]
+        n = f"n = {last.n}" + (f" of {curve.seeds}" if last.n < curve.seeds else "")
+        table.add_row(
+            *(escape(curve.row.named([axis])) for axis in names),
+            metric.value(first.mean),
+            shown_in(console.encoding, bars),
+            metric.value(last.mean),
+            *([n] if several else []),
+        )
+    return table
+
+
+def _steps(found: Sequence[Curve]) -> list[int]:
+    return sorted({point.step for curve in found for point in curve.points})
+
+
+def _range(found: Sequence[Curve]) -> tuple[float, float]:
+    means = [point.mean for curve in found for point in curve.points]
+    return min(means), max(means)

@@ -1,0 +1,33 @@
+"""What stands at the end of a launch that ran here: the values over steps, and the paths of the figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.compare.curve_table import print_curves
+from sweep.compare.figures.write import write_figures
+from sweep.compare.over_steps import with_curves
+from sweep.compare.verdict import Verdict
+from sweep.run.unwritable import complaint
+
+
+def show_curves(verdict: Verdict, directory: Path, screen: Console) -> None:
+    """Print the values over steps and write the figures to `directory`; the path of a figure is the last line.
+
+    Nothing is shown of cells that wrote no metrics. The runs have ended by now, and so a disk that takes no figure, or
+    an environment without matplotlib, is said and is no error of theirs.
+    """
+    verdict = with_curves(verdict)
+    if not any(verdict.comparison.curves.values()):
+        return
+    print_curves(verdict, screen)
+    try:
+        lines = write_figures(verdict, directory).lines
+    except (OSError, ImportError) as error:
+        why = complaint(error, directory) if isinstance(error, OSError) else ""
+        lines = [f"the figures were not written: {why or error}"]
+    screen.print()
+    for line in lines:
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
