@@ -14,15 +14,15 @@ import psutil
 import pytest
 import wandb
 from conftest import TINY
+from sweep.track.meanwhile import OpenedMeanwhile
+from sweep.track.wandb_mirror import open_mirror
 from wandb_server import wandb_server
 
 from sweep.plan.compose import compose_cells
+from sweep.run.bounded import CallFailed, within
 from sweep.run.directory import RunDirectory
 from sweep.track import wandb_mirror
-from sweep.track.bounded import CallFailed, within
-from sweep.track.meanwhile import OpenedMeanwhile
 from sweep.track.metrics import RowLog
-from sweep.track.wandb_mirror import open_mirror
 
 KEY = "0123456789" * 4
 LONG = [f"reward.rewards=[{','.join(['ground_truth', 'no_python', 'no_repetition', 'format', 'random'] * 3)}]"]

@@ -15,8 +15,9 @@ from sweep.__main__ import main
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
+from sweep.run.wandb_process import end_service
 from sweep.track import sync as syncing
-from sweep.track.client import Patience, end_service
+from sweep.track.client import Patience
 from sweep.track.metrics import RowLog
 
 KEY = "0123456789" * 4

@@ -18,6 +18,11 @@ class ViewServer(WandbServer):
         self.views: dict[str, dict] = {}
         self.created: set[str] = set()
 
+    def clear(self) -> None:
+        """Forget everything, and answer without faults."""
+        for kept in (self.views, self.created, self.runs, self.operations, self.unknown, self.faults, self.bodies):
+            kept.clear()
+
     @property
     def projects(self) -> set[str]:
         return self.created | {run.fields["project"] for run in self.runs.values() if "project" in run.fields}

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sweep.run.bounded import CallFailed
 from sweep.run.wandb_names import OF_SWEEP, SUPERSEDED
-from sweep.track.bounded import CallFailed
-from sweep.track.client import Patience, Place, bounded, settle
+from sweep.run.wandb_places import Place
+from sweep.run.wandb_process import settle
+from sweep.track.client import Patience, bounded
 from sweep.track.described import DIGEST
 
 PAGE = 100  # runs that are asked for at once

@@ -15,7 +15,8 @@ from sweep.errors import UserError
 from sweep.run.names import short_name
 from sweep.run.wandb_names import FIGURES, SUPERSEDED, TRAINING, signature_of
 from sweep.run.wandb_places import Place
-from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG, OF_ONE_RUN, TAKEN
+from sweep.run.wandb_process import end_service, settle
+from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
 
 SECONDS = 20  # that a request may take before the server counts as gone
 PAGE = 200  # runs that are asked for at once
@@ -49,16 +50,16 @@ def connected(place: Place) -> Iterator[Service]:
         try:
             with _errors_for_people(place):
                 yield Service(wandb.Api(timeout=SECONDS), place, Path(home))
-        finally:
-            wandb.teardown()
+        except BaseException:
+            end_service(failed=True)
+            raise
+        end_service(failed=False)
 
 
 @contextmanager
 def _environment(place: Place, home: Path) -> Iterator[None]:
-    before = dict(os.environ)
-    for name in (*TAKEN, *OF_ONE_RUN):
-        if name != "WANDB_BASE_URL":
-            os.environ.pop(name, None)
+    before = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # which is ended
+    settle(os.environ)
     os.environ.update(WANDB_SILENT="true", WANDB_DIR=str(home))
     if place.base_url is not None:
         os.environ["WANDB_BASE_URL"] = place.base_url
