@@ -15,6 +15,7 @@ import wandb
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from conftest import ROOT
+from documented import bash_words, commands
 from made_up_results import cells, verdict
 from rich.console import Console
 from test_compare_command import FINAL, give, launched, with_metrics
@@ -24,7 +25,7 @@ from wandb_views import ViewServer, view_server
 from sweep.__main__ import main
 from sweep.compare.ask import answer
 from sweep.compare.dashboard import service
-from sweep.compare.dashboard.board import LEAST_RUNS, LINES, board
+from sweep.compare.dashboard.board import LEAST_RUNS, LINES, SPARE_RUNS, board
 from sweep.compare.dashboard.report import NOTES, report
 from sweep.compare.dashboard.summaries import summaries
 from sweep.compare.dashboard.words import MOST_ROWS, escaped, tables_markdown, verdict_markdown
@@ -232,6 +233,14 @@ def test_made_twice_it_is_one_view_and_what_a_person_added_stays(finished, serve
     assert [[panel._id for panel in section.panels] for section in there.sections] == ids
 
 
+def test_the_page_names_every_section_and_number():
+    page = (ROOT / "docs" / "wandb.md").read_text()
+    assert not [name for name in ("Verdict", *LINES) if f"*{name}*" not in page]
+    assert not [key for key in NUMBERS if f"`{key}`" not in page]
+    assert f"has {MOST_ROWS} rows" in page and f"up to {LEAST_RUNS} runs, or {SPARE_RUNS} more" in page
+    assert f"at most {saved_view.SECONDS:g} seconds" in page and f"given up after {service.SECONDS} s" in page
+
+
 def test_a_view_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_is_left(finished, server, capsys):
     sweep = finished()
     sweep.compare("--wandb-report")
@@ -339,6 +348,14 @@ def test_cells_without_a_run_are_counted_and_the_pages_are_no_part_of_the_ledger
     json.loads(said.out)  # what is said of W&B stands apart from what a program reads
     assert "no run of 1 of 4 cells" in said.err and "`python -m sweep sync s" in said.err
     assert len(read_sweep(sweep.root, "s").cells) == 4
+
+
+@pytest.mark.parametrize("command", commands("python -m sweep", pages=["docs/wandb.md"]))
+def test_the_commands_of_the_page_run(finished, server, capsys, command, tmp_path):
+    sweep = finished()
+    shutil.copytree(sweep.root / "sweeps" / "s", sweep.root / "sweeps" / "demo")
+    assert main([*bash_words(command, tmp_path)[2:], "--output-dir", str(sweep.root)]) == 0, capsys.readouterr().err
+    assert server.url in capsys.readouterr().out
 
 
 class Screen(Console):

@@ -44,6 +44,9 @@ class ViewServer(WandbServer):
     def _GetProject(self, asked: dict) -> dict:
         return {"project": self._project(asked["name"], asked["entity"]) if asked["name"] in self.projects else None}
 
+    def _OrganizationCoreWeaveOrganizationID(self, _: dict) -> dict:
+        return {"entity": {"organization": None}}
+
     def _ProjectInternalId(self, asked: dict) -> dict:
         name = asked["projectName"]
         return {"project": {"id": name, "internalId": "1"} if name in self.projects else None}

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-import sweep
 from sweep.dispatch.view import suggested
 from sweep.plan.plan import Plan
 from sweep.run.config import CellConfig, SlurmCluster
@@ -52,7 +51,7 @@ def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
     of_wandb = {name: value for name, value in given.items() if name.startswith("WANDB_") or name == "NETRC"}
     return subprocess.Popen(
         [sys.executable, "-m", "sweep", "compare", plan.name, "--wandb", "--output-dir", str(plan.root)],
-        cwd=Path(sweep.__file__).parents[1],
+        cwd=Path(__file__).resolve().parents[2],
         env={**os.environ, **of_wandb},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
