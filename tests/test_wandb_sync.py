@@ -26,7 +26,6 @@ KEY = "0123456789" * 4
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setattr(syncing, "PATIENCE", Patience(open=10, call=10, finish=10))
     with wandb_server() as server:
         yield server

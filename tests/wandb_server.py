@@ -19,9 +19,15 @@ ENTITY = "e"  # whom the API key belongs to
 NEVER = "1970-01-01T00:00:00Z"
 
 
+GONE = -1
+
+
 @dataclass
 class Fault:
-    """How requests whose path holds `path` are answered: after `seconds`, and with `status` where that is not 0."""
+    """How requests whose path holds `path` are answered: after `seconds`, and with `status` where that is not 0.
+
+    GONE as the status closes the connection without an answer.
+    """
 
     status: int = 0
     seconds: float = 0.0
@@ -225,6 +231,9 @@ class _Handler(BaseHTTPRequestHandler):
         for fault in self.server.faults:
             if fault.path in self.path:
                 time.sleep(fault.seconds)
+                if fault.status == GONE:
+                    self.close_connection = True
+                    return True
                 if fault.status:
                     self._send({"errors": [{"message": "the test's fault"}]}, fault.status)
                     return True

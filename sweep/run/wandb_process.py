@@ -21,6 +21,8 @@ def settle(environment: MutableMapping[str, str]) -> None:
         if name != "WANDB_BASE_URL":
             environment.pop(name, None)
     environment["WANDB_SILENT"] = "true"  # it would name a `wandb sync` that finds nothing
+    # W&B's reports on its own errors would keep the process from its end for 10 s where the server is slow.
+    environment["WANDB_ERROR_REPORTING"] = "false"
 
 
 def end_service(failed: bool) -> None:
@@ -39,8 +41,12 @@ def end_service(failed: bool) -> None:
 
 
 def _kill_service() -> None:
+    """With what it started itself, which would notice only after a while."""
     for process in psutil.Process().children():
         with suppress(psutil.Error):
             if process.name() == SERVICE:
-                process.kill()
-                process.wait(END_SECONDS)
+                family = [process, *process.children(recursive=True)]
+                for member in family:
+                    with suppress(psutil.NoSuchProcess):
+                        member.kill()
+                psutil.wait_procs(family, END_SECONDS)

@@ -98,9 +98,9 @@ def bounded(seconds: float, call: Callable[[], Value]) -> Value:
 
 
 def _start(identifier: str, said: Described, place: Place, folder: Path, patience: Patience, ends: bool) -> Any:
+    settle(os.environ)
     import wandb
 
-    settle(os.environ)
     settings = {
         "silent": True,
         "console": "off",

@@ -86,9 +86,9 @@ class Remote:
 
 
 def _api(place: Place, patience: Patience) -> Any:
+    settle(os.environ)
     import wandb
 
-    settle(os.environ)
     return wandb.Api(overrides={"base_url": place.base_url} if place.base_url else {}, timeout=int(patience.call))
 
 

@@ -60,7 +60,7 @@ def connected(place: Place) -> Iterator[Service]:
 def _environment(place: Place, home: Path) -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # which is ended
     settle(os.environ)
-    os.environ.update(WANDB_SILENT="true", WANDB_DIR=str(home))
+    os.environ["WANDB_DIR"] = str(home)
     if place.base_url is not None:
         os.environ["WANDB_BASE_URL"] = place.base_url
     try:

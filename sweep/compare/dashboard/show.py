@@ -111,8 +111,8 @@ def _loaded(load: Callable[[str], Any], url: str, pages: Pages) -> Any | None:
     except (SpecVersionError, ValidationError) as error:
         why = str(error).splitlines()[0]
         raise UserError(
-            f"{url}: wandb-workspaces cannot read what this was changed into ({why}), and it is left as it is; take it out "
-            f"of {pages.file} to have a new one made"
+            f"{url}: wandb-workspaces cannot read what this was changed into ({why}), so that it is left as it is; "
+            f"take it out of {pages.file} to have a new one made"
         ) from error
     except ValueError as error:
         if NO_SUCH_VIEW in str(error):
