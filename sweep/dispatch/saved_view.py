@@ -22,6 +22,7 @@ from sweep.plan.plan import Plan
 from sweep.run.config import CellConfig, SlurmCluster
 
 SECONDS = 30.0  # after which the process is given up
+AT_END = 10.0  # seconds of these that a launch waits which has nothing else to do
 PAGE = "W&B view: "  # how `compare --wandb` says the address
 
 
@@ -32,17 +33,13 @@ def view_made_meanwhile(plan: Plan, screen: Console) -> Iterator[None]:
     if not online:
         yield
         return
-    process, unwanted = _start(plan, online[0]), threading.Event()
-    thread = threading.Thread(target=_say, args=(process, plan, screen, unwanted), daemon=True)
-    thread.start()
+    making = _Making(_start(plan, online[0]), plan, screen)
     try:
         yield
     except BaseException:
-        unwanted.set()
-        _kill(process)
+        making.end(0.0, quietly=True)
         raise
-    finally:
-        thread.join()
+    making.end(AT_END)
 
 
 def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
@@ -61,24 +58,43 @@ def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
     )
 
 
-def _say(process: subprocess.Popen, plan: Plan, screen: Console, unwanted: threading.Event) -> None:
-    """Print what became of the process, once it has ended; nothing where that is unwanted by then."""
-    try:
-        shown, errors = process.communicate(timeout=SECONDS)
-        why = (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        shown, why = "", f"not done within {SECONDS:g} s"
-    if unwanted.is_set():
-        return
-    said = [line for line in shown.splitlines() if line.startswith(PAGE)] if process.returncode == 0 else []
-    later = suggested(f"compare {plan.name} --wandb", plan.root)
-    for line in said or [f"W&B: the saved view was not brought up to date ({why}); {later} does it later"]:
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+class _Making:
+    """Waits for the process in a thread, and says what became of it."""
+
+    def __init__(self, process: subprocess.Popen, plan: Plan, screen: Console) -> None:
+        self._process, self._plan, self._screen = process, plan, screen
+        self._is_quiet = False
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def end(self, seconds: float, quietly: bool = False) -> None:
+        """Wait for it so long, and no longer."""
+        self._is_quiet = quietly
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            _kill(self._process)
+            self._thread.join()
+
+    def _wait(self) -> None:
+        try:
+            shown, errors = self._process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(self._process)
+            shown, errors = self._process.communicate()
+        if not self._is_quiet:
+            for line in self._words(shown, errors):
+                self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _words(self, shown: str, errors: str) -> list[str]:
+        code = self._process.returncode
+        if code == 0:
+            return [line for line in shown.splitlines() if line.startswith(PAGE)]
+        why = "it was not done in time" if code < 0 else (errors.strip().splitlines() or [f"exit code {code}"])[-1]
+        later = suggested(f"compare {self._plan.name} --wandb", self._plan.root)
+        return [f"W&B: the saved view was not brought up to date ({why}); {later} does it later"]
 
 
 def _kill(process: subprocess.Popen) -> None:
     """End the process and those that W&B started beside it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
