@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import wandb
 from conftest import TINY
 from wandb_server import Fault, WandbServer, wandb_server
-from written_sweeps import finish_all
+from written_sweeps import finish, finish_all
 
 from sweep.__main__ import main
 from sweep.plan.plan import Plan, plan_sweep
@@ -17,8 +18,10 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.wandb_process import end_service
 from sweep.track import sync as syncing
+from sweep.track.axes import axis_values
 from sweep.track.client import Patience
 from sweep.track.metrics import RowLog
+from sweep.track.samples import MOST_ROWS, SampledAnswers
 
 KEY = "0123456789" * 4
 
@@ -254,3 +257,78 @@ def test_after_three_failures_in_a_row_the_rest_is_left_for_another_time(tmp_pat
     said = capsys.readouterr().out
     assert said.count("AuthenticationError") == 4 and "2 failed: not tried, after 3 failures in a row" in said
     assert "3 failed: AuthenticationError" in said and "sync demo: 5 failed; 0 rows sent" in said
+
+
+def test_runs_group_by_flat_typed_axes_in_every_sweep_that_lists_them(tmp_path, server, capsys):
+    first = Trained(tmp_path, server, "reward=random,ground_truth", "seed=0,1", name="first")
+    second = Trained(tmp_path, server, "reward=random", "algorithm.kl_coefficient=0,0.1", "seed=0", name="second")
+    again = Trained(tmp_path, server, "reward=random", "seed=0", "evaluation.temperature=0.5", name="again")
+    for run in {run.path: run for run in (*first.runs, *second.runs)}.values():
+        write_rows(run, [row(1)])
+    assert first.sync() == second.sync() == 0
+    capsys.readouterr()
+    assert again.sync() == 0  # an evaluation of a training of both
+    assert "sync again: 1 up to date" in capsys.readouterr().out
+    shown = {run.id: run for run in second.api_runs().values()}
+    assert {run.job_type for run in shown.values()} == {"train"}
+    shared, control = shown[second.runs[0].signature], shown[second.runs[1].signature]
+    assert {tag for tag in shared.tags if tag[:6] == "sweep:"} == {"sweep:first", "sweep:second", "sweep:again"}
+    assert {tag for tag in control.tags if tag[:6] == "sweep:"} == {"sweep:second"}
+    wanted = {"model": "qwen2_mini", "reward": "random", "seed": 0, "algorithm_kl_coefficient": 0.0}
+    assert {key: shared.config[key] for key in wanted} == wanted
+    assert control.config["algorithm_kl_coefficient"] == 0.1
+    # One seed was launched in both sweeps, the other in one: they are one line of a chart all the same.
+    of_seeds = {shown[run.signature].config["cell"] for run in first.runs[:2]}
+    assert of_seeds == {"qwen2_mini random algorithm_kl_coefficient=0.0"}
+    assert shared.config["frozen"]["algorithm"]["kl_coefficient"] == 0.0
+
+
+def test_the_summary_says_what_a_run_came_to_and_the_table_what_it_answered(tmp_path, server):
+    sweep = Trained(tmp_path, server, "reward=random,ground_truth", "seed=0,1")
+    for task, accuracy in zip(sweep.plan.cells, (0.5, 0.75, 0.25, 1.0), strict=True):
+        finish(task, accuracy)
+        write_rows(RunDirectory(task.directory), [row(step) for step in (4, 5, 6)])
+        RunDirectory(task.directory).add_provenance(code="c0de")
+    assert sweep.sync() == 0
+    of_control, of_truth = (server.runs[run.signature].summary for run in (sweep.runs[0], sweep.runs[3]))
+    wanted = {"base": 0.5, "final": 1.0, "difference": 0.5, "state": "done", "code": "c0de", "contrast": 0.25}
+    assert {key: of_truth[key] for key in wanted} == wanted and "contrast" not in of_control
+    assert of_truth["contrast_to"] == sweep.runs[1].signature and of_truth["directory"] == str(sweep.runs[3].path)
+    assert of_truth["rules"] == sweep.runs[3].identity["rules"]
+    with_table = [found for found in server.runs[sweep.runs[3].signature].rows if "samples" in found]
+    assert [found["step"] for found in with_table] == [5]
+    table = json.loads(server.uploads[with_table[0]["samples"]["path"]])
+    (answer,) = (dict(zip(table["columns"], cells, strict=True)) for cells in table["data"])
+    assert (answer["step"], answer["question"], answer["reward"]) == (5, "1+1", 1.0)
+    assert answer["response"] == "2" * 2000 + " […1000 characters left out]"
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked", "steps"),
+    [([1, 2, 3], [2, 3], [[2], [3]]), ([1, 1, 4], [2, 4], [[1, 1], [4]]), ([], [2], [[]]), ([5], [2, 4], [[], []])],
+)
+def test_a_table_has_the_answers_of_the_last_step_that_any_were_kept_of(tmp_path, file, kept, asked, steps):
+    path = file([{"step": step, "response": "a"} for step in kept], "samples.jsonl")
+    answers = SampledAnswers(path)
+    assert [[cells[0] for cells in answers.until(step)] for step in asked] == steps
+    many = SampledAnswers(file([{"step": 1, "response": "a"}] * 100, "samples.jsonl"))
+    assert len(many.until(1)) == MOST_ROWS
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "value"),
+    [
+        ("steps", "30", 30),
+        ("algorithm.clip_low", "2e-1", 0.2),
+        ("labels.shard", None, 0),
+        ("tracking.entity", "null", None),
+        ("tracking.tags", "[a]", "[]"),
+        ("prompt", "qwen_boxed", "qwen_boxed"),
+        ("prompt", None, "own"),
+        ("reward.nothing", "7", "7"),
+        ("reward.nothing", None, None),
+    ],
+)
+def test_the_value_of_an_axis_has_its_type(key, typed, value, composed):
+    found = axis_values(composed(), [(key, typed)])[key.replace(".", "_")]
+    assert found == value and type(found) is type(value)

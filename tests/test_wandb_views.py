@@ -190,13 +190,15 @@ def test_numbers_reach_the_runs_once_and_nothing_else_of_them_changes(finished, 
         sweep.compare("--wandb")
     assert server.operations.count("UpsertBucket") == len(sweep.plan.cells)
     runs = {run.id: run for run in wandb.Api().runs("e/p", lazy=False)}
+    controls = {t.config.seed: t.signature for t in sweep.plan.cells if t.axes["reward"] == "random"}
     for task in sweep.plan.cells:
         reward, seed = task.axes["reward"], task.config.seed
         final = FINAL[reward, seed]
+        run = runs.get(f"{task.signature}-2") or runs[task.signature]
         meant = {"state": "done", "base": 0.5, "final": final, "difference": final - 0.5}
         if reward != "random":
             meant["contrast"] = final - FINAL["random", seed]
-        run = runs.get(f"{task.signature}-2") or runs[task.signature]
+            assert run.summary_metrics.pop("contrast_to") == controls[seed]
         assert run.summary_metrics.pop("state") == meant.pop("state")
         assert run.summary_metrics == pytest.approx(meant)
     old = [run for run in runs.values() if SUPERSEDED in run.tags]
@@ -234,7 +236,7 @@ def test_made_twice_it_is_one_view_and_what_a_person_added_stays(finished, serve
 
 
 def test_the_page_names_every_section_and_number():
-    page = (ROOT / "docs" / "wandb.md").read_text()
+    page = (ROOT / "docs" / "wandb-views.md").read_text()
     assert not [name for name in ("Verdict", *LINES) if f"*{name}*" not in page]
     assert not [key for key in NUMBERS if f"`{key}`" not in page]
     assert f"has {MOST_ROWS} rows" in page and f"up to {LEAST_RUNS} runs, or {SPARE_RUNS} more" in page
@@ -351,7 +353,7 @@ def test_cells_without_a_run_are_counted_and_the_pages_are_no_part_of_the_ledger
     assert len(read_sweep(sweep.root, "s").cells) == 4
 
 
-@pytest.mark.parametrize("command", commands("python -m sweep", pages=["docs/wandb.md"]))
+@pytest.mark.parametrize("command", commands("python -m sweep", pages=["docs/wandb-views.md"]))
 def test_the_commands_of_the_page_run(finished, server, capsys, command, tmp_path):
     sweep = finished()
     shutil.copytree(sweep.root / "sweeps" / "s", sweep.root / "sweeps" / "demo")
@@ -439,7 +441,7 @@ def test_a_row_with_several_controls_has_no_contrast_of_its_own():
     truth = cells("ground_truth", 0.7, seeds=(0, 1))
     assert not any("contrast" in numbers for numbers in summaries(verdict(low, high, truth)).values())
     one = summaries(verdict(low, truth))
-    assert [set(one[cell.signature]) for cell in truth] == [set(NUMBERS)] * 2
+    assert [set(one[cell.signature]) for cell in truth] == [{*NUMBERS, "contrast_to"}] * 2
     unlike = [replace(cell, unlike="other evaluations", final=None) for cell in truth]
     assert all(set(summaries(verdict(unlike))[cell.signature]) == {"base"} for cell in unlike)
 

@@ -87,7 +87,11 @@ class Run:
 
 
 class WandbServer(ThreadingHTTPServer):
-    """Keeps what it receives: the `bodies` of requests, uncompressed; the `operations` asked for; `runs`, by id."""
+    """Keeps what it receives.
+
+    bodies: of all requests, uncompressed. operations: of GraphQL, as they were asked for. runs: by id. uploads: files,
+    by the name of each. unknown: operations that it has no answer to.
+    """
 
     daemon_threads = True
 
@@ -97,6 +101,7 @@ class WandbServer(ThreadingHTTPServer):
         self.operations: list[str] = []
         self.unknown: list[tuple[str, dict]] = []
         self.runs: dict[str, Run] = {}
+        self.uploads: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
 
@@ -219,8 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(answer)
 
     def do_PUT(self) -> None:
-        self._body()
+        body = self._body()
         if not self._fails():
+            self.server.uploads[self.path.removeprefix("/upload/")] = body
             self._send({})
 
     def do_GET(self) -> None:

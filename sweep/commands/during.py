@@ -147,18 +147,28 @@ def sync(
         raise typer.BadParameter("--check changes nothing, and --rebuild does; leave one out")
     ledger = read_sweep(output_dir, sweep)
     found = {run.entry.directory: run for run in runs(ledger)}
-    chosen = dict.fromkeys(
-        run.entry.training for run in select([*found.values()], patterns or []) if run.entry in ledger.cells
-    )
-    trainings = [Training(f.entry.label, RunDirectory(f.path), f.status.state) for f in map(found.get, chosen) if f]
-    if not trainings:
+    cells = [run.entry for run in select([*found.values()], patterns or []) if run.entry in ledger.cells]
+    shown = [found[directory] for directory in dict.fromkeys(cell.training for cell in cells)]
+    if not shown:
         raise UserError("nothing of this is a training, and W&B is sent trainings alone")
+    trainings = [Training(run.entry.label, RunDirectory(run.path), run.status.state) for run in shown]
     outcomes = []
-    for outcome in bring(trainings, output_dir, How(check, rebuild, disabled)):
+    for outcome in bring(trainings, output_dir, How(check, rebuild, disabled, _contrasts(output_dir, sweep))):
         print(outcome.line, flush=True)
         outcomes.append(outcome)
     print("\n".join(total(sweep, outcomes)))
     raise typer.Exit(int(not all(outcome.kind.is_well for outcome in outcomes)))
+
+
+def _contrasts(output_dir: Path, sweep: str) -> dict[str, dict[str, float | str]]:
+    """By a cell's signature, its contrast to a random reward, as the summary of its W&B run has it."""
+    from sweep.compare.by_cell import contrasts_by_cell
+    from sweep.compare.cells import collect
+    from sweep.compare.verdict import judge
+    from sweep.run.wandb_names import CONTRAST, CONTRAST_TO
+
+    known = contrasts_by_cell(judge(collect(output_dir, sweep)).findings.contrasts)
+    return {sign: {CONTRAST: value, CONTRAST_TO: control} for sign, (value, control) in known.items()}
 
 
 @commands.command()

@@ -11,6 +11,7 @@ OWN_AXES = ("model", "reward", "seed")  # of every training, launched with sever
 OF_SWEEP = "sweep:"  # begins the tag of a sweep that lists the training
 SUPERSEDED = "superseded"  # the tag of a run in whose place a rebuilt one stands
 BASE, FINAL, DIFFERENCE, CONTRAST = "base", "final", "difference", "contrast"  # keys of a run's summary
+CONTRAST_TO = "contrast_to"  # another: the id of the control's run that the contrast is to
 
 
 def axis_key(axis: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,14 +36,8 @@ class Described:
         return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def described(
-    run: RunDirectory, config: CellConfig, listed: Listed, state: State, later: Mapping[str, Any] | None = None
-) -> Described:
-    """
-    Args:
-        later: what the summary is to say beside the records, such as the contrast, which is known once the control of
-            the training is done.
-    """
+def described(run: RunDirectory, config: CellConfig, listed: Listed, state: State) -> Described:
+    """The training as its directory and the ledger have it, and as it ended or goes on."""
     values = axis_values(config, listed.axes)
     tags = [
         *map(sweep_tag, listed.sweeps),
@@ -59,7 +52,7 @@ def described(
         job_type=TRAINING,
         tags=tuple(dict.fromkeys(tags)),
         config={**values, CELL: composite(values), "frozen": config.model_dump(mode="json")},
-        summary=_summary(run, listed, state) | dict(later or {}),
+        summary=_summary(run, listed, state),
     )
 
 

@@ -20,18 +20,23 @@ PAGE = 100  # runs that are asked for at once
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """A run as the server lists it.
-
-    rows: how many it has. taken_to: the step of the last one that its summary is of. digest: of what it was last told,
-    where it was told all.
-    """
+    """A run as the server lists it. `rows`: how many it has."""
 
     id: str
     url: str
     tags: tuple[str, ...]
     rows: int
-    taken_to: int
-    digest: str | None
+    summary: dict[str, Any]
+
+    @property
+    def taken_to(self) -> int:
+        """The step of the last row that the summary is of: W&B takes no row up to it."""
+        return self.summary.get("_step", 0)
+
+    @property
+    def digest(self) -> str | None:
+        """Of what it was last told, where it was told all."""
+        return self.summary.get(DIGEST)
 
 
 class Remote:
@@ -93,9 +98,7 @@ def _api(place: Place, patience: Patience) -> Any:
 
 
 def _listed(run: Any) -> RemoteRun:
-    summary = run.summary_metrics
-    rows, step = run.historyLineCount or 0, summary.get("_step", 0)
-    return RemoteRun(run.id, run.url, tuple(run.tags), rows, step, summary.get(DIGEST))
+    return RemoteRun(run.id, run.url, tuple(run.tags), run.historyLineCount or 0, dict(run.summary_metrics))
 
 
 def confirmed(remote: Remote, identifier: str, rows: int) -> None:

@@ -45,7 +45,8 @@ class Training:
 @dataclass(frozen=True)
 class How:
     """check: change nothing, and name what differs. rebuild: write what cannot be mended under a new id. disabled: also
-    what was launched with tracking.mode=disabled. later: by signature, what summaries say beside the records.
+    what was launched with tracking.mode=disabled. later: by signature, what the summary of a training is to say beside
+    its records, such as its contrast, which is known once its control is done.
     """
 
     check: bool = False
@@ -109,7 +110,7 @@ class _Project:
     def _described(self, training: Training) -> Described:
         run = training.run
         listed = self._listed.get(str(run.path.relative_to(self._root)), Listed())
-        return described(run, run.read_config(), listed, training.state, self._how.later.get(run.signature))
+        return described(run, run.read_config(), listed, training.state)
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
         """The rows beside the server's, and the steps that it was not sent yet."""
@@ -138,7 +139,8 @@ class _Project:
         anew = self._how.rebuild and self._is_beyond_mending(training)
         if found is not None and not anew and self._is_current(run, said, found):
             self._retire(run)
-            return Outcome(training.label, Kind.SAME, f"{found.rows} rows", found.url)
+            self._say_later(run, found.summary)
+            return Outcome(training.label, Kind.SAME, in_words(found.rows, "row"), found.url)
         lock = try_lock(run.sending)
         if lock is None:
             return Outcome(training.label, Kind.SKIPPED, OTHER_SENDER, found.url if found else "")
@@ -149,7 +151,14 @@ class _Project:
             writer.send_new()
             written = writer.finish(said, exit_code=int(training.state != State.DONE))
         self._retire(run)
+        self._say_later(run, {})
         return Outcome.of(training.label, written)
+
+    def _say_later(self, run: RunDirectory, summary: Mapping[str, Any]) -> None:
+        """Add to the summary what it does not say yet."""
+        later = self._how.later.get(run.signature, {})
+        if any(summary.get(key) != value for key, value in later.items()):
+            self._remote.summarise(identifiers(run)[-1], dict(later))
 
     def _is_current(self, run: RunDirectory, said: Described, found: RemoteRun) -> bool:
         """Whether the server was told all that there is to tell; that costs no request."""

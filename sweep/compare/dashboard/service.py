@@ -141,7 +141,7 @@ class Service:
         runs = self._api.runs(f"{self.entity}/{self.project}", wanted, per_page=PAGE, include_sweeps=False, lazy=False)
         return {signature_of(run.id): run for run in runs if SUPERSEDED not in run.tags}
 
-    def write_summaries(self, runs: Mapping[str, Any], known: Mapping[str, Mapping[str, float]]) -> Sent:
+    def write_summaries(self, runs: Mapping[str, Any], known: Mapping[str, Mapping[str, float | str]]) -> Sent:
         """Give each run the numbers that are known of its cell, by signature; a run that has them is left alone."""
         due = {sign: numbers for sign, numbers in known.items() if numbers}
         there = [(runs[sign], numbers) for sign, numbers in due.items() if sign in runs]
