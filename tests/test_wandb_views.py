@@ -24,15 +24,17 @@ from wandb_views import ViewServer, view_server
 
 from sweep.__main__ import main
 from sweep.compare.ask import answer
-from sweep.compare.dashboard import service
+from sweep.compare.dashboard import service, show
 from sweep.compare.dashboard.board import LEAST_RUNS, LINES, SPARE_RUNS, board
 from sweep.compare.dashboard.report import NOTES, report
 from sweep.compare.dashboard.summaries import summaries
 from sweep.compare.dashboard.words import MOST_ROWS, escaped, tables_markdown, verdict_markdown
 from sweep.compare.export import verdict_json
 from sweep.compare.figures.style import COLOURS
+from sweep.compare.figures.write import Drawn, write_figures
 from sweep.dispatch import saved_view
 from sweep.plan.plan import Plan
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, read_sweep
 from sweep.run.wandb_names import SUPERSEDED, TRAINING, sweep_tag
 from sweep.run.wandb_process import end_service
@@ -244,14 +246,17 @@ def test_the_page_names_every_section_and_number():
     assert f"given up after {service.SECONDS} s" in page
 
 
-def test_a_view_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_is_left(finished, server, capsys):
+def test_a_page_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_is_left(
+    finished, server, capsys, monkeypatch
+):
+    monkeypatch.setattr(show, "write_figures", lambda *_: Drawn([], {}))
     sweep = finished()
     sweep.compare("--wandb-report")
-    old = sweep.url("view"), sweep.url("report")
+    old = sweep.url("view")
     server.views.clear()
     sweep.compare("--wandb-report")
     assert len(server.saved_views) == len(server.reports) == 1
-    assert sweep.url("view") != old[0]
+    assert sweep.url("view") != old and not server.runs  # without figures there is no run of them
     view = server.saved_views[0]
     view["spec"]["version"] = 99
     before = json.dumps(view)
@@ -260,8 +265,10 @@ def test_a_view_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_
     assert "cannot read what this was changed into" in capsys.readouterr().err and json.dumps(view) == before
 
 
-def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(finished, server, api, capsys):
+def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(finished, server, api, capsys, monkeypatch, tmp_path):
     sweep = finished("two").with_runs()
+    drawn = write_figures(answer(["s"], sweep.root, with_steps=True), tmp_path / "figures")
+    monkeypatch.setattr(show, "write_figures", lambda *_: drawn)  # which takes longer than the rest
     sweep.compare("--wandb-report")
     said = capsys.readouterr().out
     assert f"W&B report: {sweep.url('report')}" in said
@@ -359,6 +366,19 @@ def test_the_commands_of_the_page_run(finished, server, capsys, command, tmp_pat
     shutil.copytree(sweep.root / "sweeps" / "s", sweep.root / "sweeps" / "demo")
     assert main([*bash_words(command, tmp_path)[2:], "--output-dir", str(sweep.root)]) == 0, capsys.readouterr().err
     assert server.url in capsys.readouterr().out
+    assert ("figures-demo" in server.runs) == ("--wandb-report" in command)
+
+
+def test_cells_of_several_projects_have_pages_in_each(finished, server):
+    sweep = finished()
+    run = RunDirectory(sweep.plan.cells[0].directory)
+    run.config.write_text(run.config.read_text().replace("project: p", "project: q"))
+    sweep.compare("--wandb")
+    assert {view["project"] for view in server.saved_views} == server.created == {"p", "q"}
+    sweep.compare("--wandb")
+    assert len(server.views) == 2
+    found = json.loads((sweep.root / "sweeps" / "s" / "wandb" / "pages.json").read_text())
+    assert all(f"/e/{page['place']['project']}?" in page["pages"]["view"] for page in found)
 
 
 class Screen(Console):
