@@ -1,10 +1,10 @@
 """How many seconds does training lose by W&B, sound or failing in every way that we could think of?
 
 One mini is trained again and again, in a process that runs the training stage as a cluster's node does, against a W&B
-server of the tests on this machine; the client is the real one. Seconds are those from the end of the imports to the
-end of the process, less those of the same training without W&B, the median of several. After each fault the server is
-mended, and `python -m sweep sync` must bring what is missing: "mended" says whether its history then equals
-metrics.jsonl. The last line is JSON.
+server of the tests on this machine; the client is the real one. Beside each such training the same is trained without
+W&B at the same time, so that what else the machine does strikes both. Seconds lost are those from the end of the imports
+to the end of the process, less those of the other. After each fault the server is mended, and `python -m sweep sync` must
+bring what is missing: "mended" says whether its history then equals metrics.jsonl. The last line is JSON.
 
     python benchmarks/wandb_faults.py
     python benchmarks/wandb_faults.py --only healthy absent --repeats 1
@@ -17,7 +17,6 @@ import contextlib
 import io
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -100,29 +99,36 @@ def prepared(home: Path, cache: Path, mode: str, url: str) -> RunDirectory:
     return run
 
 
-def trained(run: RunDirectory, trial: Trial, server: WandbServer) -> float:
-    """Train; returns the seconds from the end of the imports to the end of the process."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WANDB_API_KEY": "0" * 40, "OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(
-        [sys.executable, "-c", STAGE, str(run.path)], env=environment, stdout=subprocess.PIPE, text=True, cwd=run.path
-    )
-    ended = threading.Event()
+class Started:
+    """A process that trains a run."""
 
-    def strike() -> None:
-        while trial.step and len(run.read_metrics()) < trial.step:
-            if ended.wait(0.02):
+    def __init__(self, run: RunDirectory) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "WANDB_API_KEY": "0" * 40, "OMP_NUM_THREADS": "1"}
+        self.run, command = run, [sys.executable, "-c", STAGE, str(run.path)]
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=run.path
+        )
+        self.seconds = 0.0  # from the end of the imports to the end of the process
+        self._waiting = threading.Thread(target=self._wait)
+        self._waiting.start()
+
+    def _wait(self) -> None:
+        said, _ = self.process.communicate()
+        imported = next(line.split()[1] for line in said.splitlines() if line.startswith("imported"))
+        self.seconds = time.monotonic() - float(imported)
+
+    def strike(self, trial: Trial, server: WandbServer) -> None:
+        """Do what is to be done once metrics.jsonl has the row."""
+        while trial.step and len(self.run.read_metrics()) < trial.step:
+            time.sleep(0.02)
+            if self.process.poll() is not None:
                 return
-        trial.at_step(server, psutil.Process(started.pid))
+        trial.at_step(server, psutil.Process(self.process.pid))
 
-    striking = threading.Thread(target=strike)
-    striking.start()
-    said, _ = started.communicate()
-    seconds = time.monotonic() - float(next(line.split()[1] for line in said.splitlines() if line[:8] == "imported"))
-    ended.set()
-    striking.join()
-    if started.returncode or (run.read_result() or {}).get("step") != STEPS:
-        sys.exit(f"the training failed; see {run.log}")
-    return seconds
+    def end(self) -> None:
+        self._waiting.join()
+        if self.process.returncode or (self.run.read_result() or {}).get("step") != STEPS:
+            sys.exit(f"the training failed; see {self.run.log}")
 
 
 def mended(run: RunDirectory, server: WandbServer) -> bool:
@@ -135,45 +141,41 @@ def mended(run: RunDirectory, server: WandbServer) -> bool:
     return code == 0 and there == [{k: v for k, v in row.items() if v is not None} for row in run.read_metrics()]
 
 
-def measure(name: str, home: Path, cache: Path) -> dict:
-    """One training under the trial `name`; "" is the training without W&B."""
+def measure(trial: Trial, home: Path, cache: Path) -> dict:
+    """One training under the trial, beside one without W&B."""
     with wandb_server() as server:
-        run = prepared(home, cache, "online" if name else "disabled", server.url)
-        trial = TRIALS.get(name, Trial())
+        tracked, other = (prepared(home / mode, cache, mode, server.url) for mode in ("online", "disabled"))
         trial.at_first(server)
-        found = {"seconds": trained(run, trial, server)}
-        if name:
-            found |= {"said": run.log.read_text().count(SAID), "mended": mended(run, server)}
-    return found
+        both = started, _ = Started(tracked), Started(other)
+        started.strike(trial, server)
+        for one in both:
+            one.end()
+        lost, without = started.seconds - both[1].seconds, both[1].seconds
+        said = tracked.log.read_text().count(SAID)
+        return {
+            "lost_s": round(lost, 2),
+            "without_s": round(without, 2),
+            "said": said,
+            "mended": mended(tracked, server),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
-    parser.add_argument("--repeats", type=int, default=1, help="of each trial; the training without W&B as often again")
+    parser.add_argument("--repeats", type=int, default=1, help="of each trial")
     asked = parser.parse_args()
     found: dict[str, list[dict]] = {}
+    print("| W&B | seconds lost | of a training of | warnings in the log | mended by sync |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        home, names = Path(folder), ["", *asked.only, ""]
-        measure("", home / "first", home / "cache")  # which also makes the mini
-        for repeat in range(asked.repeats):
-            for place, name in enumerate(names):
-                found.setdefault(name, []).append(measure(name, home / f"{repeat}-{place}", home / "cache"))
-    without = statistics.median(one["seconds"] for one in found.pop(""))
-    rows = {
-        name: {
-            "lost_s": [round(one["seconds"] - without, 2) for one in repeats],
-            "said": [one["said"] for one in repeats],
-            "mended": all(one["mended"] for one in repeats),
-        }
-        for name, repeats in found.items()
-    }
-    print(f"training without W&B: {without:.1f} s\n\n| W&B | seconds lost | warnings in the log | mended by sync |")
-    print("|---|---|---|---|")
-    for name, row in rows.items():
-        lost, said = (", ".join(map(str, row[key])) for key in ("lost_s", "said"))
-        print(f"| {name} | {lost} | {said} | {'yes' if row['mended'] else 'NO'} |")
-    print(json.dumps({"without_s": without, "load": os.getloadavg(), "faults": rows}))
+        home = Path(folder)
+        Started(prepared(home / "first", home / "cache", "disabled", "http://127.0.0.1:9")).end()  # makes the mini
+        for name in asked.only:
+            repeats = [measure(TRIALS[name], home / f"{name}-{k}", home / "cache") for k in range(asked.repeats)]
+            found[name] = repeats
+            cells = (", ".join(str(one[key]) for one in repeats) for key in ("lost_s", "without_s", "said", "mended"))
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print(json.dumps({"load": os.getloadavg()[0], "faults": found}))
 
 
 if __name__ == "__main__":

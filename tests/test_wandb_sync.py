@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import wandb
 from conftest import TINY
+from documented import bash_words, commands
 from wandb_server import Fault, WandbServer, wandb_server
 from written_sweeps import finish, finish_all
 
@@ -332,3 +333,15 @@ def test_a_table_has_the_answers_of_the_last_step_that_any_were_kept_of(tmp_path
 def test_the_value_of_an_axis_has_its_type(key, typed, value, composed):
     found = axis_values(composed(), [(key, typed)])[key.replace(".", "_")]
     assert found == value and type(found) is type(value)
+
+
+def test_the_commands_of_the_page_run(tmp_path, server, capsys):
+    sweeps = {name: Trained(tmp_path, server, "reward=random", name=name) for name in ("demo", "offline")}
+    for sweep in sweeps.values():
+        write_rows(sweep.runs[0], [row(1), row(2)])
+    shown = commands("python -m sweep", pages=["docs/wandb.md"])
+    assert {word for command in shown for word in command.split() if word[:2] == "--"} == {"--check", "--rebuild"}
+    for command in sorted(shown, key=lambda command: "--check" in command):
+        words = bash_words(command, tmp_path)[2:]
+        assert main([*words, "--output-dir", str(tmp_path / "runs")]) == 0
+        assert f"sync {words[1]}: 1 " in capsys.readouterr().out

@@ -23,7 +23,7 @@ from sweep.track.client import Patience, remedy
 from sweep.track.described import Described, described
 from sweep.track.writer import Writer
 
-CLOSE_SECONDS = 6.0  # that the end of training may take here, without what `end_service` takes
+CLOSE_SECONDS = 5.0  # that the end of training may take here, without what `end_service` takes
 # Nobody waits for opening and sending, and a slow server is better than none.
 PATIENCE = Patience(open=90.0, call=90.0, finish=CLOSE_SECONDS - 1)
 LOCK_SECONDS = 1.0  # between two looks whether another process still sends the rows
