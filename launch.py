@@ -15,6 +15,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 
 from sweep.errors import UserError, without_secrets
+from sweep.run.shown import shown_lines
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _run(parsed)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(shown_lines(str(error)), file=sys.stderr)
         return 2
 
 

@@ -57,6 +57,8 @@ def main() -> None:
             ("table", []),
             ("json", ["--json"]),
             ("metric", ["--metric", "reward/true_mean"]),
+            ("curves", ["--metric", "reward/true_mean", "--curves"]),
+            ("figures", ["--metric", "reward/true_mean", "--figures", f"{folder}/figures"]),
         ):
             seconds, memory = measured(
                 [sys.executable, "-m", "sweep", "compare", NAME, "--output-dir", str(root), *options]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from models.config import ModelConfig
 from models.hub import is_gguf
+from models.permissions import follow_umask
 from models.prompts import PromptConfig, Stop, stop_rules
 
 GENERATION = "generation_config.json"
@@ -45,7 +46,7 @@ def export_model(
             shutil.copytree(final, partial, dirs_exist_ok=True)
         if not adapters or merge:
             write_stops(partial, stop_rules(_tokenizer(partial), model, prompt))
-        partial.chmod(0o755)
+        follow_umask(partial)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

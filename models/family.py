@@ -23,6 +23,7 @@ SHARED = {
     "family",
     "hub",
     "load",
+    "permissions",
     "prompts",
 }  # the modules of models/ that serve all families
 

@@ -13,6 +13,7 @@ from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
 from models.export import ADAPTER
 from models.hub import fetch, is_gguf
 from models.mini.pretrain import Progress, cached_mini
+from models.permissions import follow_umask
 
 log = logging.getLogger("sweep")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -106,12 +107,16 @@ def _compare(config: ModelConfig, settings) -> None:
 
 
 def save_model(model: PreTrainedModel, directory: Path) -> None:
-    """`save_pretrained`, for adapters and for models whose generation defaults transformers would refuse to save."""
+    """`save_pretrained`, for adapters and for models whose generation defaults transformers would refuse to save.
+
+    Whoever the umask lets may read what is written.
+    """
     if hasattr(model, "peft_config"):
         model.save_pretrained(directory, save_embedding_layers=False)
-        return
-    try:
-        model.generation_config.validate(strict=True)
-    except ValueError:  # sampling options beside do_sample=False, as some published models ship them
-        model.generation_config.do_sample = True
-    model.save_pretrained(directory)
+    else:
+        try:
+            model.generation_config.validate(strict=True)
+        except ValueError:  # sampling options beside do_sample=False, as some published models ship them
+            model.generation_config.do_sample = True
+        model.save_pretrained(directory)
+    follow_umask(directory)

@@ -1,13 +1,22 @@
-"""The command line: `python -m sweep --help` lists it. Loads no torch."""
+"""The command line: `python -m sweep --help` lists it. Loads no torch.
+
+From any directory it is `python PATH/TO/sweep`, which Python runs as a script of that directory.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+if __name__ == "__main__" and not __package__:
+    # Python put this directory at the head of the path, where its modules would be found without their package's name.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import typer
 
-from sweep.commands import after, before, during
+from sweep.commands import after, before, during, inside
 from sweep.errors import UserError
+from sweep.run.shown import shown_lines
 from sweep.run.unwritable import complaint
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
@@ -17,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (before.commands, during.commands, after.commands):
+for commands in (before.commands, during.commands, inside.commands, after.commands):
     app.add_typer(commands)
 
 
@@ -39,7 +48,7 @@ def main(typed: list[str]) -> int:
     try:
         return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(shown_lines(str(error)), file=sys.stderr)
         return 2
     except OSError as error:
         if not (fault := complaint(error)):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 import launch
 from rewards.custom import FunctionSource, call, locate
@@ -117,9 +118,12 @@ def test_suggestions_name_the_output_directory_that_was_typed(tmp_path, capsys, 
     (tmp_path / "R 1" / "cells" / "left").mkdir(parents=True)
     assert main(["gc", "output_dir=R 1"]) == 0
     shown = capsys.readouterr().out
-    command = re.search(r"`(python -m sweep gc .*)` deletes them", shown).group(1)
-    assert command == f"python -m sweep gc --yes --output-dir '{tmp_path}/R 1'"
-    assert suggested("status g", tmp_path / "runs") == "`python -m sweep status g`"
+    anywhere = f"python {ROOT / 'sweep'}"  # no module `sweep` is found here
+    assert f"`{anywhere} gc --yes --output-dir '{tmp_path}/R 1'` deletes them" in shown
+    assert suggested("status g", tmp_path / "runs") == f"`{anywhere} status g`"
+    monkeypatch.chdir(ROOT)
+    assert suggested("status g", ROOT / "runs") == "`python -m sweep status g`"
+    monkeypatch.chdir(tmp_path)
     assert main(["status", "g", "output_dir=R 1"]) == 2
     assert "--output-dir names another output directory" in capsys.readouterr().err
 
@@ -247,3 +251,14 @@ def test_a_reward_of_ones_own_that_fails_is_named_with_file_and_line(tmp_path, m
         call(target, FunctionSource(**locate(target)), ["a", "b"])
     assert all(word in str(caught.value) for word in [f"reward.target={target}", str(tmp_path / "own.py"), *words])
     assert call("own:booleans", FunctionSource(**locate("own:booleans")), ["a", "b"]) == [1.0, 1.0]
+
+
+def test_a_reward_of_ones_own_that_fails_is_refused_before_a_launch_unless_it_is_not_to_be_tried(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    typed = ["reward=custom", "reward.target=own:raises", f"output_dir={tmp_path / 'runs'}"]
+    (obstacle,) = plan_sweep(typed).obstacles
+    assert "ZeroDivisionError" in obstacle and f"{tmp_path / 'own.py'}" in obstacle and "line 20" in obstacle
+    assert obstacle.endswith("; checks.try_rewards=false launches it untried")
+    untried = plan_sweep([*typed, "checks.try_rewards=false"])
+    assert untried.obstacles == [] and untried.cells[0].signature == plan_sweep(typed).cells[0].signature

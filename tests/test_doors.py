@@ -163,10 +163,10 @@ def test_a_name_that_is_none_is_no_sweep(tmp_path, name, capsys):
     assert "no such sweep" in capsys.readouterr().err
 
 
-def test_watching_takes_no_cells_as_it_shows_all(tmp_path, capsys):
+def test_watching_and_json_exclude_one_another(tmp_path, capsys):
     (tmp_path / "sweeps" / "s").mkdir(parents=True)
-    assert main(["status", "s", "reward=random", "--watch", "--output-dir", str(tmp_path)]) == 2
-    assert "leave the cells and --json out" in capsys.readouterr().err
+    assert main(["status", "s", "--json", "--watch", "--output-dir", str(tmp_path)]) == 2
+    assert "leave one out" in capsys.readouterr().err
 
 
 @pytest.fixture

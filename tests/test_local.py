@@ -17,7 +17,7 @@ from rich.console import Console
 
 from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue
-from sweep.dispatch.view import PlainLines
+from sweep.dispatch.plain import PlainLines
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, try_lock, write_json
@@ -146,7 +146,7 @@ def test_runs_of_one_label_are_not_shown_in_turn():
     first = Status("baseline of m", State.RUNNING, run="baseline-m-1")
     statuses = [first, replace(first, run="baseline-m-2", state=State.QUEUED)]
     for _ in range(5):
-        show(statuses)
+        show.show(statuses)
     assert len(out.getvalue().splitlines()) == 2
 
 

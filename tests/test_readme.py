@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, TINY, smollm2
 from documented import PAGES, PROGRAMS, bash, bash_words, commands, inline, lines_of_blocks
 
@@ -86,7 +87,8 @@ def test_other_scripts_exist(page):
 
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
-    shell.launch("-m", *TINY, "steps=1", "reward=random,shuffled", "name=demo")
+    said_last = shell.launch("-m", *TINY, "steps=1", "reward=random,shuffled", "name=demo").stdout.splitlines()[-1]
+    assert said_last == str(tmp_path / "runs/sweeps/demo/figures/curves.png") and Path(said_last).is_file()
     for name in ("grid", "learning"):
         shutil.copytree(tmp_path / "runs" / "sweeps" / "demo", tmp_path / "runs" / "sweeps" / name)
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
@@ -96,12 +98,15 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "plan": "activations",
         "prefetch": "1916 train",
         "status": "done",
+        "watch": "done",
         "labels": "demo",
         "compare": "reward",
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
         "remove": "takes them out",
         "sync": "launched with tracking.mode=disabled",
+        "samples": "kept answers",
+        "costs": "cost so far: ",
     }
     file = tmp_path / "found.json"
     file.write_text(json.dumps(shell.sweep("compare", "demo")))
@@ -132,3 +137,10 @@ def test_commands_for_slurm_are_understood_without_one(command, tmp_path, capsys
 def test_the_first_commands_are_demo_and_test():
     first = re.search(r"```\n(.*?)```", Path(ROOT / "README.md").read_text(), flags=re.S).group(1)
     assert [line.split()[:2] for line in first.splitlines()] == [["make", "demo"], ["make", "test"]]
+
+
+def test_the_citation_is_one():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = dict(re.findall(r'^(version|license) = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M))
+    assert cited["cff-version"] == "1.2.0" and cited["message"] and cited["title"] and cited["authors"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])

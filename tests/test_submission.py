@@ -138,7 +138,7 @@ def test_waiting_goes_on_while_slurm_is_away(queue, sweep, monkeypatch):
 
     monkeypatch.setattr(slurm, "queue", next_answer)
     monkeypatch.setattr("sweep.dispatch.remote.WATCH_SECONDS", 0)
-    assert watch(sweep, Screen(), only_until_ended=True) == 1
+    assert watch(sweep, Screen()) == 1
     said = [line for line in shown if "answer" in line]
     assert len(said) == 2 and "squeue: away" in said[0] and said[1] == "Slurm answers again"
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -382,8 +383,8 @@ def test_cells_of_several_projects_have_pages_in_each(finished, server):
 
 
 class Screen(Console):
-    def __init__(self) -> None:
-        super().__init__(width=200)
+    def __init__(self, is_terminal: bool = False) -> None:
+        super().__init__(width=200, force_terminal=is_terminal)
         self.lines: list[str] = []
 
     def print(self, *objects, **_) -> None:
@@ -400,13 +401,17 @@ def online(plan: Plan) -> Plan:
     return replace(plan, cells=[settled(task) for task in plan.cells])
 
 
-def test_a_launch_says_the_address_of_the_view_that_is_there(finished, server, monkeypatch):
-    sweep, screen = finished(), Screen()
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_launch_says_the_address_of_the_view_that_is_there(finished, server, monkeypatch, is_terminal):
+    sweep, screen = finished(), Screen(is_terminal)
     sweep.compare("--wandb")
     monkeypatch.setattr(saved_view, "AT_END", 60.0)
     with saved_view.view_made_meanwhile(online(sweep.plan), screen):
-        pass
+        while not is_terminal and not screen.lines:
+            time.sleep(0.05)
+        before = list(screen.lines)
     assert screen.lines == [f"W&B view: {sweep.url('view')}"] and len(server.views) == 1
+    assert before == ([] if is_terminal else screen.lines)  # the live view would draw over it
 
 
 @pytest.mark.parametrize("fault", [Fault(status=401), Fault(seconds=60)])

@@ -21,6 +21,7 @@ from models.mini.arithmetic import problems
 from models.mini.corpus import sample_solution
 from models.mini.shipped import RECIPE, recipe_text, shipped_mini
 from models.mini.tokenizer import build_tokenizer
+from models.permissions import follow_umask
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +44,7 @@ def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Prog
             partial = Path(tempfile.mkdtemp(dir=home, prefix="partial-"))
             try:
                 make_mini(family, recipe, partial, progress)
+                follow_umask(partial)
                 os.rename(partial, target)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -90,7 +92,6 @@ def _save(model, directory: Path) -> None:
     model.generation_config.save_pretrained(directory)
     weights = directory / "model.safetensors"
     save_model(model, str(weights), metadata={"format": "pt"})
-    weights.chmod(0o644)  # safetensors writes it for its owner alone
 
 
 def _new_model(family: str, recipe: MiniRecipe, tokenizer):

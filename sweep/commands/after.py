@@ -15,6 +15,7 @@ from sweep.compare.curve_table import print_curves
 from sweep.compare.dashboard.question import check_question
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.figures.write import check_directory, write_figures
+from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
 from sweep.dispatch.view import console, suggested
 
@@ -38,6 +39,10 @@ def compare(
     curves: Annotated[
         bool, typer.Option("--curves", help="show the values over steps too; --json writes them")
     ] = False,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")
+    ] = False,
+    costs: Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
@@ -53,12 +58,13 @@ def compare(
     verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), with_curves)
     if wandb or wandb_report:
         check_question(verdict, targets)
+    more = [grid(verdict) for grid, asked in ((seed_grid, seeds), (cost_grid, costs)) if asked]
     if as_json:
         print_json(verdict_json(verdict))
     elif as_csv or as_latex:
-        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict), end="")
+        print(verdict_csv(verdict) if as_csv else verdict_latex(verdict, more), end="")
     else:
-        print_verdict(verdict, console())
+        print_verdict(verdict, console(), more)
         if curves:
             print_curves(verdict, console())
     beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout  # what a program reads stays as it is

@@ -10,13 +10,15 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Name, Output, Patterns, print_json
-from sweep.dispatch.view import console, plain_line, status_table, suggested
+from sweep.commands.options import AsJson, Name, Output, Patterns, print_json, say
+from sweep.dispatch.plain import plain_line
+from sweep.dispatch.view import console, print_all, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
+from sweep.run.shown import shown_lines
 from sweep.run.state import State
 
 commands = typer.Typer()
@@ -28,28 +30,43 @@ def status(
     patterns: Patterns = None,
     output_dir: Output = Path("runs"),
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="refresh until Ctrl-C")] = False,
+    watching: Annotated[bool, typer.Option("--watch", "-w", help="the same as the command watch")] = False,
 ) -> None:
-    """Every stage and cell: state, step, reward, accuracy, time left. `--json` says more."""
-    from sweep.dispatch.remote import watch as keep_watching
+    """Every stage and cell: state, step, time left, reward, accuracy. `--json` says more."""
     from sweep.dispatch.select import runs, select
+    from sweep.dispatch.spending import summary, summary_json
     from sweep.dispatch.states import look
 
+    if watching and as_json:
+        raise typer.BadParameter("--watch goes on until every run has ended, --json says how it is now: leave one out")
+    if watching:
+        watch(sweep, patterns, output_dir)
     ledger = read_sweep(output_dir, sweep)
-    if watch and (patterns or as_json):
-        raise typer.BadParameter("--watch shows every run in a table; leave the cells and --json out, or --watch")
-    if watch:
-        raise typer.Exit(keep_watching(ledger, console(), only_until_ended=False))
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
         print(complaint_of_slurm, file=sys.stderr)
-    statuses = [run.status for run in select(runs(ledger, seen), patterns or [])]
+    chosen = select(runs(ledger, seen), patterns or [])
+    statuses = [run.status for run in chosen]
     if as_json:
-        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses]})
-    elif sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
-        console().print(status_table(f"sweep {sweep}", statuses))
+        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
+        return
+    if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
+        print_all(ledger, statuses, console())
     else:
         print("\n".join(map(plain_line, statuses)))
+    print("\n".join(summary(chosen)))
+
+
+@commands.command()
+def watch(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("runs")) -> None:
+    """Show the runs until all have ended: state, step, time left, reward and accuracy over the steps.
+
+    What needs attention comes first. In a terminal the keys n and p turn pages and q leaves; elsewhere it prints a line
+    for each change. Ends with 0 where every cell is done, 1 where one is not, 130 after Ctrl-C.
+    """
+    from sweep.dispatch.remote import watch as keep_watching
+
+    raise typer.Exit(keep_watching(read_sweep(output_dir, sweep), console(), patterns or []))
 
 
 @commands.command()
@@ -59,12 +76,13 @@ def logs(
     output_dir: Output = Path("runs"),
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
 ) -> None:
-    """The log of one run."""
+    """The log of one run. A terminal is shown control characters as `\\x1b`; a file or a pipe gets them as they are."""
     from sweep.dispatch.manage import log_lines
 
+    visible = shown_lines if sys.stdout.isatty() else str
     try:
         for line in log_lines(read_sweep(output_dir, sweep), patterns or [], follow):
-            print(line, flush=True)
+            print(visible(line), flush=True)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -80,10 +98,10 @@ def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("ru
 
     done = stop(read_sweep(output_dir, sweep), patterns or [])
     for run in done.stopped:
-        print(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
+        say(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
     for run, why in done.left:
         if patterns or not run.status.ended:
-            print(f"not stopped: {run.entry.label}: {why}")
+            say(f"not stopped: {run.entry.label}: {why}")
     if not done.stopped:
         print(f"nothing was stopped: {counted_states([run for run, _ in done.left])}")
     failed = any(not run.status.ended and not run.is_to_come for run, _ in done.left)
@@ -187,7 +205,7 @@ def remove(
 
     ledger = read_sweep(output_dir, sweep)
     gone = to_remove(ledger, patterns or [])
-    print("\n".join(described(gone)))
+    say("\n".join(described(gone)))
     if yes:
         take_out(ledger, [run.entry for run in gone])
         print(f"took {counted(len(gone), 'run')} out of {sweep}; {suggested('gc', output_dir)} lists the directories")
@@ -209,7 +227,7 @@ def gc(
         raise UserError(f"{output_dir}: no such directory; --output-dir names another output directory")
     found = garbage(output_dir)
     for item in found:
-        print(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
+        say(f"{human_bytes(item.size):>10}  {item.path}  ({item.reason})")
     total = f"{len(found)} directories, {human_bytes(sum(item.size for item in found))}"
     if yes:
         remove(found)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from sweep.run.shown import shown_lines
+
 
 def _place(typed: str | Path) -> Path:
     """A directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
@@ -31,6 +33,11 @@ WandbReport = Annotated[
     bool, typer.Option("--wandb-report", help="and its report there: sentences, tables, figures, a grid a family")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def say(text: str) -> None:
+    """Print text of a run: its lines and tabs are meant, all else that would control a terminal is shown."""
+    print(shown_lines(text))
 
 
 def print_json(value: dict) -> None:

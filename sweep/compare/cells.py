@@ -13,6 +13,7 @@ from sweep.compare.metrics import Metric
 from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.rows import Point, in_rows, replaced
 from sweep.errors import UserError
+from sweep.run.costs import total
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import differences, stale
 from sweep.run.labels import Label, read_labels
@@ -31,7 +32,8 @@ def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
         UserError: there is no such sweep, or no cell has a value of the metric although some are done.
     """
     sweep = _joined([read_sweep(root, name) for name in dict.fromkeys(names)])
-    _, statuses = sweep_statuses(sweep)
+    of_stages, statuses = sweep_statuses(sweep)
+    costs = [total(status.cost for status in part) for part in (of_stages, statuses)]
     read = [(entry, _cell(sweep, entry, status, metric)) for entry, status in zip(sweep.cells, statuses, strict=True)]
     _check_metric(sweep, [cell for _, cell in read], metric)
     found = _latest(sweep, read)
@@ -42,7 +44,17 @@ def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
     runs = [RunDirectory(cell.directory) for cell in rows]
     evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
     launches = [Launch(name, *launch) for name in dict.fromkeys(names) for launch in read_launches(root, name)]
-    return Comparison(tuple(dict.fromkeys(names)), root, rows, evaluations, [*compress(cells, out)], metric, launches)
+    return Comparison(
+        sweeps=tuple(dict.fromkeys(names)),
+        root=root,
+        cells=rows,
+        evaluations=evaluations,
+        superseded=[*compress(cells, out)],
+        metric=metric,
+        launches=launches,
+        cost=total(costs),
+        cost_of_stages=costs[0],
+    )
 
 
 def _joined(sweeps: Sequence[Sweep]) -> Sweep:
@@ -113,6 +125,7 @@ def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellRes
         answers=_answers(final) or _answers(base),
         made=_made(RunDirectory(sweep.root / entry.training)),
         training=str(sweep.root / entry.training),
+        cost=status.cost,
     )
 
 

@@ -47,9 +47,9 @@ def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console
     table = Table.grid(padding=(0, 1))
     for _ in names:
         table.add_column(overflow="fold")
-    for justify in ("right", "left", "right", "left"):
-        table.add_column(justify=justify, no_wrap=True)
     several = max(curve.seeds for curve in found) > 1
+    for justify in ("right", "left", "right", *(["left"] if several else [])):
+        table.add_column(justify=justify, no_wrap=True)
     for curve in found:
         means = {point.step: point.mean for point in curve.points}
         bars = sparkline([means.get(step) for step in steps], min(WIDEST, len(steps)), low, high)

@@ -6,19 +6,21 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from sweep.compare.contrasts import Tested
 from sweep.compare.metrics import ACCURACY, Metric
+from sweep.compare.more_tables import mean_cost
 from sweep.compare.pool import SEED, Row, axes_of
 from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.statistics import mean_estimate
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Question, Verdict
 from sweep.errors import UserError
+from sweep.run.costs import Cost
 
 VERSION = 2  # 1: cells alone, without a version
 
@@ -37,6 +39,8 @@ def verdict_json(verdict: Verdict) -> dict:
         "where": dict(question.where),
         "answers": verdict.answers,
         "binomial_bound": verdict.bound,
+        "cost": asdict(comparison.cost),
+        "cost_of_stages": asdict(comparison.cost_of_stages),
         "tests": found.tests,
         "tests_across": found.tests_across,
         "rows": [_row_json(row) for row in verdict.rows],
@@ -87,7 +91,16 @@ def _row_json(row: Row) -> dict:
         "base": row.base,
         "final": row.final,
         "gain": gain and {name: getattr(gain, name) for name in ("value", "low", "high", "n")},
+        "cost": _mean_cost_json(row),
     }
+
+
+def _mean_cost_json(row: Row) -> dict | None:
+    """The means of what its cells cost, and of how many; None where that is not known."""
+    if (found := mean_cost(row)) is None:
+        return None
+    whole, n = found
+    return {name: value / n for name, value in asdict(whole).items()} | {"n": n}
 
 
 def _tested_json(tested: Tested) -> dict:
@@ -141,6 +154,8 @@ def _comparison(found: Mapping[str, Any]) -> Comparison:
             name: {signature: {int(step): v for step, v in series.items()} for signature, series in by_cell.items()}
             for name, by_cell in found.get("curves", {}).items()
         },
+        cost=Cost(**found.get("cost", {})),
+        cost_of_stages=Cost(**found.get("cost_of_stages", {})),
     )
 
 
@@ -149,6 +164,7 @@ def _cell(found: Mapping[str, Any]) -> CellResult:
     first = {} if "final" in found else {"base": found["base_accuracy"], "final": found["final_accuracy"]}
     if "length" not in found:
         first["length"] = found["step"]
+    first["cost"] = Cost(**found.get("cost", {}))
     return CellResult(**{key: value for key, value in found.items() if key in known} | first)
 
 
@@ -201,9 +217,9 @@ def _csv_tested(tested: Tested) -> dict:
     return _known(_tested_json(tested))
 
 
-def verdict_latex(verdict: Verdict) -> str:
-    """The tables for LaTeX with the package booktabs, each with its title as a comment above it."""
-    return "\n".join(_tabular(grid) for grid in grids(verdict))
+def verdict_latex(verdict: Verdict, more: Sequence[Grid] = ()) -> str:
+    """The tables for LaTeX with the package booktabs, `more` among them, each with its title as a comment above it."""
+    return "\n".join(_tabular(grid) for grid in [*grids(verdict), *more])
 
 
 def _tabular(grid: Grid) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sweep.compare.cells import LabelStage, label_stages
+from sweep.run.shown import shown
 
 VOTES = ("equivalence", "string")
 
@@ -91,5 +93,6 @@ def print_labels(name: str, summaries: Sequence[LabelSummary], console: Console)
     for s in summaries:
         counts = map(str, (s.problems, s.labelled, s.wrong))
         shares = (s.label_accuracy, s.sample_accuracy, s.vote_share, s.vote_share_right, s.vote_share_wrong)
-        table.add_row(s.model, s.vote, s.state, *counts, *("" if v is None else f"{100 * v:.1f}" for v in shares))
+        names = (escape(shown(text)) for text in (s.model, s.vote, s.state))
+        table.add_row(*names, *counts, *("" if v is None else f"{100 * v:.1f}" for v in shares))
     console.print(table)

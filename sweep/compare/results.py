@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.compare.metrics import Metric
+from sweep.run.costs import Cost
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class CellResult:
     `base`, `final`: the metric that is compared, of the untrained model and of the trained one; a metric of training
     has no base. `answers`: the graded answers behind each. `made`: what its training ran with, as far as it is
     recorded: "code" (a hash), "weights" (of the base model, a hash), "processor". `training`: the directory of the
-    training that it shows the results of; "" in files that are older than this field.
+    training that it shows the results of; "" in files that are older than this field. `cost`: of the run that it shows.
     """
 
     model: str
@@ -50,6 +51,7 @@ class CellResult:
     answers: int | None = None
     made: dict[str, str] = field(default_factory=dict)
     training: str = ""
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def difference(self) -> float | None:
@@ -78,7 +80,8 @@ class Comparison:
     `evaluations`: the identity of each evaluation that they come from, by signature. `superseded`: failed cells whose
     own reward function was mended, so that another cell of the sweep stands in their place. `metric`: what is compared.
     `launches`: what was typed, and which cells it brought. `curves`: values by step, by the metric's name and the
-    cell's signature; of metrics that nobody asked the curves of there are none.
+    cell's signature; of metrics that nobody asked the curves of there are none. `cost`: of every run of the sweeps,
+    those that are in no row included; `cost_of_stages`: the part of it that is no cell's.
     """
 
     sweeps: tuple[str, ...]
@@ -89,6 +92,8 @@ class Comparison:
     metric: Metric = field(default_factory=Metric)
     launches: list[Launch] = field(default_factory=list)
     curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
+    cost_of_stages: Cost = field(default_factory=Cost)
 
     @property
     def title(self) -> str:

@@ -28,14 +28,14 @@ def sparkline(values: Sequence[float | None], width: int, low: float | None = No
         raise ValueError(f"width={width}: a sparkline has at least one character")
     if low is not None and high is not None and low > high:
         raise ValueError(f"low={low} is above high={high}")
-    means = [_mean(stretch) for stretch in _stretches(values, width)]
-    present = [mean for mean in means if mean is not None]
+    bars = means(values, width)
+    present = [mean for mean in bars if mean is not None]
     if not present:
         return GAP * width
     # Where one end alone is given, all values may lie beyond it.
     bottom = low if low is not None else min([*present, *([] if high is None else [high])])
     top = high if high is not None else max([*present, bottom])
-    return "".join(GAP if mean is None else BLOCKS[_height(mean, bottom, top)] for mean in means).ljust(width, GAP)
+    return "".join(GAP if mean is None else BLOCKS[_height(mean, bottom, top)] for mean in bars).ljust(width, GAP)
 
 
 def shown_in(encoding: str, line: str) -> str:
@@ -47,10 +47,11 @@ def shown_in(encoding: str, line: str) -> str:
     return line
 
 
-def _stretches(values: Sequence[float | None], width: int) -> list[Sequence[float | None]]:
+def means(values: Sequence[float | None], width: int) -> list[float | None]:
+    """The means of the stretches that the characters of a sparkline stand for; of a short series its values."""
     number = min(width, len(values))
     edges = [i * len(values) // number for i in range(number + 1)] if number else []
-    return [values[start:end] for start, end in itertools.pairwise(edges)]
+    return [_mean(values[start:end]) for start, end in itertools.pairwise(edges)]
 
 
 def _mean(stretch: Sequence[float | None]) -> float | None:

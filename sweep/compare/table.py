@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.compare.more_tables import cost_lines
 from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
+from sweep.run.shown import shown_lines
 
 WIDE = 10_000  # characters: more than any table needs
 CAVEAT = (
@@ -17,9 +21,9 @@ CAVEAT = (
 )
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Everything that is known, as `python -m sweep compare` prints it."""
-    for grid in grids(verdict):
+def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
+    """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
+    for grid in [*grids(verdict), *more]:
         console.print(_table(grid, console))
         _lines(console, grid.foot)
     console.print()
@@ -30,6 +34,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.warnings:
         console.print()
         _lines(console, verdict.warnings)
+    _lines(console, cost_lines(verdict))
     console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
     if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
         console.print(CAVEAT, style="dim")
@@ -37,15 +42,15 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 def _lines(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(grid: Grid, console: Console) -> Table:
     """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken."""
-    framed = _filled(grid, Table(title=escape(grid.title), title_justify="left"), broken=False)
+    framed = _filled(grid, Table(title=escape(shown_lines(grid.title)), title_justify="left"), broken=False)
     if console.measure(framed, options=console.options.update(width=WIDE)).maximum <= console.width:
         return framed
-    bare = Table(title=escape(grid.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    bare = Table(title=escape(shown_lines(grid.title)), title_justify="left", box=SIMPLE_HEAD, padding=0)
     return _filled(grid, bare, broken=True)
 
 
@@ -53,7 +58,9 @@ def _filled(grid: Grid, table: Table, broken: bool) -> Table:
     for column in grid.columns:
         is_number = column in grid.numbers
         head = column.replace(" ", "\n") if is_number and broken and column != INTERVAL else column
-        table.add_column(escape(head), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+        table.add_column(
+            escape(shown_lines(head)), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
     for place, row in enumerate(grid.rows):
-        table.add_row(*map(escape, row), end_section=place in grid.breaks)
+        table.add_row(*(escape(shown_lines(value)) for value in row), end_section=place in grid.breaks)
     return table

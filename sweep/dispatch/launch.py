@@ -18,16 +18,16 @@ from sweep.dispatch.saved_view import view_made_meanwhile
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests, prepare
 from sweep.dispatch.surroundings import unheard
-from sweep.dispatch.view import console, live_view
+from sweep.dispatch.view import console, live_view, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.plan.tracking import resolve
-from sweep.plan.view import print_notes
+from sweep.plan.view import print_notes, time_left
 from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, record
+from sweep.run.ledger import Entry, Sweep, record
 from sweep.run.state import State
 from sweep.run.status import read_status
 from sweep.run.unwritable import complaint
@@ -67,8 +67,8 @@ def _launch(plan: Plan, typed: list[str], screen: Console) -> int:
     code = snapshot_code(plan.root)
     stages, cells = ([_entry(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
     if isinstance(cluster, LocalCluster):
-        record(plan.name, plan.root, stages, cells, typed)
-        return _launch_here(plan, cluster, code, screen)
+        sweep = record(plan.name, plan.root, stages, cells, typed)
+        return _launch_here(plan, sweep, cluster, code, screen)
     # In this order, so that whatever the ledger lists can be submitted by `retry`.
     prepared = prepare(plan.tasks, plan.root, code, plan.name)
     sweep = record(plan.name, plan.root, stages, cells, typed)
@@ -76,14 +76,14 @@ def _launch(plan: Plan, typed: list[str], screen: Console) -> int:
         return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 
-def _launch_here(plan: Plan, cluster: LocalCluster, code: Path, screen: Console) -> int:
+def _launch_here(plan: Plan, sweep: Sweep, cluster: LocalCluster, code: Path, screen: Console) -> int:
     for task in plan.tasks:
         _freeze(task, plan.name)
     queue = LocalQueue(plan.tasks, code, cluster)
     _say_what_runs(plan, screen)
     try:
-        with view_made_meanwhile(plan, screen), live_view(f"sweep {plan.name}", screen) as watch:
-            statuses = queue.run(watch)
+        with view_made_meanwhile(plan, screen), live_view(sweep, screen) as view:
+            statuses = queue.run(view.show, view.pause)
     except KeyboardInterrupt:
         screen.print("left; jobs that still run are adopted when the same command is given again")
         return 130
@@ -148,6 +148,10 @@ def _entry(task: Task, root: Path) -> Entry:
 
 
 def _say_what_runs(plan: Plan, screen: Console) -> None:
-    done = sum(read_status(t.label, t.directory, t.steps).state == State.DONE for t in plan.cells)
+    statuses = plan.statuses()
+    done = sum(status.state == State.DONE for status in statuses[len(plan.stages) :])
     cells = counted(len(plan.cells), "cell")
     screen.print(f"sweep {plan.name}: {cells}, {done} done before; runs in {plan.root}", soft_wrap=True)
+    if line := time_left(plan, statuses):
+        said = f"{line}; {suggested(f'status {plan.name}', plan.root)} says it again"
+        screen.print(said, soft_wrap=True, markup=False, highlight=False)

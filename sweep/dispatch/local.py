@@ -56,8 +56,10 @@ class LocalQueue:
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
-    def run(self, watch: Callable[[list[Status]], None]) -> list[Status]:
+    def run(self, watch: Callable[[list[Status]], None], pause: Callable[[float], object] = time.sleep) -> list[Status]:
         """Start what is missing, report to `watch` twice a second, return the final statuses.
+
+        `pause` waits between two looks, for the seconds that it is given.
 
         The first SIGINT or SIGTERM has running jobs asked to stop, and waits for them; the next leaves them to it.
 
@@ -66,7 +68,7 @@ class LocalQueue:
         """
         try:
             with self._listening():
-                return self._run(watch)
+                return self._run(watch, pause)
         finally:
             if self._prepared is not None:
                 self._prepared.close()
@@ -87,7 +89,7 @@ class LocalQueue:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _run(self, watch) -> list[Status]:
+    def _run(self, watch, pause=time.sleep) -> list[Status]:
         while True:
             statuses = self._statuses()
             if self.stopping:
@@ -97,7 +99,7 @@ class LocalQueue:
             watch(statuses)
             if all(s.ended or self._is_left(t, s) for t, s in zip(self.tasks, statuses, strict=True)):
                 return statuses
-            time.sleep(min(POLL_SECONDS, SECONDS_FOR_EACH * len(self.tasks)))
+            pause(min(POLL_SECONDS, SECONDS_FOR_EACH * len(self.tasks)))
 
     def _is_left(self, task: Task, status: Status) -> bool:
         """Whether the launch was interrupted and need not wait for the task."""

@@ -53,7 +53,7 @@ def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[s
     position = 0
     while True:
         if log.exists():
-            with open(log) as file:
+            with open(log, errors="backslashreplace") as file:  # a process may have written anything
                 file.seek(position)
                 yield from (line.rstrip("\n") for line in file)
                 position = file.tell()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 
 from rich.console import Console
 
+from sweep.dispatch.select import runs, select
 from sweep.dispatch.states import look
 from sweep.dispatch.submit import Prepared, Submitted, submit_prepared
 from sweep.dispatch.view import live_view, suggested
 from sweep.plan.faults import counted
 from sweep.run.ledger import Sweep
+from sweep.run.shown import shown
 from sweep.run.state import State
 
 WATCH_SECONDS = 2.0
@@ -22,12 +24,12 @@ def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Consol
     say_what_was_submitted(submitted, sweep, screen)
     if not wait:
         return int(not submitted.complete)
-    return watch(sweep, screen, only_until_ended=True)
+    return watch(sweep, screen, left=130)
 
 
 def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) -> None:
     def say(text: str) -> None:
-        screen.print(text, soft_wrap=True, markup=False, highlight=False)
+        screen.print(shown(text), soft_wrap=True, markup=False, highlight=False)
 
     labels = {sweep.root / e.directory: e.label for e in (*sweep.stages, *sweep.cells)}
     cells = {sweep.root / e.directory for e in sweep.cells}
@@ -56,22 +58,25 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     say(f"{suggested(f'status {sweep.name}', sweep.root)} shows what becomes of them; this shell may be closed")
 
 
-def watch(sweep: Sweep, screen: Console, only_until_ended: bool) -> int:
-    """Show the sweep until all has ended, or for ever; returns 0 where every cell is done, 130 after Ctrl-C.
+def watch(sweep: Sweep, screen: Console, words: Sequence[str] = (), left: int = 0) -> int:
+    """Show the sweep, or those of its runs that match all `words`, until all have ended.
 
     Where Slurm does not answer for a while, what the run directories say is shown until it does.
+
+    Returns:
+        the exit code: 0 where every cell is done, 1 where one is not, 130 after Ctrl-C, `left` after the key q.
+    Raises:
+        UserError: the words match nothing.
     """
-    said = ""
     try:
-        with live_view(f"sweep {sweep.name}", screen) as show:
+        with live_view(sweep, screen, can_leave=True) as view:
             while True:
-                (stages, cells), complaint = look(sweep)
-                if complaint != said:
-                    screen.print(complaint or "Slurm answers again", soft_wrap=True, markup=False, highlight=False)
-                    said = complaint
-                show([*stages, *cells])
-                if only_until_ended and not complaint and all(s.ended for s in (*stages, *cells)):
-                    return int(any(s.state != State.DONE for s in cells))
-                time.sleep(WATCH_SECONDS)
+                seen, complaint = look(sweep)
+                chosen = select(runs(sweep, seen), words)
+                view.show([run.status for run in chosen], complaint)
+                if not complaint and all(run.status.ended for run in chosen):
+                    return int(any(run.status.state != State.DONE for run in chosen if run.entry in sweep.cells))
+                if not view.pause(WATCH_SECONDS):
+                    return left
     except KeyboardInterrupt:
         return 130

@@ -59,11 +59,15 @@ def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
 
 
 class _Making:
-    """Waits for the process in a thread, and says what became of it."""
+    """Waits for the process in a thread, and says what became of it.
+
+    A terminal may show the sweep on a screen of its own meanwhile: there it is said at the end.
+    """
 
     def __init__(self, process: subprocess.Popen, plan: Plan, screen: Console) -> None:
         self._process, self._plan, self._screen = process, plan, screen
         self._is_quiet = False
+        self._unsaid: list[str] = []
         self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
 
@@ -74,6 +78,7 @@ class _Making:
         if self._thread.is_alive():
             _kill(self._process)
             self._thread.join()
+        self._say()
 
     def _wait(self) -> None:
         try:
@@ -81,9 +86,14 @@ class _Making:
         except subprocess.TimeoutExpired:
             _kill(self._process)
             shown, errors = self._process.communicate()
-        if not self._is_quiet:
-            for line in self._words(shown, errors):
-                self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._unsaid = self._words(shown, errors)
+        if not self._screen.is_terminal:
+            self._say()
+
+    def _say(self) -> None:
+        lines, self._unsaid = self._unsaid, []
+        for line in [] if self._is_quiet else lines:
+            self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _words(self, shown: str, errors: str) -> list[str]:
         code = self._process.returncode

@@ -21,6 +21,7 @@ def snapshot_code(output_dir: Path) -> Path:
             (partial / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, partial / file)
         (partial / SNAPSHOT_COMMIT).write_text(git_commit() or "")
+        partial.chmod(target.parent.stat().st_mode & 0o777)  # jobs of others in this output directory read it too
         try:
             partial.rename(target)
         except OSError:

@@ -1,35 +1,46 @@
-"""The live view of a sweep: a table in a terminal, plain lines elsewhere."""
+"""The live view of a sweep: pages of runs in a terminal, plain lines elsewhere; of a launch and of `watch` alike."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import signal
 import sys
 import time
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from sweep.run.state import State
+from sweep.dispatch import keys
+from sweep.dispatch.frame import Frame, Hints, Surface, frame, whole
+from sweep.dispatch.keys import Keyboard
+from sweep.dispatch.plain import PlainLines
+from sweep.dispatch.series import Curves, directories
+from sweep.plan.view import LARGEST_TABLE
+from sweep.run.ledger import Sweep
+from sweep.run.provenance import ROOT
 from sweep.run.status import Status
 
-TO_MEND = (State.FAILED, State.BLOCKED, State.REFUSED, State.TIMED_OUT, State.OUT_OF_MEMORY, State.NODE_FAILURE)
-LEFT_OFF = (State.INTERRUPTED, State.REQUEUED, State.STALLED, State.CANCELLED, State.NOT_SUBMITTED)
-COLOURS = {
-    State.RUNNING: "cyan",
-    State.DONE: "green",
-    **dict.fromkeys(TO_MEND, "red"),
-    **dict.fromkeys(LEFT_OFF, "yellow"),
-}
+TURN_SECONDS = 10.0  # for which a page is shown where there are no keys to turn it
+LOOK_SECONDS = 0.25  # between two looks at the size of the terminal
+PLAIN_LOCALES = ("C", "POSIX")
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of its own without a cursor, and back
+HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 
 
 def suggested(command: str, root: Path) -> str:
     """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
     place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
-    return f"`python -m sweep {command}{place}`"
+    return f"`{program()} {command}{place}`"
+
+
+def program() -> str:
+    """What one types here for this project's commands: outside its directory, Python finds no module `sweep`."""
+    return "python -m sweep" if Path.cwd() == ROOT else f"python {shlex.quote(str(ROOT / 'sweep'))}"
 
 
 def console() -> Console:
@@ -37,83 +48,168 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
+def surface_of(screen: Console) -> Surface:
+    """The terminal as it is now. A locale of C or POSIX promises ASCII alone, whatever Python would write to it."""
+    columns, lines = shutil.get_terminal_size()
+    lang, of_characters = os.environ.get("LANG"), os.environ.get("LC_CTYPE")
+    if lang in PLAIN_LOCALES and of_characters in ("C.UTF-8", "C.utf8", "UTF-8"):
+        of_characters = lang  # Python itself has put this in the place of LANG=C
+    locale = os.environ.get("LC_ALL") or of_characters or lang
+    return Surface(columns, lines, "ascii" if locale in PLAIN_LOCALES else screen.encoding)
+
+
+def print_all(sweep: Sweep, statuses: list[Status], screen: Console, warning: str = "") -> None:
+    """Every run that is given, with whole notes, as lines that stay."""
+    lines = whole(sweep.name, statuses, surface_of(screen), Curves(directories(sweep)), warning)
+    for line in lines:
+        _print(screen, line)
+
+
 @contextmanager
-def live_view(title: str, console: Console):
-    """Yields a function that shows a list of statuses."""
-    if not console.is_terminal:
-        yield PlainLines(console)
+def live_view(sweep: Sweep, screen: Console, can_leave: bool = False) -> Iterator[LiveView | PlainLines]:
+    """What shows the sweep: call its `show` with statuses, and its `pause` to wait.
+
+    Where it was a terminal, all of the sweep as it was last shown stays there at the end, however that comes.
+
+    Args:
+        can_leave: whether the key q ends the view; `pause` then returns False.
+    """
+    if not (screen.is_terminal and _can_be_drawn_on(screen)):
+        yield PlainLines(screen)
         return
-    with Live(console=console, refresh_per_second=4) as live:
-        yield lambda statuses: live.update(status_table(title, statuses))
+    view = LiveView(sweep, screen, can_leave)
+    with _handled(signal.SIGTSTP, view.suspend), _handled(signal.SIGTERM, _end):
+        try:
+            yield view
+        finally:
+            view.close()
 
 
-def status_table(title: str, statuses: list[Status]) -> Table:
-    """Every cell and stage: state, step of steps, reward, accuracy, time left."""
-    table = Table(title=title, title_justify="left")
-    for name, justify in (("run", "left"), ("state", "left"), ("step", "right"), ("reward", "right")):
-        table.add_column(name, justify=justify)
-    for name, justify in (("accuracy", "right"), ("tokens/s", "right"), ("left", "right"), ("", "left")):
-        table.add_column(name, justify=justify)
-    for s in statuses:
-        colour = COLOURS.get(s.state, "white")
-        step = f"{s.step}/{s.steps}" if s.steps else ""
-        table.add_row(
-            escape(s.label),
-            f"[{colour}]{s.state}[/]",
-            step,
-            _number(s.reward),
-            _number(s.accuracy),
-            f"{s.tokens_per_second:.0f}" if s.state == State.RUNNING and s.tokens_per_second else "",
-            _duration(s.seconds_left),
-            escape(s.note),
-        )
-    return table
+class LiveView:
+    """Draws pages on a screen of its own, which a terminal keeps apart from what it showed before."""
+
+    def __init__(self, sweep: Sweep, screen: Console, can_leave: bool) -> None:
+        self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
+        self._curves = Curves(directories(sweep))
+        self._keyboard = Keyboard()
+        self._entered, self._page, self._turned = False, 0, time.monotonic()
+        self._statuses: list[Status] = []
+        self._warning, self._clock = "", ""
+        self._frame: Frame | None = None
+        self._drawn: tuple[int, Surface] | None = None
+
+    def show(self, statuses: list[Status], warning: str = "") -> None:
+        """`warning`: why the statuses may be old."""
+        self._statuses, self._warning, self._clock = statuses, warning, time.strftime("%H:%M:%S")
+        self._draw()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, and draw again where a page is turned or the terminal's size changes; False where one asks to leave."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            pressed = list(self._keyboard.wait(min(left, LOOK_SECONDS)))
+            if keys.QUIT in pressed and self._can_leave:
+                return False
+            for key in pressed:
+                self._turn(key)
+            self._turn_by_itself()
+            if not self._entered or self._drawn != (self._page, surface_of(self._screen)):
+                self._draw()
+        return True
+
+    def suspend(self, *_) -> None:
+        """Ctrl-Z: give the terminal back, and stop; once the process goes on, the next drawing takes it again."""
+        self._give_back()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def close(self) -> None:
+        """Give the terminal back, and leave all of the sweep there, or its first page where it is very long."""
+        shown_any = self._entered or self._frame is not None
+        self._give_back()
+        if not shown_any:
+            return
+        with suppress(OSError):  # the terminal is gone
+            if len(self._statuses) <= LARGEST_TABLE:
+                print_all(self._sweep, self._statuses, self._screen, self._warning)
+                return
+            first = self._page_of(0, surface_of(self._screen)).lines[:-1]
+            for line in [*first, Text(f"{suggested(f'status {self._sweep.name}', self._sweep.root)} lists every run")]:
+                _print(self._screen, line)
+
+    def _turn(self, key: str) -> None:
+        pages = self._frame.pages if self._frame else 1
+        places = {keys.NEXT: self._page + 1, keys.PREVIOUS: self._page - 1, keys.FIRST: 0, keys.LAST: pages - 1}
+        self._page = places.get(key, self._page) % pages
+
+    def _turn_by_itself(self) -> None:
+        if not self._keyboard.there and time.monotonic() - self._turned > TURN_SECONDS:
+            self._turned = time.monotonic()
+            self._turn(keys.NEXT)
+
+    def _draw(self) -> None:
+        if not _in_foreground():  # stopped and sent on in the background: the terminal is another's
+            return
+        if not self._entered:
+            self._keyboard.listen()
+            self._write(ENTER)
+            self._entered = True
+        surface = surface_of(self._screen)
+        self._frame = self._page_of(self._page, surface)
+        self._page = self._frame.page
+        self._drawn = self._page, surface
+        # A line is cleared before it is written: behind a full line, clearing would take its last character.
+        self._write(HOME + NEXT_LINE.join(CLEAR_LINE + self._rendered(line) for line in self._frame.lines))
+
+    def _rendered(self, line: Text) -> str:
+        with self._screen.capture() as captured:
+            self._screen.print(line, end="", soft_wrap=True)
+        return captured.get()
+
+    def _page_of(self, page: int, surface: Surface) -> Frame:
+        end = "q: leave" if self._can_leave else "Ctrl-C: stop the runs, twice: leave them to it"
+        if self._keyboard.there:
+            hints = Hints("n, space: next   p: previous", end)
+        else:
+            hints = Hints(f"turns every {TURN_SECONDS:.0f} s", "Ctrl-C: leave" if self._can_leave else end)
+        return frame(self._sweep.name, self._statuses, surface, self._curves, page, hints, self._clock, self._warning)
+
+    def _give_back(self) -> None:
+        if self._entered:
+            self._entered = False
+            with suppress(OSError):  # the terminal is gone
+                self._write(LEAVE)
+        self._keyboard.leave()
+
+    def _write(self, text: str) -> None:
+        self._screen.file.write(text)
+        self._screen.file.flush()
 
 
-class PlainLines:
-    """One line whenever a run changes its state, and every quarter of the way."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._shown: dict[str, tuple] = {}
-
-    def __call__(self, statuses: list[Status]) -> None:
-        for s in statuses:
-            quarter = 4 * s.step // s.steps if s.steps and s.state == State.RUNNING else 0
-            note = s.note.partition(":")[0]
-            run = s.run or s.label
-            if self._shown.get(run) == (s.state, quarter, note):
-                continue
-            self._shown[run] = (s.state, quarter, note)
-            self.console.print(
-                f"{time.strftime('%H:%M:%S')} {plain_line(s)}", highlight=False, soft_wrap=True, markup=False
-            )
+def _print(screen: Console, line: Text) -> None:
+    screen.print(line, soft_wrap=True)
 
 
-def plain_line(s: Status) -> str:
-    parts = [s.label, s.state]
-    if s.steps and s.step:
-        parts.append(f"step {s.step}/{s.steps}")
-    if s.reward is not None and s.steps:
-        parts.append(f"reward {s.reward:.3f}")
-    if s.accuracy is not None:
-        parts.append(f"accuracy {s.accuracy:.3f}")
-    if s.state == State.RUNNING and s.tokens_per_second:
-        parts.append(f"{s.tokens_per_second:.0f} tokens/s")
-    if s.seconds_left is not None:
-        parts.append(f"{_duration(s.seconds_left)} left")
-    if s.note:
-        parts.append(f"({s.note})")
-    return "  ".join(parts)
+def _can_be_drawn_on(screen: Console) -> bool:
+    """Whether it is a terminal that understands sequences: settings may have rich call a pipe one."""
+    return sys.stdout.isatty() and bool(os.environ.get("TERM")) and not screen.is_dumb_terminal and _in_foreground()
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _in_foreground() -> bool:
+    """Whether the terminal is this process's to draw on and to set: a shell may have put it in the background."""
+    try:
+        return os.tcgetpgrp(sys.stdout.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # a terminal that controls no processes
+        return True
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _end(number: int, _) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _handled(number: int, handler) -> Iterator[None]:
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

@@ -198,7 +198,8 @@ def _unextendable(cells: Iterable[Task]) -> list[str]:
         if written.state == State.DONE and reached < cell.steps and not checkpoints(run.checkpoints):
             faults.append(
                 f"{cell.label}: done to step {reached}, and its checkpoints were not kept; leave steps={reached}, or "
-                f"delete {cell.directory} to train it again (checkpoint=resumable keeps them from the start)"
+                f"delete {cell.directory} and launch with checkpoint=resumable to train it again, "
+                f"to step {cell.steps}, and keep them"
             )
     return faults
 

@@ -30,12 +30,12 @@ def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
     """
     obstacles, notes = [], []
     for cell in cells:
-        for signal, is_noisy in _own(cell.config.reward):
+        for signal, is_noisy in _own(cell.config.reward) if cell.config.checks.try_rewards else ():
             size = cell.config.algorithm.samples_per_prompt
             fault, where = _tried(signal, is_noisy, *_problem(cell.config), size)
             stands = where == ANYWHERE or (where == HERE and isinstance(cell.config.cluster, LocalCluster))
             if fault and stands and cell.config.data.source != "hub":
-                obstacles.append((cell.label, fault))
+                obstacles.append((cell.label, f"{fault}; checks.try_rewards=false launches it untried"))
             elif fault:
                 notes.append((cell.label, fault))
     return say_once(obstacles), say_once(notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -11,12 +12,15 @@ from rich.table import Table
 
 from sweep.data.problems import describe, load_split
 from sweep.plan.faults import counted
-from sweep.plan.fit import human_bytes
+from sweep.plan.fit import human_bytes, local_processes
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
-from sweep.plan.task import Task
+from sweep.plan.task import TRAIN, Task
 from sweep.plan.validate import problem_sets
+from sweep.run.config import LocalCluster
+from sweep.run.outlook import Work, outlook
+from sweep.run.shown import shown, shown_lines
 from sweep.run.status import Status
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
@@ -37,12 +41,13 @@ SECTIONS = ("libraries", "logits", "peak")  # the rows that a line follows
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Runs with their states, memory of each distinct shape, and what stands in the way of a launch here."""
-    rows = list(_rows(plan, plan.statuses()))
+    statuses = plan.statuses()
+    rows = list(_rows(plan, statuses))
     if len(rows) > LARGEST_TABLE:
         console.file.write("".join("  ".join(filter(None, row)) + "\n" for row in rows))
     else:
         console.print(_runs(plan, rows))
-    for line in _data(plan):
+    for line in [*_data(plan), *_kept(plan), *filter(None, [time_left(plan, statuses)])]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for table in _memory(plan):
         console.print(table)
@@ -54,7 +59,7 @@ def print_plan(plan: Plan, console: Console) -> None:
 def print_notes(plan: Plan, console: Console) -> None:
     """What was typed and has no effect, a line each."""
     for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(shown_lines(f"note: {note}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def plan_json(plan: Plan) -> dict:
@@ -75,6 +80,30 @@ def _data(plan: Plan) -> Iterator[str]:
         known = "on the hub, read by `prefetch` and by the jobs" if data.source == "hub" else describe(data, splits)
         file = f" ({data.path})" if data.source == "jsonl" else ""
         yield f"data {data.name}{file}: {known}"
+
+
+def time_left(plan: Plan, statuses: Sequence[Status]) -> str:
+    """How long the plan will take here, as far as its runs tell; "" where nothing is left. A cluster decides itself."""
+    work = [Work(task.module, task.config.model.name, s) for task, s in zip(plan.tasks, statuses, strict=True)]
+    config = plan.cells[0].config
+    here = isinstance(config.cluster, LocalCluster)
+    at_once = max(1, local_processes(config.cluster) // config.processes) if here else None
+    return outlook(work, at_once).words()
+
+
+def _kept(plan: Plan) -> Iterator[str]:
+    """What finished runs keep, and so whether they can be extended; a line for each way."""
+    counts = Counter((t.config.checkpoint.resumable, t.config.checkpoint.keep) for t in plan.cells if t.module == TRAIN)
+    for (resumable, keep), count in counts.items():
+        of_them = f"of {counted(count, 'cell')}" if len(counts) > 1 else "of each cell"
+        if resumable:
+            latest = "the latest checkpoint" if keep == 1 else f"the latest {keep} checkpoints"
+            yield f"once done: {latest} {of_them} are kept beside its weights; raising `steps` extends it"
+        else:
+            yield (
+                f"once done: the weights {of_them} are kept and no checkpoint; raising `steps` would need it to be "
+                "trained again (checkpoint=resumable keeps them)"
+            )
 
 
 def _data_json(plan: Plan) -> list[dict]:
@@ -117,7 +146,7 @@ def _rows(plan: Plan, statuses: list[Status]) -> Iterator[tuple[str, ...]]:
         disk = f"{human_bytes(size.peak)}, then {human_bytes(size.after)}" if size else "unknown" if task.steps else ""
         shape = str(task.steps or ""), str(task.config.processes), disk
         problems = [_problems(task, plan)] if labelled else []
-        yield (task.label, task.signature, status.state, *shape, *problems)
+        yield (shown(task.label), task.signature, status.state, *shape, *map(shown, problems))
 
 
 def _labelled(plan: Plan) -> bool:

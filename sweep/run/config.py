@@ -102,6 +102,7 @@ class ChecksConfig(Strict):
     """What training is stopped for. The first step of every attempt is checked."""
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
+    try_rewards: bool = Field(True, description="a launch tries reward=custom on made-up responses, and refuses faults")
     logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
     stall_minutes: float = Field(10.0, gt=0, description="a process may stay in any phase of a step for so long")
     stall_factor: float = Field(20.0, ge=1, description="and for so many times the longest that the phase took lately")

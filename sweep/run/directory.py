@@ -30,9 +30,11 @@ import platform
 import threading
 import time
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -178,10 +180,14 @@ class RunDirectory:
         """The last state written; where none was, one of the defaults."""
         return RunState.model_validate(read_json(self._state) or {})
 
-    def write_state(self, **changes) -> None:
-        """Merge `changes`, which are fields of RunState, into the state; whoever else writes at the same time waits."""
+    def write_state(self, add: Mapping[str, float] | None = None, **changes) -> None:
+        """Merge `changes`, which are fields of RunState, into the state; whoever else writes at the same time waits.
+
+        Args:
+            add: amounts, by their names in sweep.run.costs, that are added to what the latest attempt has spent.
+        """
         with locked(self._state_lock):
-            write_text(self._state, self._changed_state(changes))
+            write_text(self._state, self._changed_state(changes, add or {}))
 
     def set_room_aside(self) -> None:
         """Make sure of the room for the state that `write_last_state` writes."""
@@ -199,11 +205,14 @@ class RunDirectory:
                 write_into(self._reserve, self._state, text)
         self._reserve.unlink(missing_ok=True)
 
-    def _changed_state(self, changes: dict) -> str:
-        """The content of state.json with `changes`."""
+    def _changed_state(self, changes: dict, add: Mapping[str, float] = MappingProxyType({})) -> str:
+        """The content of state.json with `changes`, and with the amounts `add` added to the latest attempt's."""
         if unknown := changes.keys() - RunState.model_fields.keys():
             raise TypeError(f"no such field of a run's state: {', '.join(sorted(unknown))}")
         merged = (read_json(self._state) or {}) | changes | {"updated": time.time()}
+        if add:
+            *earlier, latest = RunState.model_validate(merged).spent
+            merged["spent"] = [*earlier, latest.plus(**add)]
         return as_json(merged | RunState.model_validate(merged).model_dump(mode="json", include=set(merged)))
 
     def signal(self, number: int) -> bool:
@@ -239,8 +248,10 @@ class RunDirectory:
         return read_rows(self.metrics)
 
     @contextmanager
-    def exclusive(self):
+    def exclusive(self) -> Iterator[float | None]:
         """Hold the lock for as long as the process works here, and let the heart beat; the kernel lets go at its death.
+
+        Yields when the heart of an earlier process last beat, in seconds since 1970; None where there was none.
 
         Raises:
             UserError: another live process holds it.
@@ -258,11 +269,11 @@ class RunDirectory:
                     if error.errno not in NO_LOCKS:  # claims (sweep.run.claims) hold without locks, too
                         raise
                     break
-            ended = threading.Event()
+            earlier, ended = self.last_heartbeat(), threading.Event()
             heart = threading.Thread(target=self._beat, args=(ended,), daemon=True)
             heart.start()
             try:
-                yield
+                yield earlier
             finally:
                 ended.set()
                 heart.join()
@@ -274,12 +285,17 @@ class RunDirectory:
             if ended.wait(HEARTBEAT_SECONDS):
                 return
 
-    def heartbeat_age(self) -> float | None:
-        """Seconds since the last heartbeat; None where there was none."""
+    def last_heartbeat(self) -> float | None:
+        """When the heart last beat, in seconds since 1970; None where it never did."""
         try:
-            return time.time() - self._heartbeat.stat().st_mtime
+            return self._heartbeat.stat().st_mtime
         except FileNotFoundError:
             return None
+
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the last heartbeat; None where there was none."""
+        last = self.last_heartbeat()
+        return None if last is None else time.time() - last
 
     @property
     def alive(self) -> bool:

@@ -98,6 +98,11 @@ def device() -> torch.device:
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def gpus_of(world_size: int) -> int:
+    """How many GPUs the processes of a job hold: one each, or none."""
+    return world_size if torch.cuda.is_available() else 0
+
+
 def gather(values: list) -> list:
     """The ranks' lists, joined in rank order on every rank."""
     if dist.get_world_size() == 1:

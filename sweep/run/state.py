@@ -6,6 +6,8 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
+from sweep.run.costs import Cost, Spent, cost_of
+
 
 class State(str, Enum):
     """What becomes of a run, as the run directory, Slurm and the tables say it."""
@@ -74,6 +76,7 @@ class RunState(BaseModel):
     data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
     problems: how many a reward with labels can train on, and how many were labelled.
     stalls: the attempts that made no progress since the run last did, oldest first.
+    spent: what each attempt spent, the latest last; attempts of older versions of the code are not among them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -102,6 +105,7 @@ class RunState(BaseModel):
     prompts_left_out: dict[str, int] = {}
     problems: dict[str, int] = {}
     stalls: list[Stall] = []
+    spent: list[Spent] = []
 
     @property
     def begun(self) -> bool:
@@ -112,6 +116,22 @@ class RunState(BaseModel):
     def reached(self) -> int:
         """What a later attempt need not do again: steps, or a stage's own count."""
         return self.step if self.progress is None else self.progress
+
+    def cost(self, heartbeat: float | None) -> Cost:
+        """What the run cost so far; `heartbeat`: when its heart last beat, in seconds since 1970, if it ever did."""
+        return cost_of(self.spent, self.attempt, self._last_sign(heartbeat))
+
+    def with_attempt_closed(self, heartbeat: float | None) -> list[Spent]:
+        """What the attempts spent, once the latest of them has ended: `heartbeat` is from before the next one began."""
+        if not self.spent or self.spent[-1].until is not None:
+            return self.spent
+        latest = self.spent[-1]
+        until = max(self._last_sign(heartbeat), latest.began)
+        return [*self.spent[:-1], latest.model_copy(update={"until": until})]
+
+    def _last_sign(self, heartbeat: float | None) -> float:
+        """When the latest attempt was last seen alive: what it wrote, or its heart, whichever is later."""
+        return max(self.updated or 0.0, heartbeat or 0.0)
 
     @property
     def starts_again(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sweep.run.costs import Cost
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
@@ -19,7 +20,7 @@ SLOW_STEPS, SLOW_SECONDS = 20, 3600  # so has one that takes as long as 20 of it
 class Status:
     """One line of the live view. Seconds: of a checkpoint's writing, and between a job's signal and its end.
 
-    `run` is the name of the run directory: two runs may have one label.
+    `run` is the name of the run directory: two runs may have one label. `cost`: of all its attempts so far.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Status:
     job: str = ""
     note: str = ""
     run: str = ""
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def ended(self) -> bool:
@@ -68,6 +70,7 @@ def read_status(label: str, path: Path, steps: int) -> Status:
         written.grace_seconds,
         note=note,
         run=path.name,
+        cost=written.cost(run.last_heartbeat() if written.begun else None),
     )
 
 

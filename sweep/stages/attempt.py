@@ -16,9 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.run.config import CellConfig
+from sweep.run.costs import Spent
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
 from sweep.run.process import start_of
+from sweep.run.processes import gpus_of
 from sweep.run.provenance import code_hash, environment, git_commit
 from sweep.run.ranks import Ranks
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
@@ -121,11 +123,11 @@ def attempt(path: Path, rank: int, world_size: int, meeting: Path):
         with suppress(Interrupted, Refused), watching(watchdog):
             yield run, config, stop, phases
         return
-    with run.exclusive():
+    with run.exclusive() as last_heartbeat:
         ended = threading.Event()
         try:
             ranks.remove_others()
-            first = _begin(run, job)
+            first = _begin(run, job, world_size, last_heartbeat)
             if job is not None:
                 threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
             with watching(watchdog):
@@ -160,20 +162,26 @@ def _fail(run: RunDirectory, config: CellConfig, error: BaseException) -> None:
     log.exception("failed: %s", line)  # after the state, whose room it may need
 
 
-def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
-    """Open the log, record what works here; returns what earlier attempts reached."""
+def _begin(run: RunDirectory, job: SlurmJob | None, world_size: int, last_heartbeat: float | None) -> int:
+    """Open the log, record what works here; returns what earlier attempts reached.
+
+    Args:
+        last_heartbeat: of the attempt before, which tells until when it lived where it could not say so itself.
+    """
     _log_to(run)
     run.set_room_aside()
-    before = read_json(run.provenance)
-    if before and before["code"] != code_hash():
-        log.warning("the code differs from the last attempt's: %s then, %s now", before["code"], code_hash())
+    made = read_json(run.provenance)
+    if made and made["code"] != code_hash():
+        log.warning("the code differs from the last attempt's: %s then, %s now", made["code"], code_hash())
     run.add_provenance(code=code_hash(), git=git_commit(), **environment())
-    number = run.read_state().attempt + 1
+    before, began = run.read_state(), start_of()
+    own = Spent(began=began, processes=world_size, gpus=gpus_of(world_size))
     run.write_state(
         state=State.RUNNING,
-        attempt=number,
+        attempt=before.attempt + 1,
+        spent=[*before.with_attempt_closed(last_heartbeat), own],
         pid=os.getpid(),
-        process_started=start_of(),
+        process_started=began,
         host=platform.node(),
         job=job and job.id,
         grace_seconds=job and job.grace_seconds,
@@ -181,7 +189,7 @@ def _begin(run: RunDirectory, job: SlurmJob | None) -> int:
         error=None,
         note="",
     )
-    return run.read_state().reached
+    return before.reached
 
 
 def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:

@@ -14,6 +14,7 @@ from sweep.run.files import write_json
 from sweep.run.processes import join, leave
 from sweep.stages.attempt import Refused, attempt
 from sweep.stages.policy import Initial, load_initial
+from sweep.stages.spending import evaluated_tokens
 
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
@@ -44,7 +45,7 @@ def evaluate(policy: Initial, problem_set: tuple[list[Problem], list[list[int]]]
     if dist.get_rank() == 0:
         named = {"evaluation": policy.run.evaluation_signature, **asdict(result)}
         write_json(policy.run.result, {**known, **named})
-        policy.run.write_state(accuracy=result.accuracy)
+        policy.run.write_state(add=evaluated_tokens(result, prompts), accuracy=result.accuracy)
 
 
 def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:

@@ -29,6 +29,7 @@ from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
+from sweep.stages.spending import sampled_tokens
 
 log = logging.getLogger("sweep")
 VOTES = ("equivalence", "string")
@@ -63,11 +64,12 @@ def _label(initial: Initial, run: RunDirectory, stop: StopRequest, phases: Phase
         if any_rank(stop):
             raise Interrupted
         with phases.at("labelling"):
-            rows = gather(_rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts))
+            own, tokens = _rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts)
+            rows, spent = gather(own), sum(gather([tokens]), Counter())
         if rank == 0:
             _append(run.labels, sorted(rows, key=lambda row: row["place"]))
             labelled = sum(map(len, chunks[: number + 1]))
-            run.write_state(progress=labelled, note=f"labelled {labelled} of {total} problems")
+            run.write_state(add=spent, progress=labelled, note=f"labelled {labelled} of {total} problems")
     if rank == 0:
         write_json(run.result, {"problems": total, "samples": settings.samples})
 
@@ -91,7 +93,8 @@ def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
 
 def _rows(
     initial: Initial, places: Sequence[int], problems: Sequence[Problem], prompts: Sequence[list[int]]
-) -> list[dict]:
+) -> tuple[list[dict], Counter]:
+    """The rows of the problems at `places`, and the tokens that were sampled for them."""
     settings = initial.config.labels
     requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
     with together(NotFinite):
@@ -99,7 +102,8 @@ def _rows(
     found = [initial.grader.extract(a.text) for a in answers]
     texts = [f.text if f and len(f.text) <= MOST_CHARACTERS else None for f in found]
     groups = [texts[k : k + settings.samples] for k in range(0, len(texts), settings.samples)]
-    return label_rows(places, [problems[i] for i in places], groups, initial.grader)
+    rows = label_rows(places, [problems[i] for i in places], groups, initial.grader)
+    return rows, sampled_tokens(answers)
 
 
 def label_rows(

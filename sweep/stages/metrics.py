@@ -51,3 +51,12 @@ def speed_metrics(
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     peak = config.resources.peak_tflops or peak_tflops(name, config.model.dtype)
     return {"perf/update_tflops": reached, "perf/mfu": reached / peak if peak else None}
+
+
+def step_line(row: dict, steps: int) -> str:
+    """What the log says of a step, from its row of metrics; `steps`: the target."""
+    entropy = f"{row['train/entropy']:.3f}" if "train/entropy" in row else "-"  # nothing was trained on
+    return (
+        f"step {row['step']}/{steps} reward {row['reward/mean']:.3f} correct {row['reward/true_mean']:.3f} "
+        f"code {row['behaviour/code']:.3f} entropy {entropy} {row['timing_s/step']:.2f} s"
+    )

@@ -6,6 +6,7 @@ import gc
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -31,10 +32,11 @@ from sweep.run.state import State
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.given_up import goes_back, reported
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
-from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics
+from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics, step_line
 from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
 from sweep.stages.samples import sample_rows
+from sweep.stages.spending import evaluated_tokens, sampled_tokens, seconds_of_steps
 from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.mirror import open_mirror
@@ -118,6 +120,9 @@ class Training:
         self.evaluation: dict | None = None
         self.save_seconds = run.read_state().save_seconds or 0.0  # of the slowest checkpoint so far
         self.unchecked = True  # until the first step of this attempt
+        self.spent = Counter()  # since the state was last told
+        if self.rank == 0:
+            self.spent["repeated"] = seconds_of_steps(run.read_metrics(), after=self.step)
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
         self.mirror = open_mirror(run, config) if self.rank == 0 else None  # reads both
@@ -201,6 +206,7 @@ class Training:
             **response_metrics([g.sampled for g in batch]),
             **sampling,
             **advantage_metrics,
+            "train/tokens": sum(len(response.ids) for response in trained),
             **{f"train/{name}": value for name, value in updates.items()},
             **speed_metrics(self.learner, self.config, trained, updates["updates"], self.phases.seconds("update")),
             "perf/tokens_per_second": sum(len(g.sampled.ids) for g in batch) / self.phases.seconds("step"),
@@ -238,7 +244,13 @@ class Training:
             if not places:
                 break
         rewards = [graded.reward for group in sampled for graded in group]
-        sampling = {"rollout/groups_sampled": len(sampled), "reward/mean_sampled": sum(rewards) / len(rewards)}
+        tokens = sampled_tokens(graded.sampled for group in sampled for graded in group)
+        sampling = {
+            "rollout/groups_sampled": len(sampled),
+            "rollout/tokens": tokens["generated"],
+            "rollout/prompt_tokens": tokens["prompts"],
+            "reward/mean_sampled": sum(rewards) / len(rewards),
+        }
         return [graded for place in sorted(groups) for graded in groups[place]], sampling
 
     def _sample_groups(self, slots: Sequence[int]) -> list[list[Graded]]:
@@ -310,7 +322,9 @@ class Training:
     def evaluate(self) -> dict:
         """Metrics of the policy on the evaluation set."""
         with self.phases("evaluation"), self.learner.sampling_model() as model:
-            self.evaluation = asdict(self.initial.evaluate(model, *self.evaluation_set))
+            found = self.initial.evaluate(model, *self.evaluation_set)
+        self.evaluation = asdict(found)
+        self.spent += evaluated_tokens(found, self.evaluation_set[1])
         named = {f"eval/{name}": value for name, value in self.evaluation.items()}
         return named | {"evaluation": self.run.evaluation_signature}
 
@@ -321,32 +335,32 @@ class Training:
         self.metrics.write(row)
         if self.mirror:
             self.mirror.row_written()
-        steps_s = row["timing_s/step"]
+        self.spent += Counter(
+            generated=row["rollout/tokens"], prompts=row["rollout/prompt_tokens"], trained=row["train/tokens"]
+        )
         accuracy = {"accuracy": row["eval/accuracy"]} if "eval/accuracy" in row else {}
         self.run.write_state(
+            add=self._account(),
             step=self.step,
             steps=self.config.steps,
             reward=row["reward/mean"],
-            seconds_per_step=steps_s,
+            seconds_per_step=row["timing_s/step"],
             tokens_per_second=row["perf/tokens_per_second"],
             **accuracy,
         )
-        log.info(
-            "step %d/%d reward %.3f correct %.3f code %.3f entropy %s %.2f s",
-            self.step,
-            self.config.steps,
-            row["reward/mean"],
-            row["reward/true_mean"],
-            row["behaviour/code"],
-            f"{row['train/entropy']:.3f}" if "train/entropy" in row else "-",  # nothing was trained on
-            steps_s,
-        )
+        log.info(step_line(row, self.config.steps))
+
+    def _account(self) -> Counter:
+        """What was spent since the last call."""
+        spent, self.spent = self.spent, Counter()
+        return spent
 
     def _finish(self) -> None:
         """Write the final weights, then the result, whose presence means that all is there."""
         if self.evaluation is None:  # resumed at the target: the last attempt died between its last row and here
             self.evaluate()
         if self.rank == 0:
+            self.run.write_state(add=self._account())
             shutil.rmtree(self.run.final, ignore_errors=True)
         dist.barrier()
         with self.phases.at("export"):

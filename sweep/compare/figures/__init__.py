@@ -1,1 +1,1 @@
-"""Figures of a verdict, as SVG and PNG. `write` is what the others are for; matplotlib is imported by it alone."""
+"""Figures of a verdict, as SVG and PNG. Others import `write`, which loads matplotlib and the rest when it draws."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 
-from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look
+from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look, printable
 
 MARGIN = 0.08  # inches
 LEADING = 1.3  # of a line, in heights of its letters
@@ -38,14 +38,26 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
     """The text in lines of at most `width` inches, broken at spaces, else after signs, else anywhere."""
+
+    def fits(line: str) -> bool:
+        return text_width(line.rstrip(), size, weight) <= width
+
     lines = [""]
-    for word in re.findall(r"\S+\s*", text) or [""]:
-        for part in [word] if text_width(word.rstrip(), size, weight) <= width else re.findall(r"[^_\-./=,]*.?", word):
-            for piece in [part] if text_width(part.rstrip(), size, weight) <= width else part:
-                if lines[-1] and text_width((lines[-1] + piece).rstrip(), size, weight) > width:
-                    lines.append("")
-                lines[-1] += piece
+    for word in re.findall(r"\S+\s*", text):
+        for piece in _pieces(word, fits):
+            if lines[-1] and not fits(lines[-1] + piece):
+                lines.append("")
+            lines[-1] += piece
     return [line.rstrip() for line in lines]
+
+
+def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """What a word may be broken into: nothing where it fits a line, else parts that end with a sign, else letters."""
+    for part in [word] if fits(word) else re.findall(r"[^_\-./=,]*.?", word):
+        if fits(part):
+            yield part
+        else:
+            yield from part
 
 
 class Page:
@@ -84,7 +96,7 @@ class Heading:
 
     def __init__(self, title: str, notes: Sequence[str]) -> None:
         room = WIDTH - 2 * MARGIN
-        self._title = wrapped(title, room, TITLE, "bold")
+        self._title = wrapped(printable(title), room, TITLE, "bold")
         self._notes = [line for note in notes for line in wrapped(note, room, SMALL)]
         self.height = len(self._title) * line_height(TITLE) + len(self._notes) * line_height(SMALL) + 0.1
 
@@ -166,7 +178,7 @@ class Panels:
 
 
 def number_axis(axis: Axis, most: int, whole: bool = False) -> None:
-    """Some `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
+    """About `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
     axis.set_major_locator(MaxNLocator(most, steps=ROUND, min_n_ticks=3, integer=whole))
     axis.set_major_formatter(lambda value, _: _written(value))
 

@@ -16,6 +16,7 @@ from sweep.run.files import write_bytes
 
 KINDS = ("png", "svg")
 RESOLUTION = 200  # dots an inch, of the PNG
+MOST_DOTS = 60_000  # of its height: the format of matplotlib ends at 65,536, and a thousand contrasts are that long
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,11 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
 
 
 def _write(figure, name: str, directory: Path) -> list[Path]:
-    files = []
+    files, resolution = [], min(RESOLUTION, MOST_DOTS / figure.get_figheight())
     for kind in KINDS:
         content = io.BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(content, format=kind, dpi=RESOLUTION, metadata=metadata)
+        figure.savefig(content, format=kind, dpi=resolution, metadata=metadata)
         files.append(directory / f"{name}.{kind}")
         write_bytes(files[-1], content.getvalue())
     return files

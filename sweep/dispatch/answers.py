@@ -1,0 +1,116 @@
+"""Find answers of the policy in what runs kept of them (samples.jsonl)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.dispatch.select import Run
+from sweep.errors import UserError
+from sweep.run.shown import shown, shown_lines
+
+# How grading ended (rewards.grading.Outcome), where its own word needs more.
+NAMES = {"none": "no answer", "unparsed": "wrong, read by no parser", "exceeded": "wrong, grading took too long"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which answers are asked for; None: whatever it is.
+
+    step: only of this step; None: of the last one that a run kept any of. correct: by the gold answer. rewarded: with
+    a training reward above 0. outcome: how grading ended.
+    """
+
+    step: int | None = None
+    correct: bool | None = None
+    rewarded: bool | None = None
+    outcome: str | None = None
+
+    def holds(self, row: dict) -> bool:
+        return (
+            (self.correct is None or row["correct"] == self.correct)
+            and (self.rewarded is None or (row["reward"] > 0) == self.rewarded)
+            and (self.outcome is None or row["outcome"] == self.outcome)
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answers of a run that were asked for.
+
+    step: whose answers they are; None where the run kept none of it. kept: all that it kept of the step. rows: those of
+    them that are wanted.
+    """
+
+    run: Run
+    step: int | None
+    kept: list[dict]
+    rows: list[dict]
+
+    def title(self, count: int) -> str:
+        """What is shown of the run where no more than `count` answers are."""
+        if self.step is None:
+            return f"{self.run.entry.label}: kept no answers of this step"
+        shown_here = f", the first {count} of them" if count < len(self.rows) else ""
+        return (
+            f"{self.run.entry.label}, step {self.step}: {len(self.rows)} of {len(self.kept)} kept answers{shown_here}"
+        )
+
+
+def find_answers(runs: Sequence[Run], wanted: Wanted) -> list[Found]:
+    """The answers of each run, in the order in which they were sampled.
+
+    Raises:
+        UserError: no run kept any answer of the step, or grading ended in that way with none of them.
+    """
+    found = [_of_run(run, wanted) for run in runs if run.entry.steps]
+    if not found:
+        raise UserError("no training among these runs; only trainings keep answers")
+    if all(one.step is None for one in found):
+        raise UserError(_why_none(found, wanted))
+    outcomes = sorted({row["outcome"] for one in found for row in one.kept})
+    if wanted.outcome is not None and wanted.outcome not in outcomes:
+        raise UserError(f"--outcome {wanted.outcome}: grading ended so with none; there are {', '.join(outcomes)}")
+    return found
+
+
+def _of_run(run: Run, wanted: Wanted) -> Found:
+    step, rows = wanted.step, []
+    for row in _rows(run.path / "samples.jsonl"):
+        if wanted.step is None and row["step"] != step:
+            step, rows = row["step"], []
+        if row["step"] == step:
+            rows.append(row)
+    return Found(run, step if rows else None, rows, [row for row in rows if wanted.holds(row)])
+
+
+def _rows(file: Path) -> Iterator[dict]:
+    """The complete rows of a file that may be written just now; no more than one of them is held."""
+    if file.exists():
+        with open(file, encoding="utf-8") as lines:
+            yield from (json.loads(line) for line in lines if line.endswith("\n"))
+
+
+def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
+    steps = sorted({row["step"] for one in found for row in _rows(one.run.path / "samples.jsonl")})
+    if not steps:
+        return "no answers were kept yet; tracking.sample_groups and tracking.samples_every say of which steps they are"
+    some = ", ".join(map(str, steps[:3])) + (f", …, {steps[-1]}" if len(steps) > 3 else "")
+    return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {some}"
+
+
+def answer_lines(row: dict) -> Iterator[str]:
+    """An answer in a terminal; what the model wrote can neither control the terminal nor pass for another line."""
+    judged = NAMES.get(row["outcome"], row["outcome"])
+    sample = f", sample {row['sample']}" if "sample" in row else ""  # older versions did not number them
+    yield f"problem {shown(row['problem'])}{sample}: {judged}, reward {row['reward']:g}"
+    for name, text in (("question", row["question"]), ("gold", row["gold"]), ("answer", row["answer"])):
+        yield f"  {name:9}{_indented(text) if text is not None else '(none was found)'}"
+    yield f"  response ({row['tokens']} tokens, ended by {row['finish']}):"
+    yield f"    {_indented(row['response'], 4)}"
+
+
+def _indented(text: str, by: int = 11) -> str:
+    return shown_lines(text).replace("\n", "\n" + " " * by)

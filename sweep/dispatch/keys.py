@@ -1,0 +1,81 @@
+"""The keyboard of a terminal: keys as they are pressed, without an Enter, and the terminal's settings put back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+
+NEXT, PREVIOUS, FIRST, LAST, QUIT = "next", "previous", "first", "last", "quit"
+MEANS = {
+    **dict.fromkeys(("n", "j", " ", "\x1b[C", "\x1bOC", "\x1b[B", "\x1bOB", "\x1b[6~"), NEXT),
+    **dict.fromkeys(("p", "k", "b", "\x1b[D", "\x1bOD", "\x1b[A", "\x1bOA", "\x1b[5~"), PREVIOUS),
+    **dict.fromkeys(("g", "\x1b[H", "\x1bOH", "\x1b[1~"), FIRST),
+    **dict.fromkeys(("G", "\x1b[F", "\x1bOF", "\x1b[4~"), LAST),
+    **dict.fromkeys(("q", "Q"), QUIT),
+}
+# What a terminal sends for one key: a control sequence, as arrows are, a character, either with Alt held, or Escape.
+ONE_KEY = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|[^\x1b]|\x1b[^\[O\x1b]|\x1b(?=\x1b)", re.S)
+LONGEST_KEY = 16  # characters; what goes on longer without an end is no key
+
+
+class Keyboard:
+    """Keys of a terminal's input. Without a terminal there are none, and nothing is changed."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = sys.stdin.fileno() if sys.stdin.isatty() else None
+        except (AttributeError, ValueError, OSError):  # closed, or none
+            self._file = None
+        self._settings: list | None = None
+        self._typed = ""
+
+    @property
+    def there(self) -> bool:
+        return self._file is not None
+
+    def listen(self) -> None:
+        """Take keys one by one and unseen; Ctrl-C and Ctrl-Z stay what they are."""
+        if self._file is not None and self._settings is None:
+            self._settings = termios.tcgetattr(self._file)
+            tty.setcbreak(self._file)
+
+    def leave(self) -> None:
+        """Put the settings back, and drop what was typed and not read, so that no shell takes it for a command."""
+        if self._file is not None and self._settings is not None:
+            with contextlib.suppress(termios.error):  # the terminal is gone
+                termios.tcsetattr(self._file, termios.TCSAFLUSH, self._settings)
+            self._settings = None
+
+    def wait(self, seconds: float) -> Iterator[str]:
+        """What keys meant that came within so many seconds: at once when there are some, or none at the end."""
+        if self._file is None or self._settings is None:
+            time.sleep(seconds)
+            return
+        if not select.select([self._file], [], [], seconds)[0]:
+            return
+        try:
+            read = os.read(self._file, 1024)
+        except OSError:  # the terminal is gone
+            read = b""
+        if not read:
+            self.leave()
+            self._file = None
+            return
+        keys, self._typed = split(self._typed + read.decode(errors="replace"))
+        yield from (MEANS[key] for key in keys if key in MEANS)
+
+
+def split(typed: str) -> tuple[list[str], str]:
+    """Keys, and the beginning of one whose rest has not come yet."""
+    keys = []
+    while found := ONE_KEY.match(typed):
+        keys.append(found.group())
+        typed = typed[found.end() :]
+    return keys, typed if len(typed) < LONGEST_KEY else ""

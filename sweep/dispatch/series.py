@@ -1,0 +1,65 @@
+"""Rewards and accuracies over the steps of runs, for those that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.run.directory import RunDirectory
+from sweep.run.ledger import Sweep
+from sweep.run.series import Series, SeriesReader
+from sweep.run.status import Status
+
+REWARD, ACCURACY = "reward/mean", "eval/accuracy"
+Values = list[float | None]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values at steps 1 to the target; None where there is none. fault: why they cannot be read."""
+
+    rewards: Values
+    accuracies: Values
+    fault: str = ""
+
+
+class Curves:
+    """The curves of runs; a file is opened when its run is asked for, and then read as far as it has grown."""
+
+    def __init__(self, directories: Mapping[str, Path]) -> None:
+        """`directories`: of the runs, by their names."""
+        self._directories = directories
+        self._readers: dict[str, SeriesReader] = {}
+
+    def __call__(self, status: Status) -> Curve:
+        if status.run not in self._directories:
+            return Curve([], [])
+        if status.run not in self._readers:
+            file = RunDirectory(self._directories[status.run]).metrics
+            self._readers[status.run] = SeriesReader(file, (REWARD, ACCURACY))
+        try:
+            found = self._readers[status.run].read()
+        except (OSError, ValueError) as error:  # another user's file, or a damaged one
+            return Curve([], [], f"metrics.jsonl: {error}")
+        rewards, accuracies = found[REWARD], found[ACCURACY]
+        reached = max([0, *rewards, *accuracies])
+        steps = range(1, max(status.steps, reached) + 1)
+        return Curve([rewards.get(step) for step in steps], _kept(accuracies, reached, steps))
+
+
+def _kept(evaluated: Series, reached: int, steps: range) -> Values:
+    """At each step that was reached, the value of the last evaluation: between two, nobody knows a newer one."""
+    values: Values = []
+    last = evaluated.get(0)
+    for step in steps:
+        last = evaluated.get(step, last)
+        values.append(last if step <= reached else None)
+    return values
+
+
+def directories(sweep: Sweep) -> dict[str, Path]:
+    """By the names of the runs' directories, where their metrics are: those of an evaluation are its training's."""
+    entries = [*sweep.stages, *sweep.cells]
+    cells = {Path(e.directory).name: sweep.root / e.training for e in sweep.cells}
+    return {Path(e.directory).name: sweep.directory(e) for e in entries} | cells
