@@ -2,9 +2,9 @@
 
 One mini is trained again and again, in a process that runs the training stage as a cluster's node does, against a W&B
 server of the tests on this machine; the client is the real one. Beside each such training the same is trained without
-W&B at the same time, so that what else the machine does strikes both. Seconds lost are those from the end of the imports
-to the end of the process, less those of the other. After each fault the server is mended, and `python -m sweep sync` must
-bring what is missing: "mended" says whether its history then equals metrics.jsonl. The last line is JSON.
+W&B at the same time, so that what else the machine does strikes both. Seconds lost are those from the end of the
+imports to the end of the process, less those of the other. After each fault the server is mended, and `python -m sweep
+sync` must bring what is missing: "mended" says whether its history then equals metrics.jsonl. The last line is JSON.
 
     python benchmarks/wandb_faults.py
     python benchmarks/wandb_faults.py --only healthy absent --repeats 1
@@ -146,15 +146,14 @@ def measure(trial: Trial, home: Path, cache: Path) -> dict:
     with wandb_server() as server:
         tracked, other = (prepared(home / mode, cache, mode, server.url) for mode in ("online", "disabled"))
         trial.at_first(server)
-        both = started, _ = Started(tracked), Started(other)
-        started.strike(trial, server)
-        for one in both:
-            one.end()
-        lost, without = started.seconds - both[1].seconds, both[1].seconds
+        with_wandb, without = Started(tracked), Started(other)
+        with_wandb.strike(trial, server)
+        with_wandb.end()
+        without.end()
         said = tracked.log.read_text().count(SAID)
         return {
-            "lost_s": round(lost, 2),
-            "without_s": round(without, 2),
+            "lost_s": round(with_wandb.seconds - without.seconds, 2),
+            "without_s": round(without.seconds, 2),
             "said": said,
             "mended": mended(tracked, server),
         }

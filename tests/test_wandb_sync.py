@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from sweep.run.files import try_lock
 from sweep.run.wandb_process import end_service
 from sweep.track import sync as syncing
 from sweep.track.axes import axis_values
-from sweep.track.client import Patience
+from sweep.track.client import Patience, Session
 from sweep.track.metrics import RowLog
 from sweep.track.samples import MOST_ROWS, SampledAnswers
 
@@ -225,6 +227,16 @@ def test_what_was_launched_untracked_is_sent_where_that_is_asked_for_alone(tmp_p
     assert sweep.sync("--disabled") == 0 and len(server.runs) == 1
     assert sweep.sync("--check", "--rebuild") == 2
     assert sweep.sync("baseline*") == 2 and "W&B is sent trainings alone" in capsys.readouterr().err
+
+
+def test_sync_that_is_interrupted_says_how_it_goes_on(tmp_path, server, capsys, monkeypatch):
+    sweep = Trained(tmp_path, server, "reward=random")
+    write_rows(sweep.runs[0], [row(1), row(2)])
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "finish", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        assert sweep.sync() == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert sweep.sync() == 0 and sweep.read_back(sweep.runs[0].signature) == truth(sweep.runs[0])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Figures, Name, Output, Wandb, WandbReport, print_json
+from sweep.commands.options import (
+    AsJson,
+    Costs,
+    Curves,
+    Figures,
+    Name,
+    Output,
+    Seeds,
+    Wandb,
+    WandbReport,
+    print_json,
+)
 from sweep.compare.ask import answer
 from sweep.compare.curve_table import print_curves
 from sweep.compare.dashboard.question import check_question
@@ -36,13 +47,9 @@ def compare(
         list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
     ] = None,
     figures: Figures = None,
-    curves: Annotated[
-        bool, typer.Option("--curves", help="show the values over steps too; --json writes them")
-    ] = False,
-    seeds: Annotated[
-        bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")
-    ] = False,
-    costs: Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")] = False,
+    curves: Curves = False,
+    seeds: Seeds = False,
+    costs: Costs = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,

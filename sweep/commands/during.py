@@ -171,9 +171,13 @@ def sync(
         raise UserError("nothing of this is a training, and W&B is sent trainings alone")
     trainings = [Training(run.entry.label, RunDirectory(run.path), run.status.state) for run in shown]
     outcomes = []
-    for outcome in bring(trainings, output_dir, How(check, rebuild, disabled, _contrasts(output_dir, sweep))):
-        print(outcome.line, flush=True)
-        outcomes.append(outcome)
+    try:
+        for outcome in bring(trainings, output_dir, How(check, rebuild, disabled, _contrasts(output_dir, sweep))):
+            print(outcome.line, flush=True)
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
     print("\n".join(total(sweep, outcomes)))
     raise typer.Exit(int(not all(outcome.kind.is_well for outcome in outcomes)))
 

@@ -21,7 +21,7 @@ from sweep.run.wandb_process import end_service
 from sweep.track.axes import Listed, read_listed
 from sweep.track.client import Patience, remedy
 from sweep.track.described import Described, described
-from sweep.track.writer import Writer
+from sweep.track.writer import Writer, identifiers
 
 CLOSE_SECONDS = 5.0  # that the end of training may take here, without what `end_service` takes
 # Nobody waits for opening and sending, and a slow server is better than none.
@@ -77,7 +77,8 @@ class Mirror:
 
     def _send_all(self) -> None:
         listed = read_listed(self._run.root).get(str(self._run.path.relative_to(self._run.root)), Listed())
-        writer = Writer(self._run, self._described(listed), Place.of(self._config.tracking), PATIENCE, self._run.path)
+        current, place = identifiers(self._run)[-1], Place.of(self._config.tracking)
+        writer = Writer(self._run, current, self._described(listed), place, PATIENCE, self._run.path)
         log.info("W&B: %s", writer.url)
         while True:
             self._wake.clear()

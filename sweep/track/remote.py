@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from sweep.track.client import Patience, bounded
 from sweep.track.described import DIGEST
 
 PAGE = 100  # runs that are asked for at once
+LOOKS, LOOK_SECONDS = 3, 0.3  # at what the server has, which may be a moment behind what it took
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Remote:
         return found
 
     def _page(self, identifiers: Sequence[str]) -> dict[str, RemoteRun]:
-        self._api.flush()  # it would answer from what it was told before
+        self._forget()
         asked = {"name": {"$in": list(identifiers)}}
         try:
             runs = list(self._api.runs(self._path, filters=asked, per_page=PAGE, lazy=False))
@@ -66,12 +68,20 @@ class Remote:
             raise
         return {run.id: _listed(run) for run in runs}
 
+    def _run(self, identifier: str) -> Any:
+        self._forget()
+        return self._api.run(f"{self._path}/{identifier}")
+
+    def _forget(self) -> None:
+        """Else W&B's interface answers from what it was told before, and writes that back."""
+        self._api.flush()
+
     def history(self, identifier: str) -> dict[int, dict[str, Any]]:
         """Every row that the server has of the run, by its own column `step`."""
 
         def scan() -> dict[int, dict[str, Any]]:
-            run = self._api.run(f"{self._path}/{identifier}")
-            return {row["step"]: row for row in run.scan_history(use_cache=False) if "step" in row}
+            rows = self._run(identifier).scan_history(use_cache=False)
+            return {row["step"]: row for row in rows if "step" in row}
 
         return bounded(self._seconds, scan)
 
@@ -79,7 +89,7 @@ class Remote:
         """Take a run out of its sweeps' views by its tags; nothing of it is deleted."""
 
         def change() -> None:
-            run = self._api.run(f"{self._path}/{identifier}")
+            run = self._run(identifier)
             run.tags = [*(tag for tag in run.tags if not tag.startswith(OF_SWEEP)), SUPERSEDED]
             run.update()
 
@@ -87,7 +97,7 @@ class Remote:
 
     def summarise(self, identifier: str, values: dict[str, Any]) -> None:
         """Add to the summary of a run what is known only after it, and change nothing else of it."""
-        bounded(self._seconds, lambda: self._api.run(f"{self._path}/{identifier}").summary.update(values))
+        bounded(self._seconds, lambda: self._run(identifier).summary.update(values))
 
 
 def _api(place: Place, patience: Patience) -> Any:
@@ -106,7 +116,11 @@ def confirmed(remote: Remote, identifier: str, rows: int) -> None:
     Raises:
         CallFailed: the server has fewer rows than it was sent; its client says nothing where it is refused in between.
     """
-    run = remote.runs([identifier]).get(identifier)
-    if run is None or run.rows < rows:
+    for look in range(LOOKS):
+        if look:
+            time.sleep(LOOK_SECONDS)
+        run = remote.runs([identifier]).get(identifier)
         have = run.rows if run else 0
-        raise CallFailed(f"the server has {have} of {rows} rows: it may have refused them, of which W&B says nothing")
+        if have >= rows:
+            return
+    raise CallFailed(f"the server has {have} of {rows} rows: it may have refused them, of which W&B says nothing")

@@ -9,10 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sweep.run.bounded import CallFailed
+from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.growing import GrowingRows
@@ -26,7 +28,7 @@ from sweep.track.described import Described, described
 from sweep.track.outcome import Kind, Outcome, differences, in_words
 from sweep.track.remote import Remote, RemoteRun
 from sweep.track.rows import Feed
-from sweep.track.writer import Writer, identifiers, new_identifier
+from sweep.track.writer import Writer, identifiers, next_identifier
 
 PATIENCE = Patience(open=60.0, call=60.0, finish=120.0)
 MOST_FAILURES = 3  # in a row, before the rest is left for another time
@@ -40,6 +42,10 @@ class Training:
     label: str
     run: RunDirectory
     state: State
+
+    @cached_property
+    def config(self) -> CellConfig:
+        return self.run.read_config()
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
         if why := _why_not(training, how):
             yield Outcome(training.label, Kind.SKIPPED, why)
         else:
-            places.setdefault(Place.of(training.run.read_config().tracking), []).append(training)
+            places.setdefault(Place.of(training.config.tracking), []).append(training)
     for place, members in places.items():
         yield from _Project(place, how, root, listed).sync(members)
 
@@ -71,7 +77,7 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
 def _why_not(training: Training, how: How) -> str:
     if not training.run.metrics.exists():
         return "no rows yet"
-    if training.run.read_config().tracking.mode == "disabled" and not how.disabled:
+    if training.config.tracking.mode == "disabled" and not how.disabled:
         return "launched with tracking.mode=disabled; --disabled sends it all the same"
     if how.check and training.run.alive:
         return "not checked, as it is being trained"
@@ -99,6 +105,9 @@ class _Project:
                 end_service(failed=True)
                 self._there = None
                 yield Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
+            except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
+                end_service(failed=True)
+                raise
         end_service(failed=False)
 
     def _one(self, training: Training, members: Iterable[Training]) -> Outcome:
@@ -110,7 +119,7 @@ class _Project:
     def _described(self, training: Training) -> Described:
         run = training.run
         listed = self._listed.get(str(run.path.relative_to(self._root)), Listed())
-        return described(run, run.read_config(), listed, training.state)
+        return described(run, training.config, listed, training.state)
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
         """The rows beside the server's, and the steps that it was not sent yet."""
@@ -145,9 +154,8 @@ class _Project:
         if lock is None:
             return Outcome(training.label, Kind.SKIPPED, OTHER_SENDER, found.url if found else "")
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
-            if anew:
-                new_identifier(run)
-            writer = Writer(run, said, self._place, PATIENCE, Path(folder), ends=not run.alive)
+            identifier = next_identifier(run) if anew else identifiers(run)[-1]
+            writer = Writer(run, identifier, said, self._place, PATIENCE, Path(folder), ends=not run.alive)
             writer.send_new()
             written = writer.finish(said, exit_code=int(training.state != State.DONE))
         self._retire(run)

@@ -17,15 +17,18 @@ from sweep.track.samples import SampledAnswers
 
 
 def identifiers(run: RunDirectory) -> list[str]:
-    """The ids under which W&B knows the run, or will; the current one is the last."""
+    """The ids under which W&B opened the run so far, or will; the current one is the last."""
     return (read_json(run.wandb_ids) or {}).get("ids") or [run.signature]
 
 
-def new_identifier(run: RunDirectory) -> str:
-    """Give the run another id, under which W&B is told everything again."""
-    known = identifiers(run)
-    write_json(run.wandb_ids, {"ids": [*known, f"{run.signature}-{len(known) + 1}"]})
-    return identifiers(run)[-1]
+def next_identifier(run: RunDirectory) -> str:
+    """Another id, under which W&B can be told everything again; the run's own from the moment that W&B opens it."""
+    return f"{run.signature}-{len(identifiers(run)) + 1}"
+
+
+def _remember(run: RunDirectory, identifier: str) -> None:
+    if not run.wandb_ids.exists() or identifier not in identifiers(run):
+        write_json(run.wandb_ids, {"ids": list(dict.fromkeys([*identifiers(run), identifier]))})
 
 
 @dataclass(frozen=True)
@@ -43,19 +46,26 @@ class Writer:
     """A training that is open at the server. Every call may raise CallFailed, after which it takes no more."""
 
     def __init__(
-        self, run: RunDirectory, said: Described, place: Place, patience: Patience, folder: Path, ends: bool = True
+        self,
+        run: RunDirectory,
+        identifier: str,
+        said: Described,
+        place: Place,
+        patience: Patience,
+        folder: Path,
+        ends: bool = True,
     ) -> None:
         """
         Args:
+            identifier: the current id of the run, or its next.
             said: how the run is described now.
             folder: where W&B writes files of its own.
             ends: whether the W&B run ends when this does.
         """
-        self._id = identifiers(run)[-1]
+        self._id = identifier
         self._place, self._patience = place, patience
         self._session = open_session(self._id, said, place, folder, patience, ends)
-        if not run.wandb_ids.exists():  # from now on a run that the server has not was deleted there
-            write_json(run.wandb_ids, {"ids": [self._id]})
+        _remember(run, identifier)
         there = self._remote().history(self._id) if self._session.resumed else {}
         self._feed = Feed(there, self._send, self._session.taken_to)
         self._rows, self._answers = GrowingRows(run.metrics), SampledAnswers(run.samples)
