@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import wandb
 from conftest import TINY
 from documented import bash_words, commands
+from wandb.sdk.data_types._private import MEDIA_TMP
 from wandb_server import Fault, WandbServer, wandb_server
 from written_sweeps import finish, finish_all
 
@@ -102,6 +104,15 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     assert server.operations[operations:].count("UpsertBucket") == 0
     assert sweep.sync("--check") == 0
     assert server.operations[operations:].count("UpsertBucket") == 0 and "3 up to date" in capsys.readouterr().out
+
+
+def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(tmp_path, server):
+    """As the jobs of the local cluster are copies of one process that has imported W&B's client."""
+    sweep = Trained(tmp_path, server, "reward=random")
+    write_rows(sweep.runs[0], [row(step) for step in range(1, 6)])
+    shutil.rmtree(MEDIA_TMP.name, ignore_errors=True)
+    assert sweep.sync() == 0
+    assert "samples" in server.runs[sweep.runs[0].signature].rows[-1]
 
 
 def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_was_stopped(tmp_path, server, capsys):

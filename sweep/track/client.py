@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -101,6 +102,7 @@ def _start(identifier: str, said: Described, place: Place, folder: Path, patienc
     settle(os.environ)
     import wandb
 
+    _write_media_into(folder)
     settings = {
         "silent": True,
         "console": "off",
@@ -131,6 +133,18 @@ def _start(identifier: str, said: Described, place: Place, folder: Path, patienc
     started.define_metric("step")
     started.define_metric("*", step_metric="step")
     return started
+
+
+def _write_media_into(folder: Path) -> None:
+    """Have W&B's client prepare tables in a directory of this session's own.
+
+    The client makes one when it is imported. Jobs of the local cluster are copies of a process that has done so: the
+    first of them to end deletes the directory of all.
+    """
+    from wandb.sdk.data_types._private import MEDIA_TMP
+
+    MEDIA_TMP.cleanup()
+    MEDIA_TMP.name = tempfile.mkdtemp(dir=folder)
 
 
 def remedy(failure: CallFailed) -> str:
