@@ -325,6 +325,29 @@ def test_what_a_server_refuses_is_said_with_what_to_do(finished, server, capsys,
 
 
 @pytest.mark.parametrize(
+    ("operation", "answer", "words"),
+    [
+        (
+            "GetProjects",
+            {"models": None},
+            "there is no entity e, or this API key may not see it; look at tracking.entity",
+        ),
+        (
+            "UpsertView2",
+            {"errors": [{"message": "permission denied"}]},
+            "did not do what was asked (input: permission denied)",
+        ),
+    ],
+)
+def test_what_a_server_refuses_in_its_answers_is_said_too(
+    finished, server, capsys, monkeypatch, operation, answer, words
+):
+    monkeypatch.setattr(server, f"_{operation}", lambda _: answer)
+    finished().compare("--wandb", code=2)
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["s", "--wandb", "--metric", "code"], "leave --metric, --at-step and --where out"),

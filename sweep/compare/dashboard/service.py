@@ -101,8 +101,10 @@ def _complaint(error: BaseException, place: Place) -> str | None:
     why = str(failures[-1]).splitlines()[0]
     if status in REFUSED:
         return f"{REFUSED[status].format(place=place.title)} ({why})"
-    if status and status < 500:
-        return f"it refuses a request ({why})"
+    if responses and status < 500:  # 0 where the answer itself is an error, or none came
+        return (
+            f"it did not do what was asked ({why}); this API key may not do it in {place.title}, or W&B is not reached"
+        )
     return f"it does not answer as it should ({why}); look whether this machine reaches it, and try again"
 
 
@@ -127,7 +129,12 @@ class Service:
 
     def ensure_project(self) -> None:
         """Make the project where there is none; a view can be made before the first run begins."""
-        if all(project.name != self.project for project in self._api.projects(self.entity)):
+        try:
+            known = {project.name for project in self._api.projects(self.entity)}
+        except ValueError as error:  # the client cannot read that the server has nothing under the name
+            who = f"there is no entity {self.entity}, or this API key may not see it"
+            raise UserError(f"W&B: {who}; look at tracking.entity") from error
+        if self.project not in known:
             self._api.create_project(self.project, self.entity)
 
     def has_report(self, url: str) -> bool:
