@@ -3,130 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import wandb
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from conftest import ROOT
-from documented import bash_words, commands
 from made_up_results import cells, verdict
-from rich.console import Console
-from test_compare_command import FINAL, give, launched, with_metrics
-from wandb_server import Fault, Run
-from wandb_views import ViewServer, view_server
+from test_compare_command import FINAL, give
+from wandb_finished import FAMILIES
 
-from sweep.__main__ import main
 from sweep.compare.ask import answer
 from sweep.compare.dashboard import service, show
 from sweep.compare.dashboard.board import LEAST_RUNS, LINES, SPARE_RUNS, board
 from sweep.compare.dashboard.report import NOTES, report
 from sweep.compare.dashboard.summaries import summaries
 from sweep.compare.dashboard.words import MOST_ROWS, escaped, tables_markdown, verdict_markdown
-from sweep.compare.export import verdict_json
 from sweep.compare.figures.style import COLOURS
 from sweep.compare.figures.write import Drawn, write_figures
 from sweep.dispatch import saved_view
-from sweep.plan.plan import Plan
-from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, read_sweep
-from sweep.run.wandb_names import SUPERSEDED, TRAINING, sweep_tag
-from sweep.run.wandb_process import end_service
+from sweep.run.ledger import Entry
+from sweep.run.wandb_names import SUPERSEDED
 
-KEY = "0123456789" * 4
-FAMILIES = ("qwen2_mini", "olmo2_mini")
+pytest_plugins = ["wandb_finished"]  # its fixtures
+
 NUMBERS = ("base", "final", "difference", "contrast")
-
-
-@pytest.fixture(scope="module")
-def one_server():
-    with view_server() as server:
-        yield server
-    end_service(failed=True)
-
-
-@pytest.fixture
-def server(one_server, monkeypatch):
-    """The server, empty, and a shell with a key for it.
-
-    The process that the clients start is kept from test to test, since its start takes longer than a test.
-    """
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    monkeypatch.setenv("WANDB_PROJECT", "another")  # a shell's own; the frozen configurations count
-    monkeypatch.setattr(service, "end_service", lambda failed: None)
-    one_server.clear()
-    yield one_server
-    assert not one_server.unknown
-
-
-@pytest.fixture(scope="module")
-def plans(one_server, tmp_path_factory) -> dict[str, Plan]:
-    """Finished sweeps of one family and of two, tracked on the server; tests copy them."""
-    place = ("tracking.mode=offline", f"tracking.base_url={one_server.url}", "tracking.project=p")
-    of_two = (f"model={','.join(FAMILIES)}", "algorithm.clip_high=0.1,0.2")
-    made = {}
-    for name, axes in (("one", ()), ("two", of_two)):
-        root = tmp_path_factory.mktemp(name) / "runs"
-        made[name] = launched(root, "reward=ground_truth,random", "seed=0,1", *place, *axes)
-        give(made[name], FINAL)
-        with_metrics(made[name], {4: {"eval/accuracy": 0.4}})
-    return made
-
-
-@pytest.fixture
-def finished(plans, server, tmp_path):
-    return lambda families="one": Finished(tmp_path / "runs", server, plans[families])
-
-
-class Finished:
-    """A sweep that is done, in an output directory of the test's own."""
-
-    def __init__(self, root: Path, server: ViewServer, plan: Plan) -> None:
-        shutil.copytree(plan.root, root)
-        moved = [
-            [replace(t, directory=root / t.directory.relative_to(plan.root)) for t in k]
-            for k in (plan.stages, plan.cells)
-        ]
-        self.root, self.server = root, server
-        self.plan = replace(plan, root=root, stages=moved[0], cells=moved[1])
-
-    def with_runs(self) -> Finished:
-        """As the mirror leaves them; one is a rebuilt run, whose predecessor is superseded."""
-        for place, task in enumerate(self.plan.cells):
-            fields = {"entity": "e", "project": "p", "jobType": TRAINING, "tags": [sweep_tag("s")]}
-            last = place == len(self.plan.cells) - 1
-            self.server.runs[task.signature + "-2" * last] = Run(fields, summary={"state": "done"})
-            if last:
-                self.server.runs[task.signature] = Run({**fields, "tags": [sweep_tag("s"), SUPERSEDED]})
-        return self
-
-    def compare(self, *options: str, code: int = 0) -> None:
-        assert main(["compare", "s", *options, "--output-dir", str(self.root)]) == code
-
-    @property
-    def view(self) -> dict:
-        """The specification of the one view that the server has."""
-        (view,) = self.server.saved_views
-        return view["spec"]["section"]
-
-    def url(self, kind: str) -> str:
-        (page,) = json.loads((self.root / "sweeps" / "s" / "wandb" / "pages.json").read_text())
-        return page["pages"][kind]
-
-
-@pytest.fixture
-def api(server, monkeypatch):
-    """The address for clients of the test's own, which look at the environment."""
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    monkeypatch.setenv("WANDB_SILENT", "true")
 
 
 def test_the_view_is_read_back_as_it_was_meant(finished, server, capsys):
@@ -297,174 +199,6 @@ def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(finished, server
     sweep.compare("--wandb-report")
     last = wr.Report.from_url(sweep.url("report")).blocks
     assert last[-1].text == "all of it mine" and len(last) == heading + 3
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (401, "refuses the API key; `wandb login --relogin`"),
-        (403, "may not do that in p; ask for the right"),
-        (404, "there is no p"),
-        (500, "does not answer as it should"),
-        (None, "there is no API key; `wandb login`"),
-    ],
-)
-def test_what_a_server_refuses_is_said_with_what_to_do(finished, server, capsys, monkeypatch, status, words):
-    monkeypatch.setattr(service, "SECONDS", 1)
-    sweep = finished()
-    if status is None:
-        end_service(failed=False)  # which has the client forget the key that it was given before
-        monkeypatch.delenv("WANDB_API_KEY")
-    else:
-        server.faults.append(Fault(status=status))
-    before = dict(os.environ)
-    sweep.compare("--wandb", code=2)
-    said = capsys.readouterr().err
-    assert words in said and f"W&B at {server.url}: " in said and len(said.splitlines()) == 1
-    assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize(
-    ("operation", "answer", "words"),
-    [
-        (
-            "GetProjects",
-            {"models": None},
-            "there is no entity e, or this API key may not see it; look at tracking.entity",
-        ),
-        (
-            "UpsertView2",
-            {"errors": [{"message": "permission denied"}]},
-            "did not do what was asked (input: permission denied)",
-        ),
-    ],
-)
-def test_what_a_server_refuses_in_its_answers_is_said_too(
-    finished, server, capsys, monkeypatch, operation, answer, words
-):
-    monkeypatch.setattr(server, f"_{operation}", lambda _: answer)
-    finished().compare("--wandb", code=2)
-    assert words in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["s", "--wandb", "--metric", "code"], "leave --metric, --at-step and --where out"),
-        (["s", "--wandb-report", "--where", "seed=0"], "leave --metric"),
-        (["s", "t", "--wandb"], "name one of s, t"),
-        (["FILE.json", "--wandb"], "a file has no runs on W&B"),
-        (["t", "--wandb"], "no cell of it is tracked"),
-    ],
-)
-def test_what_the_one_view_cannot_show_is_refused(small_and_untracked, capsys, words, said):
-    root = small_and_untracked
-    typed = [str(root / word) if word == "FILE.json" else word for word in words]
-    assert main(["compare", *typed, "--output-dir", str(root)]) == 2
-    assert said in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def small_and_untracked(tmp_path_factory) -> Path:
-    """An output directory with two sweeps that are not tracked, and a file of one of them."""
-    root = tmp_path_factory.mktemp("untracked")
-    give(launched(root, "reward=random", "seed=0,1"), FINAL)
-    shutil.copytree(root / "sweeps" / "s", root / "sweeps" / "t")
-    (root / "FILE.json").write_text(json.dumps(verdict_json(answer(["s"], root))))
-    return root
-
-
-def test_cells_without_a_run_are_counted_and_the_pages_are_no_part_of_the_ledger(finished, server, capsys):
-    sweep = finished().with_runs()
-    del server.runs[sweep.plan.cells[0].signature]
-    sweep.compare("--wandb", "--json")
-    said = capsys.readouterr()
-    json.loads(said.out)  # what is said of W&B stands apart from what a program reads
-    assert "no run of 1 of 4 cells" in said.err and "`python -m sweep sync s" in said.err
-    assert len(read_sweep(sweep.root, "s").cells) == 4
-
-
-@pytest.mark.parametrize("command", commands("python -m sweep", pages=["docs/wandb-views.md"]))
-def test_the_commands_of_the_page_run(finished, server, capsys, command, tmp_path):
-    sweep = finished()
-    shutil.copytree(sweep.root / "sweeps" / "s", sweep.root / "sweeps" / "demo")
-    assert main([*bash_words(command, tmp_path)[2:], "--output-dir", str(sweep.root)]) == 0, capsys.readouterr().err
-    assert server.url in capsys.readouterr().out
-    assert ("figures-demo" in server.runs) == ("--wandb-report" in command)
-
-
-def test_cells_of_several_projects_have_pages_in_each(finished, server):
-    sweep = finished()
-    run = RunDirectory(sweep.plan.cells[0].directory)
-    run.config.write_text(run.config.read_text().replace("project: p", "project: q"))
-    sweep.compare("--wandb")
-    assert {view["project"] for view in server.saved_views} == server.created == {"p", "q"}
-    sweep.compare("--wandb")
-    assert len(server.views) == 2
-    found = json.loads((sweep.root / "sweeps" / "s" / "wandb" / "pages.json").read_text())
-    assert all(f"/e/{page['place']['project']}?" in page["pages"]["view"] for page in found)
-
-
-class Screen(Console):
-    def __init__(self, is_terminal: bool = False) -> None:
-        super().__init__(width=200, force_terminal=is_terminal)
-        self.lines: list[str] = []
-
-    def print(self, *objects, **_) -> None:
-        self.lines += map(str, objects)
-
-
-def online(plan: Plan) -> Plan:
-    """The plan as a launch with an API key has settled it."""
-
-    def settled(task):
-        tracking = task.config.tracking.model_copy(update={"mode": "online"})
-        return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
-
-    return replace(plan, cells=[settled(task) for task in plan.cells])
-
-
-@pytest.mark.parametrize("is_terminal", [False, True])
-def test_a_launch_says_the_address_of_the_view_that_is_there(finished, server, monkeypatch, is_terminal):
-    sweep, screen = finished(), Screen(is_terminal)
-    sweep.compare("--wandb")
-    monkeypatch.setattr(saved_view, "AT_END", 60.0)
-    with saved_view.view_made_meanwhile(online(sweep.plan), screen):
-        while not is_terminal and not screen.lines:
-            time.sleep(0.05)
-        before = list(screen.lines)
-    assert screen.lines == [f"W&B view: {sweep.url('view')}"] and len(server.views) == 1
-    assert before == ([] if is_terminal else screen.lines)  # the live view would draw over it
-
-
-@pytest.mark.parametrize("fault", [Fault(status=401), Fault(seconds=60)])
-def test_a_launch_goes_on_whatever_becomes_of_the_view(finished, server, monkeypatch, fault):
-    monkeypatch.setattr(saved_view, "AT_END", 0.5 if fault.seconds else 60.0)
-    sweep, screen = finished(), Screen()
-    server.faults.append(fault)
-    with saved_view.view_made_meanwhile(online(sweep.plan), screen):
-        screen.print("launched")
-    assert screen.lines[0] == "launched" and len(screen.lines) == 2
-    why = "it was not done in time" if fault.seconds else "refuses the API key"
-    assert why in screen.lines[1] and "compare s --wandb" in screen.lines[1]
-
-
-def test_an_error_of_the_launch_itself_is_not_held_up(finished, server):
-    sweep, screen = finished(), Screen()
-    server.faults.append(Fault(seconds=60))
-    with pytest.raises(KeyboardInterrupt), saved_view.view_made_meanwhile(online(sweep.plan), screen):
-        raise KeyboardInterrupt
-    assert screen.lines == []
-
-
-def test_neither_a_launch_offline_nor_compare_by_itself_loads_wandb(small_and_untracked):
-    code = (
-        "import sys; from sweep.__main__ import main; import sweep.dispatch.launch\n"
-        f"assert main(['compare', 's', '--output-dir', {str(small_and_untracked)!r}]) == 0\n"
-        "assert not {'wandb', 'wandb_workspaces'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def entries(found) -> list[Entry]:

@@ -6,7 +6,6 @@ once and found again. The ledger reads no directory inside of a sweep's own.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass
 from sweep.run.config import DEFAULT_PROJECT, TrackingConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import locked, read_json, write_json
-from sweep.run.ledger import Sweep
+from sweep.run.ledger import Entry, Sweep
 
 VIEW, REPORT = "view", "report"
 
@@ -39,11 +38,14 @@ class Place:
         return f"{self.entity}/{self.project}" if self.entity else self.project
 
 
-def places_of(sweep: Sweep) -> list[Place]:
-    """Every place where cells of the sweep are tracked, or will be once they are synced; that of most cells first."""
-    runs = [RunDirectory(sweep.directory(entry)) for entry in sweep.cells]
-    tracked = [run.read_config().tracking for run in runs if run.config.exists()]
-    return [place for place, _ in Counter(Place.of(one) for one in tracked if one.mode != "disabled").most_common()]
+def cells_by_place(sweep: Sweep) -> dict[Place, list[Entry]]:
+    """The cells of the sweep by where they are tracked, or will be once they are synced; without those that are not."""
+    found: dict[Place, list[Entry]] = {}
+    for entry in sweep.cells:
+        run = RunDirectory(sweep.directory(entry))
+        if run.config.exists() and (tracking := run.read_config().tracking).mode != "disabled":
+            found.setdefault(Place.of(tracking), []).append(entry)
+    return found
 
 
 class Pages:

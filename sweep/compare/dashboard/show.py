@@ -15,7 +15,7 @@ from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 from sweep.run.ledger import read_sweep
 from sweep.run.wandb_names import sweep_tag
-from sweep.run.wandb_places import REPORT, VIEW, Pages, places_of
+from sweep.run.wandb_places import REPORT, VIEW, Pages, cells_by_place
 
 NO_SUCH_VIEW = "not found in project"  # how wandb-workspaces says that somebody deleted it
 
@@ -33,16 +33,18 @@ def show(verdict: Verdict, with_report: bool, sync: str) -> list[str]:
     """
     (name,) = verdict.comparison.sweeps
     sweep = read_sweep(verdict.comparison.root, name)
-    places = places_of(sweep)
-    if not places:
+    tracked = cells_by_place(sweep)
+    if not tracked:
         raise UserError(f"{name}: no cell of it is tracked; launch it again with tracking.mode=online, or offline")
     said = []
-    for place in places:
+    for place, entries in tracked.items():
+        trainings = {entry.signature for entry in entries if entry.steps}  # a mere evaluation has no run of its own
+        known = {sign: numbers for sign, numbers in summaries(verdict).items() if sign in trainings}
         pages = Pages(sweep, place)
         with pages.held(), connected(place) as service:
             service.ensure_project()
             runs = service.training_runs(sweep_tag(name))
-            sent = service.write_summaries(runs, summaries(verdict))
+            sent = service.write_summaries(runs, known)
             identifiers = {sign: run.id for sign, run in runs.items()}
             shown = board(verdict, sweep.cells, identifiers, name, service.entity, service.project)
             said.append(f"W&B view: {_view(shown, pages)}")
