@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.run.shown import shown, shown_lines
+from sweep.run.shown import encoding_of, shown, shown_lines
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,19 @@ def test_lines_and_tabs_of_a_text_of_lines_are_meant():
 def test_what_an_encoding_lacks_is_shown_too():
     assert shown("größer …", encoding="ascii") == r"gr\xf6\xdfer \u2026"
     assert shown("größer …", encoding="latin-1") == "größer \\u2026"
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding"),
+    [
+        ({}, "utf-8"),
+        ({"LANG": "C.UTF-8"}, "utf-8"),
+        ({"LANG": "C"}, "ascii"),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "ascii"),  # as Python leaves LANG=C
+        ({"LC_CTYPE": "C.UTF-8"}, "utf-8"),
+        ({"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}, "utf-8"),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "POSIX"}, "ascii"),
+    ],
+)
+def test_what_the_locale_promises(environment, encoding):
+    assert encoding_of("utf-8", environment) == encoding

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import termios
 from pathlib import Path
@@ -15,6 +14,7 @@ from terminal import Terminal
 from watched_sweep import HOSTILE, MODELS, REWARDS, watched_sweep
 from written_sweeps import finish_all
 
+from sweep.__main__ import main
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
@@ -56,7 +56,7 @@ def cells_of(text: str) -> set[tuple[str, ...]]:
     """Model, reward and seed of each line that shows a cell, by what is left of them."""
     ends = {f"{m[:5]}…{m[-5:]}": m for m in MODELS} | {f"{r[:5]}…{r[-5:]}": r for r in REWARDS}
     rows = [[ends.get(word, word) for word in line.split()[:3]] for line in text.splitlines()]
-    return {tuple(row) for row in rows if row and row[0] in MODELS}
+    return {tuple(row) for row in rows if row and row[0] in MODELS and row[2:3] in (["0"], ["1"], ["2"])}
 
 
 def test_every_run_is_reached_by_keys_and_the_terminal_is_given_back(terminal):
@@ -83,6 +83,7 @@ def test_every_run_is_reached_by_keys_and_the_terminal_is_given_back(terminal):
 
     watch.press("q")
     assert watch.end() == 0 and left_as_found(watch)
+    assert "time left: unknown until one of each was measured: a training of llama3_1_8b" in screen.main[1]
     assert len(cells_of("\n".join(screen.main))) == 45  # as they were last seen
     assert r"\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202eback" in "\n".join(screen.main)
     assert not any(sequence in watch.raw for sequence in ("\x1b[2J", "\x1b]0", "\x9b", "\u202e"))
@@ -127,23 +128,25 @@ def test_what_cannot_be_drawn_on_gets_plain_lines(terminal, sweep, how):
     os.kill(number, signal.SIGTERM)
 
 
-def test_other_commands_show_control_characters_too(terminal, sweep):
+def test_other_commands_show_control_characters_too(terminal, sweep, capsys):
     cell = next(cell for cell in sweep.cells if cell.signature == "c7")
-    RunDirectory(sweep.directory(cell)).log.write_bytes(f"a line\tand\n{HOSTILE}\n".encode() + b"\xff\n")
-    (name,) = [sweep.directory(cell).name]
-    visible = r"\x1b[2J\x1b]0;owned\x07\x9b31m"
-    for words in (("status", "grid"), ("logs", "grid", name), ("compare", "grid"), ("cancel", "grid", HOSTILE)):
-        ran = terminal(*words, columns=200)
-        ran.end()
-        text = "".join(ran.screen.main)
-        assert visible in text and HOSTILE[:4] not in ran.raw, f"{words}: {text}"
-    shown = terminal("status", "grid")
-    shown.end()
-    assert len(cells_of("\n".join(shown.screen.main))) == 45 and max(map(len, shown.screen.main)) <= 80
-    raw = subprocess.run(
-        [sys.executable, "-m", "sweep", "logs", "grid", name, "--output-dir", sweep.root], capture_output=True
-    )
-    assert raw.stdout.replace(b"\n", b"") == f"a line\tand{HOSTILE}".replace("\r", "").encode() + rb"\xff"
+    run = RunDirectory(sweep.directory(cell))
+    run.log.write_bytes(f"a line\tand\n{HOSTILE}\n".encode() + b"\xff\n")
+    visible, place = r"\x1b[2J\x1b]0;owned\x07\x9b31m", ["--output-dir", str(sweep.root)]
+    status, logs = terminal("status", "grid"), terminal("logs", "grid", run.path.name)
+    for ran in (status, logs):
+        assert ran.end() == 0
+        assert visible in "".join(ran.screen.main) and HOSTILE[:4] not in ran.raw
+    table = status.screen.main[: next(n for n, line in enumerate(status.screen.main) if line.startswith("cost"))]
+    assert len(cells_of("\n".join(table))) == 45 and max(map(len, table)) <= 80
+    assert r"\xff" in "".join(logs.screen.main)
+
+    for words, code in ((["status", "grid"], 0), (["compare", "grid"], 0), (["cancel", "grid", HOSTILE], 2)):
+        assert main([*words, *place]) == code
+        said = "".join(capsys.readouterr())
+        assert visible in said and HOSTILE[:4] not in said, words
+    assert main(["logs", "grid", run.path.name, *place]) == 0  # to what is no terminal, as it stands there
+    assert capsys.readouterr().out.replace("\n", "") == "a line\tand" + HOSTILE.replace("\r", "") + r"\xff"
 
 
 def test_a_launch_here_shows_the_same_view(terminal, tmp_path):

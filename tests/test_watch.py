@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 from watched_sweep import HOSTILE, MODELS, STEPS, watched_sweep, write
 
 from sweep.dispatch.frame import Hints, Surface, frame, whole
@@ -15,7 +16,8 @@ from sweep.dispatch.names import cut, names_of
 from sweep.dispatch.plain import plain_line
 from sweep.dispatch.series import Curve, Curves, directories
 from sweep.dispatch.states import look
-from sweep.dispatch.words import ATTENTION, duration, in_order, time_left
+from sweep.dispatch.view import LiveView
+from sweep.dispatch.words import ATTENTION, in_order
 from sweep.run.ledger import Entry, Sweep
 from sweep.run.state import State
 from sweep.run.status import Status
@@ -36,6 +38,7 @@ def statuses(sweep) -> list[Status]:
 
 
 def drawn(statuses, columns: int = 80, lines: int = 24, page: int = 0, curves=lambda _: NO_CURVE, **more):
+    more = {"left": "time left: about 1:00 at the pace so far", **more}
     found = frame("grid", statuses, Surface(columns, lines, more.pop("encoding", "utf-8")), curves, page, HINTS, **more)
     return [line.plain for line in found.lines], found.pages
 
@@ -52,7 +55,10 @@ def test_a_frame_fits_its_terminal_and_its_pages_hold_every_run(sweep, statuses,
         asked.append(status.run)
         return curves(status)
 
-    extra = {"clock": "12:00:00", "warning": "Slurm does not answer: " + "so it says " * 30}
+    extra = {
+        "clock": "12:00:00",
+        "warning": "Slurm does not answer: " + "so it says " * 30,
+    }
     _, pages = drawn(statuses, columns, lines, encoding=encoding, **extra)
     shown = []
     for page in range(pages):
@@ -70,10 +76,8 @@ def test_45_cells_stand_on_three_pages_with_what_needs_attention_first(sweep, st
     pages = [drawn(statuses, page=page, curves=Curves(directories(sweep)))[0] for page in range(3)]
     assert drawn(statuses)[1] == 3 and drawn(statuses, page=3)[0] == drawn(statuses)[0]
     first = "\n".join(pages[0])
+    assert "\ntime left: about 1:00 at the pace so far\n" in first
     assert "sweep grid: 46 runs: 1 failed, 1 refused, 1 interrupted, 11 running, 25 queued" in first
-    # At 10 s a step: what is left to those that run, and 25 × 300 steps.
-    to_do = sum(10 * (STEPS - s.step) for s in statuses if s.state == State.RUNNING)
-    assert f"about {duration((to_do + 25 * STEPS * 10) / 11)} left if 11 at a time go on at this pace" in first
     states = [word for page in pages for line in page[4:-1] for word in line.split() if word in set(map(str, State))]
     assert states == ["failed", "refused", "interrupted", *["running"] * 11, *["queued"] * 25, *["done"] * 7]
     assert r"  ValueError: \x1b[2J\x1b]0;owned\x07\x9b31m\r\u202eback" in pages[0]
@@ -140,34 +144,6 @@ def test_every_state_has_its_place():
     ordered = in_order(mixed)
     assert [s.state for s in ordered[::2]] == list(ATTENTION)
     assert [s for s in ordered if s.state == State.DONE] == [s for s in mixed if s.state == State.DONE]
-
-
-RUNNING = Status("r", State.RUNNING, 10, 20, seconds_left=100.0)
-WAITING = Status("q", State.QUEUED, steps=20)
-
-
-@pytest.mark.parametrize(
-    ("statuses", "said"),
-    [
-        ([Status("d", State.DONE), Status("f", State.FAILED)], "every run has ended"),
-        ([WAITING, Status("i", State.INTERRUPTED)], "nothing runs at the moment"),
-        ([Status("r", State.RUNNING, steps=20), WAITING], "time left: not known before a cell has made a step"),
-        ([RUNNING, replace(RUNNING, seconds_left=250.0), Status("d", State.DONE)], "about 4:10 left"),
-        # 20 steps at 10 s behind 100 s.
-        ([RUNNING, WAITING], "about 5:00 left if 1 at a time go on at this pace"),
-        # (100 + 100 + 200) s on two at a time, and one that takes longer than all others together.
-        ([RUNNING, RUNNING, WAITING], "about 3:20 left if 2 at a time go on at this pace"),
-        ([replace(RUNNING, steps=1010, seconds_left=1000.0), RUNNING, WAITING], "about 16:40 left if 2 at a time"),
-        # One that begins only now, or goes on from a step, has the steps that are left to it to make.
-        ([RUNNING, Status("r", State.RUNNING, 15, 20)], "about 1:40 left if 2 at a time go on at this pace"),
-        ([RUNNING, Status("r", State.RUNNING, 5, 20)], "about 2:05 left if 2 at a time go on at this pace"),
-        ([RUNNING, Status("baseline", State.RUNNING)], "about 1:40 left"),
-        ([replace(RUNNING, step=20, seconds_left=0.0), WAITING], "time left: not known before"),
-        ([replace(RUNNING, seconds_left=36000.0)], "about 10:00:00 left"),
-    ],
-)
-def test_the_time_left_by_hand(statuses, said):
-    assert time_left(statuses).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -252,3 +228,13 @@ def test_a_look_at_a_thousand_runs_draws_one_page_and_reads_no_other(tmp_path):
     curves, asked = Curves({s.run: tmp_path / "one" for s in many}), []
     drawn(many, curves=lambda s: asked.append(s.run) or curves(s))
     assert asked == [f"r{n}" for n in range(20)]
+
+
+def test_a_queue_that_looks_often_is_drawn_four_times_a_second(sweep, statuses, monkeypatch):
+    clock, drawings = iter([0.0, 0.0, 0.04, 0.2, 0.25, 0.3, 0.5]), []
+    monkeypatch.setattr("sweep.dispatch.view.time.monotonic", lambda: next(clock))
+    view = LiveView(sweep, Console(), can_leave=False)
+    monkeypatch.setattr(view, "_draw", lambda: drawings.append(len(view._statuses)))
+    for number in range(6):
+        view.show(statuses[:number])
+    assert drawings == [0, 3, 5]  # at 0, 0.25 and 0.5 s, with what was given then

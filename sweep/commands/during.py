@@ -44,17 +44,19 @@ def status(
     ledger = read_sweep(output_dir, sweep)
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
-        print(complaint_of_slurm, file=sys.stderr)
+        print(shown_lines(complaint_of_slurm), file=sys.stderr)
     chosen = select(runs(ledger, seen), patterns or [])
     statuses = [run.status for run in chosen]
     if as_json:
         print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
         return
+    cost, *left = summary(chosen)
     if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         print_all(ledger, statuses, console())
+        say(cost)  # how long the rest will take stands at the head
     else:
         print("\n".join(map(plain_line, statuses)))
-    print("\n".join(summary(chosen)))
+        say("\n".join([cost, *left]))
 
 
 @commands.command()

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Name, Output, Patterns, print_json
+from sweep.commands.options import AsJson, Name, Output, Patterns, print_json, say
 from sweep.dispatch.view import console
 from sweep.errors import UserError
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import read_sweep
+from sweep.run.shown import shown_lines
 
 commands = typer.Typer()
 LAST = "last"
@@ -30,7 +31,7 @@ def costs(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("run
     ledger = read_sweep(output_dir, sweep)
     seen, complaint_of_slurm = look(ledger)
     if complaint_of_slurm:
-        print(complaint_of_slurm, file=sys.stderr)
+        print(shown_lines(complaint_of_slurm), file=sys.stderr)
     chosen = select(runs(ledger, seen), patterns or [])
     if as_json:
         each = [{"label": r.entry.label, "run": r.path.name, **asdict(r.status.cost)} for r in chosen]
@@ -39,8 +40,8 @@ def costs(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("run
     if len(chosen) <= LARGEST_TABLE:
         console().print(cost_table(f"sweep {sweep}", chosen))
     else:
-        print("\n".join(f"{run.entry.label}  {run.status.cost.words()}" for run in chosen))
-    print("\n".join(summary(chosen)))
+        say("\n".join(f"{run.entry.label}  {run.status.cost.words()}" for run in chosen))
+    say("\n".join(summary(chosen)))
 
 
 @commands.command()
@@ -74,7 +75,7 @@ def samples(
         print_json({"sweep": sweep, "runs": each})
         return
     for one in found:
-        print(one.title(count))
+        say(one.title(count))
         for row in one.rows[:count]:
             print("\n".join(answer_lines(row)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from sweep.compare.metrics import Metric
 from sweep.compare.pool import telling
 from sweep.compare.sparkline import shown_in, sparkline
 from sweep.compare.verdict import Verdict
+from sweep.run.shown import encoding_of, shown
 
 WIDEST = 32  # characters of a line of bars
 LISTED = 6  # steps; of more the first and the last one are named
@@ -56,9 +58,9 @@ def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console
         first, last = curve.points[0], curve.points[-1]
         n = f"n = {last.n}" + (f" of {curve.seeds}" if last.n < curve.seeds else "")
         table.add_row(
-            *(escape(curve.row.named([axis])) for axis in names),
+            *(escape(shown(curve.row.named([axis]))) for axis in names),
             metric.value(first.mean),
-            shown_in(console.encoding, bars),
+            shown_in(encoding_of(console.encoding, os.environ), bars),
             metric.value(last.mean),
             *([n] if several else []),
         )

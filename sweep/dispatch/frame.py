@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sweep.dispatch.rows import Rows
 from sweep.dispatch.series import Curve
-from sweep.dispatch.words import colour_of, in_order, time_left
+from sweep.dispatch.words import colour_of, in_order
 from sweep.plan.faults import counted
 from sweep.run.shown import shown
 from sweep.run.status import Status
@@ -54,6 +54,7 @@ def frame(
     curves: Curving,
     page: int,
     hints: Hints,
+    left: str = "",
     clock: str = "",
     warning: str = "",
 ) -> Frame:
@@ -62,10 +63,10 @@ def frame(
     Args:
         curves: asked for the runs of the page alone.
         page: from 0; beyond the last one it goes on with the first.
-        clock: when the statuses were looked at. warning: why they may be old.
+        left: how long the sweep will still take. clock: when the statuses were looked at. warning: why they may be old.
     """
     rows = Rows(in_order(statuses), surface.columns, surface.encoding)
-    head = _head(sweep, rows, surface, clock, warning)
+    head = _head(sweep, rows, surface, left, clock, warning)
     # One run, its note, the heading and the foot come before the head where the terminal is very low.
     head = head[: max(1, surface.lines - 4)]
     room = max(1, surface.lines - len(head) - 2)
@@ -78,23 +79,26 @@ def frame(
     return Frame(lines[: surface.lines], page, len(pages))
 
 
-def whole(sweep: str, statuses: Sequence[Status], surface: Surface, curves: Curving, warning: str = "") -> list[Text]:
+def whole(
+    sweep: str, statuses: Sequence[Status], surface: Surface, curves: Curving, left: str = "", warning: str = ""
+) -> list[Text]:
     """All of the sweep, however long, with whole notes."""
     rows = Rows(in_order(statuses), surface.columns, surface.encoding)
     body = [line for place in range(len(rows)) for line in rows.lines(place, curves, whole=True)]
-    return [*_head(sweep, rows, surface, "", warning), rows.heading, *body]
+    return [*_head(sweep, rows, surface, left, "", warning), rows.heading, *body]
 
 
-def _head(sweep: str, rows: Rows, surface: Surface, clock: str, warning: str) -> list[Text]:
+def _head(sweep: str, rows: Rows, surface: Surface, left: str, clock: str, warning: str) -> list[Text]:
     statuses = rows.statuses
     states = [s.state for s in statuses]
     title = shown(f"sweep {sweep}: {counted(len(statuses), 'run')}:", encoding=surface.encoding)
     parts = [(f"{states.count(state)} {state},", colour_of(state)) for state in dict.fromkeys(states)]
     lines = _wrapped([(title, "bold"), *parts], surface.columns)
     lines[-1].right_crop(1)
-    left = time_left(statuses)
-    room = surface.columns - cell_len(left) - len(clock)
-    lines.append(Text(f"{left}{' ' * max(room, 2)}{clock}".rstrip()))
+    if left:
+        lines += _wrapped([(word, "") for word in shown(left, encoding=surface.encoding).split()], surface.columns)
+    room = surface.columns - lines[-1].cell_len - len(clock)
+    lines[-1].append(" " * max(room, 2) + clock if clock else "")
     if rows.common:
         lines.append(Text(f"every cell: {rows.common}"))
     words = shown(warning, encoding=surface.encoding).split()

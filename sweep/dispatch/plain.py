@@ -6,7 +6,7 @@ import time
 
 from rich.console import Console
 
-from sweep.dispatch.words import duration
+from sweep.run.costs import duration
 from sweep.run.shown import shown
 from sweep.run.state import State
 from sweep.run.status import Status

@@ -10,7 +10,8 @@ from rich.text import Text
 from sweep.compare.sparkline import means, shown_in, sparkline
 from sweep.dispatch.names import names_of
 from sweep.dispatch.series import Curve, Values
-from sweep.dispatch.words import colour_of, duration, needs_attention, number
+from sweep.dispatch.words import colour_of, needs_attention, number
+from sweep.run.costs import duration
 from sweep.run.shown import shown
 from sweep.run.status import Status
 
@@ -28,9 +29,7 @@ class Rows:
         self._ellipsis = shown_in_place("…", encoding)
         names = names_of(statuses, encoding)
         self.common = names.common
-        self._cells = [
-            (str(s.state), f"{s.step}/{s.steps}" if s.steps else "", duration(s.seconds_left)) for s in statuses
-        ]
+        self._cells = [_cells(s) for s in statuses]
         columns = zip(("state", "step", "left"), *self._cells, strict=True)
         self._widths = [max(map(len, column)) for column in columns]
         self._number = max([NUMBER, *(len(number(v)) for s in statuses for v in (s.reward, s.accuracy))])
@@ -138,3 +137,9 @@ def shown_in_place(character: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return "..."
     return character
+
+
+def _cells(s: Status) -> tuple[str, str, str]:
+    """State, step and time left."""
+    left = "" if s.seconds_left is None else duration(s.seconds_left)
+    return str(s.state), f"{s.step}/{s.steps}" if s.steps else "", left

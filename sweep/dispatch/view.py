@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -22,12 +23,13 @@ from sweep.dispatch.plain import PlainLines
 from sweep.dispatch.series import Curves, directories
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import Sweep
+from sweep.run.outlook import Work, outlook
 from sweep.run.provenance import ROOT
+from sweep.run.shown import encoding_of
 from sweep.run.status import Status
 
 TURN_SECONDS = 10.0  # for which a page is shown where there are no keys to turn it
-LOOK_SECONDS = 0.25  # between two looks at the size of the terminal
-PLAIN_LOCALES = ("C", "POSIX")
+LOOK_SECONDS = 0.25  # between two looks at the size of the terminal, and between two drawings at least
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of its own without a cursor, and back
 HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 
@@ -49,18 +51,17 @@ def console() -> Console:
 
 
 def surface_of(screen: Console) -> Surface:
-    """The terminal as it is now. A locale of C or POSIX promises ASCII alone, whatever Python would write to it."""
+    """The terminal as it is now."""
     columns, lines = shutil.get_terminal_size()
-    lang, of_characters = os.environ.get("LANG"), os.environ.get("LC_CTYPE")
-    if lang in PLAIN_LOCALES and of_characters in ("C.UTF-8", "C.utf8", "UTF-8"):
-        of_characters = lang  # Python itself has put this in the place of LANG=C
-    locale = os.environ.get("LC_ALL") or of_characters or lang
-    return Surface(columns, lines, "ascii" if locale in PLAIN_LOCALES else screen.encoding)
+    return Surface(columns, lines, encoding_of(screen.encoding, os.environ))
 
 
-def print_all(sweep: Sweep, statuses: list[Status], screen: Console, warning: str = "") -> None:
-    """Every run that is given, with whole notes, as lines that stay."""
-    lines = whole(sweep.name, statuses, surface_of(screen), Curves(directories(sweep)), warning)
+def print_all(sweep: Sweep, statuses: list[Status], screen: Console, left: str = "", warning: str = "") -> None:
+    """Every run that is given, with whole notes, as lines that stay.
+
+    left: how long they will still take. warning: why the statuses may be old.
+    """
+    lines = whole(sweep.name, statuses, surface_of(screen), Curves(directories(sweep)), left, warning)
     for line in lines:
         _print(screen, line)
 
@@ -91,17 +92,25 @@ class LiveView:
     def __init__(self, sweep: Sweep, screen: Console, can_leave: bool) -> None:
         self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
         self._curves = Curves(directories(sweep))
+        self._entries = {Path(e.directory).name: e for e in (*sweep.stages, *sweep.cells)}
         self._keyboard = Keyboard()
         self._entered, self._page, self._turned = False, 0, time.monotonic()
+        self._shown = -math.inf
         self._statuses: list[Status] = []
         self._warning, self._clock = "", ""
         self._frame: Frame | None = None
         self._drawn: tuple[int, Surface] | None = None
 
     def show(self, statuses: list[Status], warning: str = "") -> None:
-        """`warning`: why the statuses may be old."""
+        """Draw what is given, unless the last drawing was just now: a queue of few runs looks 25 times a second.
+
+        `warning`: why the statuses may be old.
+        """
         self._statuses, self._warning, self._clock = statuses, warning, time.strftime("%H:%M:%S")
-        self._draw()
+        now = time.monotonic()
+        if now - self._shown >= LOOK_SECONDS:
+            self._shown = now
+            self._draw()
 
     def pause(self, seconds: float) -> bool:
         """Wait, and draw again where a page is turned or the terminal's size changes; False where one asks to leave."""
@@ -130,7 +139,7 @@ class LiveView:
             return
         with suppress(OSError):  # the terminal is gone
             if len(self._statuses) <= LARGEST_TABLE:
-                print_all(self._sweep, self._statuses, self._screen, self._warning)
+                print_all(self._sweep, self._statuses, self._screen, self._left(), self._warning)
                 return
             first = self._page_of(0, surface_of(self._screen)).lines[:-1]
             for line in [*first, Text(f"{suggested(f'status {self._sweep.name}', self._sweep.root)} lists every run")]:
@@ -171,7 +180,12 @@ class LiveView:
             hints = Hints("n, space: next   p: previous", end)
         else:
             hints = Hints(f"turns every {TURN_SECONDS:.0f} s", "Ctrl-C: leave" if self._can_leave else end)
-        return frame(self._sweep.name, self._statuses, surface, self._curves, page, hints, self._clock, self._warning)
+        of_sweep = (self._sweep.name, self._statuses, surface, self._curves)
+        return frame(*of_sweep, page, hints, self._left(), self._clock, self._warning)
+
+    def _left(self) -> str:
+        runs = ((self._entries[s.run], s) for s in self._statuses if s.run in self._entries)
+        return outlook(Work(e.module, e.model, s) for e, s in runs).words() or "every run has ended"
 
     def _give_back(self) -> None:
         if self._entered:
@@ -181,8 +195,11 @@ class LiveView:
         self._keyboard.leave()
 
     def _write(self, text: str) -> None:
-        self._screen.file.write(text)
+        """Past Python's buffers: they refuse the handler of a signal that writes while they are being written."""
         self._screen.file.flush()
+        left = text.encode(self._screen.encoding, "backslashreplace")
+        while left:
+            left = left[os.write(self._screen.file.fileno(), left) :]
 
 
 def _print(screen: Console, line: Text) -> None:

@@ -1,4 +1,4 @@
-"""States, times and numbers of runs in words, and which runs need attention first. Pure."""
+"""What stands for the states and the numbers of runs, and which runs need attention first. Pure."""
 
 from __future__ import annotations
 
@@ -49,37 +49,3 @@ def needs_attention(state: State) -> bool:
 
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def duration(seconds: float | None) -> str:
-    """Minutes and seconds, or hours, minutes and seconds."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def time_left(statuses: Sequence[Status]) -> str:
-    """When the sweep will have ended, as far as its runs tell.
-
-    Runs that have not begun are taken to go at the mean pace of those that run, as many at a time as run now. What a
-    run does besides its steps, and what a cluster decides, is not known.
-    """
-    active = [s for s in statuses if not s.ended]
-    if not active:
-        return "every run has ended"
-    if not any(s.state.at_work for s in active):
-        return "nothing runs at the moment"
-    timed = [s for s in active if s.seconds_left is not None]
-    waiting = [s for s in active if s.seconds_left is None and s.steps]
-    paces = [s.seconds_left / (s.steps - s.step) for s in timed if s.step < s.steps]
-    if not timed or (waiting and not paces):
-        return "time left: not known before a cell has made a step"
-    longest = max(s.seconds_left for s in timed)
-    if not waiting:
-        return f"about {duration(longest)} left"
-    at_once = sum(s.state.at_work and bool(s.steps) for s in active)
-    to_come = sum(s.steps - s.step for s in waiting) * sum(paces) / len(paces)
-    left = max(longest, (sum(s.seconds_left for s in timed) + to_come) / at_once)
-    return f"about {duration(left)} left if {at_once} at a time go on at this pace"

@@ -64,14 +64,16 @@ def print_notes(plan: Plan, console: Console) -> None:
 
 def plan_json(plan: Plan) -> dict:
     """The plan with every prediction in bytes."""
+    statuses = plan.statuses()
     rows = [
         {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
         | (_shape_json(t) | {"problems": problems_left(t, plan.root)} if t.steps else {})
-        for t, s in zip(plan.tasks, plan.statuses(), strict=True)
+        for t, s in zip(plan.tasks, statuses, strict=True)
     ]
     stages = len(plan.stages)
     cells = {"stages": rows[:stages], "cells": rows[stages:]}
-    return {"sweep": plan.name, **cells, "data": _data_json(plan), "notes": plan.notes, "obstacles": plan.obstacles}
+    said = {"notes": plan.notes, "obstacles": plan.obstacles, "time_left": time_left(plan, statuses)}
+    return {"sweep": plan.name, **cells, "data": _data_json(plan), **said}
 
 
 def _data(plan: Plan) -> Iterator[str]:
@@ -97,8 +99,10 @@ def _kept(plan: Plan) -> Iterator[str]:
     for (resumable, keep), count in counts.items():
         of_them = f"of {counted(count, 'cell')}" if len(counts) > 1 else "of each cell"
         if resumable:
-            latest = "the latest checkpoint" if keep == 1 else f"the latest {keep} checkpoints"
-            yield f"once done: {latest} {of_them} are kept beside its weights; raising `steps` extends it"
+            latest = (
+                f"the latest checkpoint {of_them} is" if keep == 1 else f"the latest {keep} checkpoints {of_them} are"
+            )
+            yield f"once done: {latest} kept beside its weights; raising `steps` extends it"
         else:
             yield (
                 f"once done: the weights {of_them} are kept and no checkpoint; raising `steps` would need it to be "
