@@ -167,8 +167,9 @@ def sync(
         raise typer.BadParameter("--check changes nothing, and --rebuild does; leave one out")
     ledger = read_sweep(output_dir, sweep)
     found = {run.entry.directory: run for run in runs(ledger)}
-    cells = [run.entry for run in select([*found.values()], patterns or []) if run.entry in ledger.cells]
-    shown = [found[directory] for directory in dict.fromkeys(cell.training for cell in cells)]
+    cells = {entry.directory: entry.training for entry in ledger.cells}
+    chosen = [run.entry.directory for run in select([*found.values()], patterns or [])]
+    shown = [found[training] for training in dict.fromkeys(cells[one] for one in chosen if one in cells)]
     if not shown:
         raise UserError("nothing of this is a training, and W&B is sent trainings alone")
     trainings = [Training(run.entry.label, RunDirectory(run.path), run.status.state) for run in shown]

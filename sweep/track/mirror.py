@@ -16,7 +16,6 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
-from sweep.run.wandb_places import Place
 from sweep.run.wandb_process import end_service
 from sweep.track.axes import Listed, read_listed
 from sweep.track.client import Patience, remedy
@@ -77,8 +76,8 @@ class Mirror:
 
     def _send_all(self) -> None:
         listed = read_listed(self._run.root).get(str(self._run.path.relative_to(self._run.root)), Listed())
-        current, place = identifiers(self._run)[-1], Place.of(self._config.tracking)
-        writer = Writer(self._run, current, self._described(listed), place, PATIENCE, self._run.path)
+        current = identifiers(self._run)[-1]
+        writer = Writer(self._run, current, self._described(listed), self._config, PATIENCE, self._run.path)
         log.info("W&B: %s", writer.url)
         while True:
             self._wake.clear()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sweep.run.shown import shown
 from sweep.track.rows import Feed
 from sweep.track.writer import Written
 
@@ -50,7 +51,8 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        return f"{self.label}: {self.kind.value}: {self.words}" + (f" {self.url}" if self.url else "")
+        line = f"{self.label}: {self.kind.value}: {self.words}" + (f" {self.url}" if self.url else "")
+        return shown(line)  # a server's words may be in it
 
 
 def differences(feed: Feed, unsent: Sequence[int]) -> list[str]:
@@ -72,7 +74,7 @@ def total(sweep: str, outcomes: Sequence[Outcome]) -> list[str]:
     failures = Counter(outcome.words for outcome in outcomes if outcome.kind == Kind.FAILED)
     projects = dict.fromkeys(outcome.url.rpartition("/runs/")[0] for outcome in outcomes if outcome.url)
     return [
-        *(f"{count} failed: {words}" for words, count in failures.items() if count > 1),
+        *(shown(f"{count} failed: {words}") for words, count in failures.items() if count > 1),
         f"sync {sweep}: {', '.join(counts)}; {rows} sent",
         *projects,
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,20 @@ from sweep.run.growing import GrowingRows
 
 COLUMNS = ("step", "problem", "question", "gold", "response", "answer", "reward", "correct", "outcome", "tokens")
 MOST_ROWS, MOST_CHARACTERS = 32, 2000  # of a table, and of a text in it
+MOST_TABLES = 10  # of a run: each costs W&B's client some 0.1 s, many times what a row does
+
+
+def has_table(step: int, steps: int, every: int) -> bool:
+    """Whether the evaluation at a step is among the MOST_TABLES that are spread over the run, its last among them.
+
+    Args:
+        steps: of the whole training.
+        every: steps between two evaluations; one follows the last step, too.
+    """
+    number, evaluations = math.ceil(step / every), math.ceil(steps / every)
+    return evaluations <= MOST_TABLES or (
+        number * MOST_TABLES // evaluations > (number - 1) * MOST_TABLES // evaluations
+    )
 
 
 class SampledAnswers:

@@ -155,7 +155,7 @@ class _Project:
             return Outcome(training.label, Kind.SKIPPED, OTHER_SENDER, found.url if found else "")
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
             identifier = next_identifier(run) if anew else identifiers(run)[-1]
-            writer = Writer(run, identifier, said, self._place, PATIENCE, Path(folder), ends=not run.alive)
+            writer = Writer(run, identifier, said, training.config, PATIENCE, Path(folder), ends=not run.alive)
             writer.send_new()
             written = writer.finish(said, exit_code=int(training.state != State.DONE))
         self._retire(run)

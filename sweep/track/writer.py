@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, write_json
 from sweep.run.growing import GrowingRows
@@ -13,7 +15,7 @@ from sweep.track.client import Patience, open_session
 from sweep.track.described import DIGEST, REPEATED, Described
 from sweep.track.remote import Remote, confirmed
 from sweep.track.rows import Feed
-from sweep.track.samples import SampledAnswers
+from sweep.track.samples import SampledAnswers, has_table
 
 
 def identifiers(run: RunDirectory) -> list[str]:
@@ -50,7 +52,7 @@ class Writer:
         run: RunDirectory,
         identifier: str,
         said: Described,
-        place: Place,
+        config: CellConfig,
         patience: Patience,
         folder: Path,
         ends: bool = True,
@@ -63,10 +65,10 @@ class Writer:
             ends: whether the W&B run ends when this does.
         """
         self._id = identifier
-        self._place, self._patience = place, patience
-        self._session = open_session(self._id, said, place, folder, patience, ends)
+        self._config, self._place, self._patience = config, Place.of(config.tracking), patience
+        self._session = open_session(self._id, said, self._place, folder, patience, ends)
         _remember(run, identifier)
-        there = self._remote().history(self._id) if self._session.resumed else {}
+        there = self._remote.history(self._id) if self._session.resumed else {}
         self._feed = Feed(there, self._send, self._session.taken_to)
         self._rows, self._answers = GrowingRows(run.metrics), SampledAnswers(run.samples)
 
@@ -74,6 +76,7 @@ class Writer:
     def url(self) -> str:
         return self._session.url
 
+    @cached_property
     def _remote(self) -> Remote:
         entity, _, project = self._session.path.partition("/")
         return Remote(Place(project, entity, self._place.base_url), self._patience)
@@ -84,7 +87,9 @@ class Writer:
             self._feed.take(row)
 
     def _send(self, row: dict) -> None:
-        self._session.log(row, self._answers.until(row["step"]) if "eval/accuracy" in row else None)
+        step, every = row["step"], self._config.evaluation.every
+        tabled = "eval/accuracy" in row and has_table(step, self._config.steps, every)
+        self._session.log(row, self._answers.until(step) if tabled else None)
 
     def finish(self, said: Described, exit_code: int) -> Written:
         """Close the W&B run, with its summary, and see that the server has every row."""
@@ -93,5 +98,5 @@ class Writer:
         if not feed.missing:
             summary[DIGEST] = said.digest(feed.digest)
         self._session.finish(summary, exit_code)
-        confirmed(self._remote(), self._id, feed.on_server)
+        confirmed(self._remote, self._id, feed.on_server)
         return Written(self.url, feed.sent, feed.taken, feed.missing, feed.otherwise)
