@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,7 @@ from conftest import ROOT, TINY
 from fault_moments import EVENTS, Moment
 from file_events import FileEvents
 from same import Digest, differences, digest
+from wandb_server import WandbServer
 
 from sweep.dispatch.states import statuses
 from sweep.run.ledger import read_sweep
@@ -25,7 +28,7 @@ from sweep.run.ledger import read_sweep
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
     "one cell": ("reward=random", "steps=64", "evaluation.every=64"),  # seconds, so that a signal finds it at work
-    "two cells": ("reward=random", "seed=0,1", "tracking.mode=offline"),
+    "two cells": ("reward=random", "seed=0,1", "tracking.mode=online"),  # at a server of the tests
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
 ON_SLURM = ("cluster=slurm", "cluster.cpus_per_process=1", "model.resources.hours=0.5")
@@ -110,6 +113,14 @@ def _kind_and_run(process: psutil.Process) -> tuple[str, str]:
     return kind, "" if kind in OF_THE_SWEEP else run
 
 
+@cache
+def _wandb_server() -> WandbServer:
+    """Of all sweeps of this process."""
+    server = WandbServer()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 class DisturbedSweep:
     """A sweep in an output directory of its own, launched as a user would."""
 
@@ -121,7 +132,7 @@ class DisturbedSweep:
             shutil.copytree(baseline, output / "stages" / baseline.name, ignore=not_its_jobs)
         self.output, self.on_slurm, self.launches = output, on_slurm, 0
         self.log = output.with_suffix(".log")
-        place = (f"output_dir={output}", f"cache_dir={cache}")
+        place = (f"output_dir={output}", f"cache_dir={cache}", f"tracking.base_url={_wandb_server().url}")
         self._launch = ["launch.py", "-m", "name=faults", *TINY, *SWEEPS[sweep], *ON_SLURM * on_slurm, *place]
         self._retry = ["-m", "sweep", "retry", "faults", "--output-dir", str(output)]
         self._members, self._events = Members(output), FileEvents(output)
@@ -160,6 +171,7 @@ class DisturbedSweep:
         self._jobs_there = True
         self._events.forget()  # of the launch before, whose processes are gone
         environment = {**os.environ, MARK: str(self.output), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment["WANDB_API_KEY"] = "0" * 40
         command = [sys.executable, *(self._retry if again else self._launch)]
         with open(self.log, "a") as log:
             launcher = subprocess.Popen(

@@ -93,3 +93,12 @@ def test_a_start_is_measured_part_by_part():
         assert parts["imports"] < parts["to the first rollout"] < parts["to the first step"]
     assert found["launch"]["baseline done"] < found["launch"]["first step done"] < found["launch"]["everything done"]
     assert found["imports"]["torch"] > 0 and found["imports"]["interpreter"] >= 0
+
+
+def test_what_is_said_of_wandbs_faults_is_what_was_measured():
+    assert subprocess.run([sys.executable, "benchmarks/wandb_faults.py", "--help"], cwd=ROOT).returncode == 0
+    measured = json.loads((ROOT / "benchmarks/results/wandb_faults.json").read_text())["faults"]
+    page = (ROOT / "benchmarks/README.md").read_text()
+    for name, (one,) in measured.items():
+        assert f"| {name} | {one['lost_s']} | {one['said']} |" in page
+        assert one["lost_s"] < 10 and one["said"] == (name != "healthy") and one["mended"]

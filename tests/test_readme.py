@@ -18,7 +18,9 @@ import launch
 from sweep.__main__ import main
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
-ELSEWHERE = [page for page in PAGES if page != SLURM]
+WANDB = "docs/wandb.md"  # tests/test_wandb_sync.py gives its commands, with a W&B server
+VIEWS = "docs/wandb-views.md"  # tests/test_wandb_views.py gives its commands, with another
+ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS)]
 OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
 
@@ -102,6 +104,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
         "remove": "takes them out",
+        "sync": "launched with tracking.mode=disabled",
         "samples": "kept answers",
         "costs": "cost so far: ",
     }

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "sweep.plan": {"sweep.errors", "sweep.run", "sweep.data", "models", "rewards"},
     "sweep.compare": {"sweep.errors", "sweep.run"},
     "sweep.dispatch": {"sweep.errors", "sweep.plan", "sweep.run", "sweep.compare", "sweep.data", "models"},
-    "sweep.commands": {"sweep.errors", "sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.run"},
+    "sweep.commands": {"sweep.errors", "sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run"},
     "sweep.__main__": {"sweep.errors", "sweep.plan", "sweep.commands", "sweep.run"},
 }  # fmt: skip
 FILES = sorted(f for p in ("models", "rewards", "sweep") for f in (ROOT / p).rglob("*.py"))

@@ -1,4 +1,8 @@
-"""A W&B server for tests, as far as the real client needs one to create a run, resume it, send rows and finish."""
+"""A W&B server for tests, as far as the real client needs one to create, resume, list and read back runs.
+
+It answers the requests of wandb 0.31 by the names of their GraphQL operations: those of `wandb.init`, of the artifacts
+behind logged tables, of `wandb.Api().runs()` and of history scans. `faults` makes it fail as servers and networks do.
+"""
 
 from __future__ import annotations
 
@@ -6,71 +10,199 @@ import gzip
 import json
 import re
 import threading
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ENTITY = "e"  # whom the API key belongs to
+NEVER = "1970-01-01T00:00:00Z"
+
+
+GONE = -1
+
+
+@dataclass
+class Fault:
+    """How requests whose path holds `path` are answered: after `seconds`, and with `status` where that is not 0.
+
+    GONE as the status closes the connection without an answer.
+    """
+
+    status: int = 0
+    seconds: float = 0.0
+    path: str = ""
+
+
+@dataclass
+class Run:
+    """What the server keeps of a run; `fields` are those of the mutation that created or changed it last."""
+
+    fields: dict
+    rows: list[dict] = field(default_factory=list)
+    summary: dict = field(default_factory=dict)
+    state: str = "running"
+    files: set[str] = field(default_factory=set)
+
+    @property
+    def last_step(self) -> int:
+        return max((row.get("_step", 0) for row in self.rows), default=-1)
+
+    @property
+    def config(self) -> dict:
+        """The configuration as a user set it."""
+        return {key: entry["value"] for key, entry in json.loads(self.fields.get("config") or "{}").items()}
+
+    def as_answer(self, name: str) -> dict:
+        """Every field of GraphQL's type Run that the client asks for."""
+        fields = self.fields
+        entity = {"id": "e", "name": fields["entity"]}
+        return {
+            "id": name,
+            "name": name,
+            "projectId": "1",
+            "displayName": fields.get("displayName"),
+            "group": fields.get("groupName"),
+            "jobType": fields.get("jobType"),
+            "tags": fields.get("tags") or [],
+            "config": fields.get("config") or "{}",
+            "summaryMetrics": json.dumps(self.summary),
+            "systemMetrics": "{}",
+            "state": self.state,
+            **dict.fromkeys(("description", "notes", "commit", "sweepName")),
+            "readOnly": False,
+            "createdAt": NEVER,
+            "heartbeatAt": NEVER,
+            "user": {"name": "u", "username": "u"},
+            "historyLineCount": len(self.rows),
+            "eventsLineCount": 0,
+            "logLineCount": 0,
+            "historyTail": json.dumps([json.dumps(row) for row in self.rows[-1:]]),
+            "eventsTail": "[]",
+            "wandbConfig": '{"t": 1}',
+            "historyKeys": {"keys": {}, "lastStep": self.last_step},
+            "project": {"id": "p", "name": fields["project"], "entity": entity},
+            "parquetHistory": {"parquetUrls": [], "liveData": []},
+        }
 
 
 class WandbServer(ThreadingHTTPServer):
-    """Keeps what it receives: the `bodies` of requests, uncompressed; `runs`, by id; their `rows`, by the run's id."""
+    """Keeps what it receives.
+
+    bodies: of all requests, uncompressed. operations: of GraphQL, as they were asked for. runs: by id. uploads: files,
+    by the name of each. unknown: operations that it has no answer to.
+    """
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.bodies: list[bytes] = []
-        self.runs: dict[str, dict] = {}
-        self.rows: dict[str, list[dict]] = {}
+        self.operations: list[str] = []
+        self.unknown: list[tuple[str, dict]] = []
+        self.runs: dict[str, Run] = {}
+        self.uploads: dict[str, bytes] = {}
+        self.faults: list[Fault] = []
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, *_) -> None:
+        """A client that was killed closes no connection; that is no error of the test's."""
+
+    def rows(self, run: str) -> list[dict]:
+        """The rows of a run, without the client's own columns."""
+        return [{key: value for key, value in row.items() if key[0] != "_"} for row in self.runs[run].rows]
+
     def answer(self, query: str, variables: dict) -> dict:
-        """To a GraphQL request, by the name of its operation."""
+        """To a GraphQL request."""
         operation = re.search(r"(?:query|mutation)\s+(\w+)", query)[1]
-        if operation == "UpsertBucket":
-            new = variables["name"] not in self.runs
-            run = self.runs.setdefault(variables["name"], {})
-            run.update({key: value for key, value in variables.items() if value is not None})
-            return {"upsertBucket": {"bucket": self._bucket(variables), "inserted": new}}
-        if operation == "RunResumeStatus":
-            known = variables["name"] in self.runs
-            project = {"name": variables["project"], "entity": {"name": "e"}}
-            return {"model": {**project, "bucket": self._bucket(variables) if known else None}}
-        if operation == "CreateRunFiles":
-            files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in variables["files"]]
-            return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
+        self.operations.append(operation)
+        if answers := getattr(self, f"_{operation}", None):
+            return answers(variables)
         if "viewer" in query:
-            return {"viewer": {"id": "u", "entity": "e", "username": "u", "flags": "{}", "teams": {"edges": []}}}
+            return {"viewer": VIEWER}
+        if operation in ("Run", "RunHistoryKeys", "RunParquetHistory", "QueryRunInfo", "RunState"):
+            return self._of_run(variables)
+        self.unknown.append((operation, variables))
+        return {"project": None}
+
+    def _of_run(self, variables: dict) -> dict:
+        name = variables.get("runName") or variables.get("run") or variables["name"]
+        run = self.runs.get(name)
+        return {"project": {"internalId": "1", "run": run and run.as_answer(name)}}
+
+    def _ServerFeaturesQuery(self, _: dict) -> dict:
         return {"serverInfo": {"features": []}}
 
-    def _bucket(self, variables: dict) -> dict:
-        run, rows = self.runs[variables["name"]], self.rows.get(variables["name"], [])
-        entity = {"id": "e", "name": variables.get("entity") or "e"}
-        return {
-            "id": variables["name"],
-            "name": variables["name"],
-            "displayName": run.get("displayName"),
-            "config": run.get("config") or "{}",
-            "summaryMetrics": "{}",
-            "tags": run.get("tags") or [],
-            "historyLineCount": len(rows),
-            "eventsLineCount": 0,
-            "logLineCount": 0,
-            "historyTail": json.dumps([json.dumps(row) for row in rows[-1:]]),
-            "eventsTail": "[]",
-            "wandbConfig": '{"t": 1}',
-            "project": {"id": "p", "name": variables.get("project"), "entity": entity},
-        }
+    def _UpsertBucket(self, variables: dict) -> dict:
+        name = variables.get("name") or variables["id"]
+        new = name not in self.runs
+        if new:
+            self.runs[name] = Run({"entity": ENTITY})
+        given = {key: value for key, value in variables.items() if value is not None}
+        run = self.runs[name]
+        if (summary := given.pop("summaryMetrics", None)) is not None:
+            run.summary = json.loads(summary)
+        run.fields.update(given)
+        run.state = "running" if "project" in given else run.state
+        return {"upsertBucket": {"bucket": run.as_answer(name), "inserted": new}}
 
-    def take_rows(self, run: str, body: dict) -> None:
+    def _RunResumeStatus(self, variables: dict) -> dict:
+        run = self.runs.get(variables["name"])
+        bucket = run and run.as_answer(variables["name"])
+        return {"model": {"name": variables["project"], "entity": {"name": ENTITY}, "bucket": bucket}}
+
+    def _CreateRunFiles(self, variables: dict) -> dict:
+        self.runs[variables["run"]].files.update(variables["files"])
+        files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in variables["files"]]
+        return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
+
+    def _Runs(self, variables: dict) -> dict:
+        asked = json.loads(variables.get("filters") or "{}")
+        names = asked.get("name", {}).get("$in", self.runs)
+        found = [
+            name for name in names if name in self.runs and self.runs[name].fields["project"] == variables["project"]
+        ]
+        if not any(run.fields["project"] == variables["project"] for run in self.runs.values()):
+            return {"project": None}
+        first = int(variables.get("cursor") or 0)
+        page = found[first : first + variables.get("perPage", 50)]
+        end = first + len(page)
+        edges = [{"node": self.runs[name].as_answer(name), "cursor": str(end)} for name in page]
+        more = {"endCursor": str(end), "hasNextPage": end < len(found)}
+        runs = {"edges": edges, "pageInfo": more}
+        return {"project": {"internalId": "1", "runCount": len(found), "readOnly": False, "runs": runs}}
+
+    def _HistoryPage(self, variables: dict) -> dict:
+        rows = self.runs[variables["run"]].rows
+        low, high = variables["minStep"], variables["maxStep"]
+        found = [json.dumps(row) for row in rows if low <= row["_step"] < high][: variables["pageSize"]]
+        return {"project": {"run": {"history": found}}}
+
+    def _RunFullHistory(self, variables: dict) -> dict:
+        history = [json.dumps(row) for row in self.runs[variables["name"]].rows]
+        return {"project": {"run": {"history": history}}}
+
+    def _CreateArtifact(self, variables: dict) -> dict:
+        sequence = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
+        return {"createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}}}
+
+    def take_rows(self, name: str, body: dict) -> None:
         """Rows of the history stand at the offset that the client names."""
-        history = (body.get("files") or {}).get("wandb-history.jsonl")
-        if history:
-            rows = self.rows.setdefault(run, [])
+        run, files = self.runs[name], body.get("files") or {}
+        if history := files.get("wandb-history.jsonl"):
             found = [json.loads(line) for line in history["content"]]
-            rows[history["offset"] : history["offset"] + len(found)] = found
+            run.rows[history["offset"] : history["offset"] + len(found)] = found
+        if summary := files.get("wandb-summary.json"):
+            run.summary = json.loads(summary["content"][-1])
+        if body.get("complete"):
+            run.state = "failed" if body.get("exitcode") else "finished"
+
+
+VIEWER = {"id": "u", "entity": ENTITY, "username": "u", "name": "u", "flags": "{}", "teams": {"edges": []}}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,22 +210,41 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
+        if self._fails():
+            return
         with self.server.lock:
             if self.path.endswith("/graphql"):
                 asked = json.loads(body)
-                self._send({"data": self.server.answer(asked["query"], asked.get("variables") or {})})
+                found = self.server.answer(asked["query"], asked.get("variables") or {})
+                answer = found if "errors" in found else {"data": found}
             elif match := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
                 self.server.take_rows(match[1], json.loads(body))
-                self._send({"exitcode": None, "limits": {}})
+                answer = {"exitcode": None, "limits": {}}
             else:
-                self._send({}, 404)
+                return self._send({}, 404)
+        self._send(answer)
 
     def do_PUT(self) -> None:
-        self._body()
-        self._send({})
+        body = self._body()
+        if not self._fails():
+            self.server.uploads[self.path.removeprefix("/upload/")] = body
+            self._send({})
 
     def do_GET(self) -> None:
         self._send({}, 404)
+
+    def _fails(self) -> bool:
+        """Whether the request was answered by a fault."""
+        for fault in self.server.faults:
+            if fault.path in self.path:
+                time.sleep(fault.seconds)
+                if fault.status == GONE:
+                    self.close_connection = True
+                    return True
+                if fault.status:
+                    self._send({"errors": [{"message": "the test's fault"}]}, fault.status)
+                    return True
+        return False
 
     def _body(self) -> bytes:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -103,19 +254,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, value: dict, status: int = 200) -> None:
         content = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:  # whoever asked is gone
+            self.close_connection = True
 
     def log_message(self, *_) -> None:
         pass
 
 
 @contextmanager
-def wandb_server():
+def wandb_server(port: int = 0):
     """A running server, for the length of a test."""
-    server = WandbServer()
+    server = WandbServer(port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server

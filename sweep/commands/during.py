@@ -16,6 +16,7 @@ from sweep.dispatch.view import console, print_all, suggested
 from sweep.errors import UserError
 from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
+from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
 from sweep.run.shown import shown_lines
 from sweep.run.state import State
@@ -138,6 +139,61 @@ def retry(
         return
     say_what_was_submitted(submitted, ledger, console())
     raise typer.Exit(int(not submitted.complete))
+
+
+@commands.command()
+def sync(
+    sweep: Name,
+    patterns: Patterns = None,
+    output_dir: Output = Path("runs"),
+    check: Annotated[bool, typer.Option("--check", help="change nothing; name what differs")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="write what cannot be mended under a new id; nothing is deleted")
+    ] = False,
+    disabled: Annotated[
+        bool, typer.Option("--disabled", help="also what was launched with tracking.mode=disabled")
+    ] = False,
+) -> None:
+    """Bring the trainings to W&B as metrics.jsonl has them: after an outage, after training offline, after a kill.
+
+    Ends with 1 where one could not be sent, or differs from what the server has.
+    """
+    from sweep.dispatch.select import runs, select
+    from sweep.track.outcome import total
+    from sweep.track.sync import How, Training
+    from sweep.track.sync import sync as bring
+
+    if check and rebuild:
+        raise typer.BadParameter("--check changes nothing, and --rebuild does; leave one out")
+    ledger = read_sweep(output_dir, sweep)
+    found = {run.entry.directory: run for run in runs(ledger)}
+    cells = {entry.directory: entry.training for entry in ledger.cells}
+    chosen = [run.entry.directory for run in select([*found.values()], patterns or [])]
+    shown = [found[training] for training in dict.fromkeys(cells[one] for one in chosen if one in cells)]
+    if not shown:
+        raise UserError("nothing of this is a training, and W&B is sent trainings alone")
+    trainings = [Training(run.entry.label, RunDirectory(run.path), run.status.state) for run in shown]
+    outcomes = []
+    try:
+        for outcome in bring(trainings, output_dir, How(check, rebuild, disabled, _contrasts(output_dir, sweep))):
+            print(outcome.line, flush=True)
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print("\n".join(total(sweep, outcomes)))
+    raise typer.Exit(int(not all(outcome.kind.is_well for outcome in outcomes)))
+
+
+def _contrasts(output_dir: Path, sweep: str) -> dict[str, dict[str, float | str]]:
+    """By a cell's signature, its contrast to a random reward, as the summary of its W&B run has it."""
+    from sweep.compare.by_cell import contrasts_by_cell
+    from sweep.compare.cells import collect
+    from sweep.compare.verdict import judge
+    from sweep.run.wandb_names import CONTRAST, CONTRAST_TO
+
+    known = contrasts_by_cell(judge(collect(output_dir, sweep)).findings.contrasts)
+    return {sign: {CONTRAST: value, CONTRAST_TO: control} for sign, (value, control) in known.items()}
 
 
 @commands.command()

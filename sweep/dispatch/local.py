@@ -169,7 +169,7 @@ class LocalQueue:
         """Whether jobs may start: where several processes are to come, one imports for all of them first."""
         coming = sum(_processes(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
         if self._share_imports and self._prepared is None and coming > 1:
-            tracked = any(t.config.tracking.mode != "disabled" for t in self.tasks)
+            tracked = any(t.config.tracking.mode == "online" for t in self.tasks)
             with _surroundings(self.code, self.threads), apart_from_any_job():
                 self._prepared = Prepared(["wandb"] if tracked else [])
         return self._prepared is None or self._prepared.settled()

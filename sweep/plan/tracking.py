@@ -130,7 +130,7 @@ def _mode(asked: TrackingConfig, given: Mapping[str, str], base_url: str | None)
         return MODES.get(typed, "offline"), " (WANDB_MODE)", None if typed in MODES else fault
     if _has_key(given, base_url or PUBLIC):
         return "online", "", None
-    return "offline", ", because there is no API key (`wandb login`, then `wandb sync` uploads the runs)", None
+    return "offline", ", because there is no API key (`wandb login`, then `python -m sweep sync` sends the runs)", None
 
 
 def _tags_of(given: Mapping[str, str]) -> tuple[str, ...]:

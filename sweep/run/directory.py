@@ -9,6 +9,7 @@ samples.jsonl    all answers of a few groups a step, with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
 final/           the trained weights, as transformers loads them
 result.json      accuracy and behaviour at the end; written last
+wandb.json       the ids under which W&B knows the run, the current one last
 labels.jsonl     of a label stage: a row for each training problem
 not_finite_step_N.json  the batch of a step that was given up because a number was not finite
 log.txt          what the job said, tracebacks included
@@ -96,6 +97,8 @@ class RunDirectory:
         self.final = self.path / "final"
         self.result = self.path / "result.json"
         self.log = self.path / "log.txt"
+        self.wandb_ids = self.path / "wandb.json"
+        self.sending = self.path / ".wandb.lock"  # held by the one process that sends the run's rows to W&B
         self.attempts = self.path / "attempts"
         self.labels = self.path / "labels.jsonl"
         self.ranks = self.path / "ranks"

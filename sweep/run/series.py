@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic_core import from_json  # four times as fast as json, which would take most of the time of a large sweep
+
+from sweep.run.growing import GrowingRows
 
 Series = dict[int, Any]  # a value by step
 BLOCK = 1 << 16  # bytes that are read at once from the end of a file
@@ -18,12 +20,10 @@ class SeriesReader:
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         """`names`: of the metrics, as the rows have them."""
-        self._path, self._names = path, tuple(names)
+        self._rows, self._names = GrowingRows(path, self._forget), tuple(names)
         self._forget()
 
     def _forget(self) -> None:
-        self._file: tuple[int, int] | None = None  # device and inode
-        self._read = 0  # bytes
         self._found: dict[str, Series] = {name: {} for name in self._names}
 
     def read(self) -> dict[str, Series]:
@@ -31,28 +31,11 @@ class SeriesReader:
 
         A run that resumes replaces its file by one without the steps that it makes again: that is read from its start.
         """
-        try:
-            with open(self._path, "rb") as file:
-                self._read_on(file)
-        except FileNotFoundError:
-            self._forget()
-        return self._found
-
-    def _read_on(self, file: BinaryIO) -> None:
-        status = os.fstat(file.fileno())
-        identity = status.st_dev, status.st_ino
-        if identity != self._file or status.st_size < self._read:
-            self._forget()
-            self._file = identity
-        file.seek(self._read)
-        for line in file:
-            if not line.endswith(b"\n"):  # it is being written
-                break
-            self._read += len(line)
-            row = from_json(line)
+        for row in self._rows.new():
             for name in self._names:
                 if (value := row.get(name)) is not None:
                     self._found[name][row["step"]] = value
+        return self._found
 
 
 def last_row(path: Path) -> dict:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from sweep.run.files import write_json
 from sweep.run.keyed import generator
 from sweep.run.not_finite import NotFinite
 from sweep.run.processes import any_rank, gather, join, leave, together
+from sweep.run.state import State
 from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.given_up import goes_back, reported
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
@@ -38,9 +38,8 @@ from sweep.stages.policy import Initial, load_initial, training_set
 from sweep.stages.samples import sample_rows
 from sweep.stages.spending import evaluated_tokens, sampled_tokens, seconds_of_steps
 from sweep.stages.starting import Starting
-from sweep.track.meanwhile import OpenedMeanwhile
 from sweep.track.metrics import RowLog
-from sweep.track.wandb_mirror import open_mirror
+from sweep.track.mirror import open_mirror
 
 log = logging.getLogger("sweep")
 
@@ -85,15 +84,15 @@ def _train(
     try:
         training.run_to_target(stop)
     except NotFinite:
-        training.close(exit_code=1)
+        training.close(State.FAILED)
         if not goes_back(run, training.resumed_from, training.first_step, training.step):
             raise
         training.learner.close()
-    except BaseException:
-        training.close(exit_code=1)
+    except BaseException as error:
+        training.close(State.INTERRUPTED if isinstance(error, Interrupted) else State.FAILED)
         raise
     else:
-        training.close(exit_code=0)
+        training.close(State.DONE)
         return True
     del training  # with all its memory, before a new policy is loaded
     gc.collect()
@@ -124,9 +123,9 @@ class Training:
         self.spent = Counter()  # since the state was last told
         if self.rank == 0:
             self.spent["repeated"] = seconds_of_steps(run.read_metrics(), after=self.step)
-        self.mirror = OpenedMeanwhile(partial(open_mirror, run, config)) if self.rank == 0 else None
         self.metrics = RowLog(run.metrics, self.step) if self.rank == 0 else None
         self.samples = RowLog(run.samples, self.step) if self.rank == 0 else None
+        self.mirror = open_mirror(run, config) if self.rank == 0 else None  # reads both
         starting.reached("tracking")
         self.starting = starting
 
@@ -335,7 +334,7 @@ class Training:
         row = {"step": self.step, **row}
         self.metrics.write(row)
         if self.mirror:
-            self.mirror.log(row)
+            self.mirror.row_written()
         self.spent += Counter(
             generated=row["rollout/tokens"], prompts=row["rollout/prompt_tokens"], trained=row["train/tokens"]
         )
@@ -372,12 +371,12 @@ class Training:
             if not self.config.checkpoint.resumable:
                 shutil.rmtree(self.run.checkpoints)
 
-    def close(self, exit_code: int) -> None:
-        """Flush what is open; a mirror that cannot finish in time says so and is left."""
+    def close(self, state: State) -> None:
+        """Flush what is open; a mirror that cannot finish in time says so and is left. `state`: as training ended."""
         with ExitStack() as all_of_them:  # whatever one raises, as rows do that a full disk does not take
             all_of_them.callback(self.initial.grader.close)
             if self.rank == 0:
                 if self.mirror:
-                    all_of_them.callback(self.mirror.finish, exit_code)
+                    all_of_them.callback(self.mirror.close, state)
                 all_of_them.callback(self.samples.close)
                 all_of_them.callback(self.metrics.close)

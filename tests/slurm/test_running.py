@@ -111,8 +111,6 @@ def test_interruptions_of_every_kind_lose_nothing(slurm, tmp_path):
         written = [row["step"] for row in run.read_metrics()]
         assert written == list(range(1, len(written) + 1)), f"seed {seed}"
         assert len(written) >= before - 5
-        segments = list(run.path.glob("wandb/offline-run-*"))
-        assert len(segments) == 2 and {s.name.rpartition("-")[2] for s in segments} == {run.signature}
     log = run_of(tmp_path, "qwen2_mini-random-s0").log.read_text()
     assert "back into the queue" in log and "resumed after step" in log
     assert "back into the queue" in run_of(tmp_path, "qwen2_mini-random-s2").log.read_text()

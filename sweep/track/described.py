@@ -1,0 +1,74 @@
+"""What W&B is told of a training beside its rows. Training and `sync` both take it from here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.names import short_name
+from sweep.run.state import State
+from sweep.run.wandb_names import BASE, CELL, DIFFERENCE, FINAL, TRAINING, sweep_tag
+from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
+from sweep.track.axes import Listed, axis_values, composite
+
+DIGEST, REPEATED = "synced", "repeated_steps"  # keys of the summary
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Described:
+    """Name, group, job type, tags, configuration and summary of a W&B run, as its records are now."""
+
+    name: str
+    group: str | None
+    job_type: str
+    tags: tuple[str, ...]
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+    def digest(self, rows: str) -> str:
+        """Tells whether the server was last told the same; `rows`: a digest of the rows."""
+        text = json.dumps([rows, asdict(self)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def described(run: RunDirectory, config: CellConfig, listed: Listed, state: State) -> Described:
+    """The training as its directory and the ledger have it, and as it ended or goes on."""
+    values = axis_values(config, listed.axes)
+    tags = [
+        *map(sweep_tag, listed.sweeps),
+        short_name(config.model.name, LONGEST_TAG),
+        short_name(config.reward.title, LONGEST_TAG),
+        f"seed={config.seed}"[:LONGEST_TAG],
+        *config.tracking.tags,
+    ]
+    return Described(
+        name=short_name(run.name, LONGEST_NAME),
+        group=config.name and short_name(config.name, LONGEST_NAME),
+        job_type=TRAINING,
+        tags=tuple(dict.fromkeys(tags)),
+        config={**values, CELL: composite(values), "frozen": config.model_dump(mode="json")},
+        summary=_summary(run, listed, state),
+    )
+
+
+def _summary(run: RunDirectory, listed: Listed, state: State) -> dict[str, Any]:
+    """What is not known yet is left out."""
+    final, base = run.read_result() or {}, {}
+    if listed.baseline is not None:
+        base = RunDirectory(run.root / listed.baseline).read_result() or {}
+    known = {
+        BASE: base.get("accuracy"),
+        FINAL: final.get("accuracy"),
+        "state": str(state),
+        "code": run.read_provenance().get("code"),
+        "rules": (run.identity or {}).get("rules"),
+        "directory": str(run.path),
+    }
+    if base and final and base.get("evaluation") == final.get("evaluation"):  # else they must not be subtracted
+        known[DIFFERENCE] = final["accuracy"] - base["accuracy"]
+    return {key: value for key, value in known.items() if value is not None}

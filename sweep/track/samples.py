@@ -1,0 +1,61 @@
+"""The table of sampled answers that goes with the row of an evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweep.run.growing import GrowingRows
+
+COLUMNS = ("step", "problem", "question", "gold", "response", "answer", "reward", "correct", "outcome", "tokens")
+MOST_ROWS, MOST_CHARACTERS = 32, 2000  # of a table, and of a text in it
+MOST_TABLES = 10  # of a run: each costs W&B's client some 0.1 s, many times what a row does
+
+
+def has_table(step: int, steps: int, every: int) -> bool:
+    """Whether the evaluation at a step is among the MOST_TABLES that are spread over the run, its last among them.
+
+    Args:
+        steps: of the whole training.
+        every: steps between two evaluations; one follows the last step, too.
+    """
+    number, evaluations = math.ceil(step / every), math.ceil(steps / every)
+    return evaluations <= MOST_TABLES or (
+        number * MOST_TABLES // evaluations > (number - 1) * MOST_TABLES // evaluations
+    )
+
+
+class SampledAnswers:
+    """Follows samples.jsonl along with the steps; keeps no more than the answers of one step."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = GrowingRows(path)
+        self._rows: Iterator[dict] = iter(())
+        self._next: dict | None = None
+        self._latest: list[dict] = []
+
+    def until(self, step: int) -> list[list]:
+        """The answers, under COLUMNS, of the last step that any were kept of, `step` at the latest; asked in order."""
+        while (row := self._next or self._read()) is not None and row["step"] <= step:
+            self._next = None
+            if self._latest and self._latest[0]["step"] != row["step"]:
+                self._latest = []
+            if len(self._latest) < MOST_ROWS:
+                self._latest.append(row)
+        self._next = row
+        return [[_cell(row.get(column)) for column in COLUMNS] for row in self._latest]
+
+    def _read(self) -> dict | None:
+        row = next(self._rows, None)
+        if row is None:  # the file may have grown
+            self._rows = self._file.new()
+            row = next(self._rows, None)
+        return row
+
+
+def _cell(value: object) -> object:
+    """A cell of the table; the types of a column may not vary, and an answer may be a number or none."""
+    if isinstance(value, str) and len(value) > MOST_CHARACTERS:
+        return f"{value[:MOST_CHARACTERS]} […{len(value) - MOST_CHARACTERS} characters left out]"
+    return value

@@ -1,0 +1,193 @@
+"""`python -m sweep sync`: bring what metrics.jsonl has to W&B, whatever kept it from there while training went on.
+
+It reads and sends as training itself does. What the server was told in full, by its digest, is not looked at again, so
+that it may be stopped, and repeated at will.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweep.run.bounded import CallFailed
+from sweep.run.config import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.files import try_lock
+from sweep.run.growing import GrowingRows
+from sweep.run.state import State
+from sweep.run.wandb_names import SUPERSEDED
+from sweep.run.wandb_places import Place
+from sweep.run.wandb_process import end_service
+from sweep.track.axes import Listed, read_listed
+from sweep.track.client import Patience, remedy
+from sweep.track.described import Described, described
+from sweep.track.outcome import Kind, Outcome, differences, in_words
+from sweep.track.remote import Remote, RemoteRun
+from sweep.track.rows import Feed
+from sweep.track.writer import Writer, identifiers, next_identifier
+
+PATIENCE = Patience(open=60.0, call=60.0, finish=120.0)
+MOST_FAILURES = 3  # in a row, before the rest is left for another time
+OTHER_SENDER = "its job, or another sync, sends its rows"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as a sweep shows it, and whether a process works on it."""
+
+    label: str
+    run: RunDirectory
+    state: State
+
+    @cached_property
+    def config(self) -> CellConfig:
+        return self.run.read_config()
+
+
+@dataclass(frozen=True)
+class How:
+    """check: change nothing, and name what differs. rebuild: write what cannot be mended under a new id. disabled: also
+    what was launched with tracking.mode=disabled. later: by signature, what the summary of a training is to say beside
+    its records, such as its contrast, which is known once its control is done.
+    """
+
+    check: bool = False
+    rebuild: bool = False
+    disabled: bool = False
+    later: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcome]:
+    """What becomes of each training, one after the other; `root`: their output directory."""
+    listed = read_listed(root)
+    places: dict[Place, list[Training]] = {}
+    for training in trainings:
+        if why := _why_not(training, how):
+            yield Outcome(training.label, Kind.SKIPPED, why)
+        else:
+            places.setdefault(Place.of(training.config.tracking), []).append(training)
+    for place, members in places.items():
+        yield from _Project(place, how, root, listed).sync(members)
+
+
+def _why_not(training: Training, how: How) -> str:
+    if not training.run.metrics.exists():
+        return "no rows yet"
+    if training.config.tracking.mode == "disabled" and not how.disabled:
+        return "launched with tracking.mode=disabled; --disabled sends it all the same"
+    if how.check and training.run.alive:
+        return "not checked, as it is being trained"
+    return ""
+
+
+class _Project:
+    """The trainings of one project on one server."""
+
+    def __init__(self, place: Place, how: How, root: Path, listed: Mapping[str, Listed]) -> None:
+        self._place, self._how, self._root, self._listed = place, how, root, listed
+        self._there: dict[str, RemoteRun] | None = None
+
+    def sync(self, members: Sequence[Training]) -> Iterator[Outcome]:
+        failures = 0
+        for training in members:
+            if failures == MOST_FAILURES:
+                yield Outcome(training.label, Kind.FAILED, f"not tried, after {MOST_FAILURES} failures in a row")
+                continue
+            try:
+                yield self._one(training, members)
+                failures = 0
+            except CallFailed as failure:
+                failures += 1
+                end_service(failed=True)
+                self._there = None
+                yield Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
+            except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
+                end_service(failed=True)
+                raise
+        end_service(failed=False)
+
+    def _one(self, training: Training, members: Iterable[Training]) -> Outcome:
+        if self._there is None:  # at the start, and again after a failure
+            self._remote = Remote(self._place, PATIENCE)
+            self._there = self._remote.runs([i for one in members for i in identifiers(one.run)])
+        return self._check(training) if self._how.check else self._send(training)
+
+    def _described(self, training: Training) -> Described:
+        run = training.run
+        listed = self._listed.get(str(run.path.relative_to(self._root)), Listed())
+        return described(run, training.config, listed, training.state)
+
+    def _compared(self, training: Training) -> tuple[Feed, list[int]]:
+        """The rows beside the server's, and the steps that it was not sent yet."""
+        found, unsent = self._there.get(identifiers(training.run)[-1]), []
+        there = self._remote.history(found.id) if found else {}
+        feed = Feed(there, lambda row: unsent.append(row["step"]), found.taken_to if found else 0)
+        for row in GrowingRows(training.run.metrics).new():
+            feed.take(row)
+        return feed, unsent
+
+    def _check(self, training: Training) -> Outcome:
+        found = self._there.get(identifiers(training.run)[-1])
+        if found is None:
+            return Outcome(training.label, Kind.DIFFERS, "the server does not have it")
+        feed, unsent = self._compared(training)
+        said = differences(feed, unsent)
+        if not said and found.digest != self._described(training).digest(feed.digest):
+            said = ["its state, tags, configuration or summary changed since"]
+        if not said:
+            return Outcome(training.label, Kind.SAME, in_words(feed.taken, "row"), found.url)
+        return Outcome(training.label, Kind.DIFFERS, "; ".join(said), found.url)
+
+    def _send(self, training: Training) -> Outcome:
+        run, said = training.run, self._described(training)
+        found = self._there.get(identifiers(run)[-1])
+        anew = self._how.rebuild and self._is_beyond_mending(training)
+        if found is not None and not anew and self._is_current(run, said, found):
+            self._retire(run)
+            self._say_later(run, found.summary)
+            return Outcome(training.label, Kind.SAME, in_words(found.rows, "row"), found.url)
+        lock = try_lock(run.sending)
+        if lock is None:
+            return Outcome(training.label, Kind.SKIPPED, OTHER_SENDER, found.url if found else "")
+        with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
+            identifier = next_identifier(run) if anew else identifiers(run)[-1]
+            writer = Writer(run, identifier, said, training.config, PATIENCE, Path(folder), ends=not run.alive)
+            writer.send_new()
+            written = writer.finish(said, exit_code=int(training.state != State.DONE))
+        self._retire(run)
+        self._say_later(run, {})
+        return Outcome.of(training.label, written)
+
+    def _say_later(self, run: RunDirectory, summary: Mapping[str, Any]) -> None:
+        """Add to the summary what it does not say yet."""
+        later = self._how.later.get(run.signature, {})
+        if any(summary.get(key) != value for key, value in later.items()):
+            self._remote.summarise(identifiers(run)[-1], dict(later))
+
+    def _is_current(self, run: RunDirectory, said: Described, found: RemoteRun) -> bool:
+        """Whether the server was told all that there is to tell; that costs no request."""
+        if found.digest is None:
+            return False
+        feed = Feed({}, lambda row: None)
+        for row in GrowingRows(run.metrics).new():
+            feed.take(row)
+        return found.digest == said.digest(feed.digest) and found.rows >= feed.taken
+
+    def _is_beyond_mending(self, training: Training) -> bool:
+        """Whether the server has other rows than metrics.jsonl in places that it takes no rows for any more."""
+        if identifiers(training.run)[-1] not in self._there:
+            return training.run.wandb_ids.exists()  # it was deleted there, and the id with it
+        feed, _ = self._compared(training)
+        return bool(feed.missing or feed.otherwise or feed.surplus)
+
+    def _retire(self, run: RunDirectory) -> None:
+        """See that no view shows the W&B runs that the current one replaced."""
+        for identifier in identifiers(run)[:-1]:
+            old = self._there.get(identifier)
+            if old is not None and SUPERSEDED not in old.tags:
+                self._remote.supersede(identifier)
+                self._there.pop(identifier)
