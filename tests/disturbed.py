@@ -27,7 +27,7 @@ from sweep.run.ledger import read_sweep
 
 MARK = "FAULTS_SWEEP"  # in the environment of every process of a sweep: its output directory
 SWEEPS = {
-    "one cell": ("reward=random", "steps=16", "evaluation.every=16"),  # long enough on a busy machine
+    "one cell": ("reward=random", "steps=64", "evaluation.every=64"),  # seconds, so that a signal finds it at work
     "two cells": ("reward=random", "seed=0,1", "tracking.mode=online"),  # at a server of the tests
     "two processes": ("reward=random", "deepspeed.processes=2"),
 }
@@ -169,6 +169,7 @@ class DisturbedSweep:
         again = self.on_slurm and self.launches > 0 and bool(list(self.output.glob("submissions/*/submission.json")))
         self.launches += 1
         self._jobs_there = True
+        self._events.forget()  # of the launch before, whose processes are gone
         environment = {**os.environ, MARK: str(self.output), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         environment["WANDB_API_KEY"] = "0" * 40
         command = [sys.executable, *(self._retry if again else self._launch)]
@@ -189,7 +190,7 @@ class DisturbedSweep:
                     continue
                 found = re.fullmatch(EVENTS[moment.event][0], event)
                 count += found is not None
-                if found and count == moment.count:
+                if found and count >= moment.count:  # at a later one where nobody was there to be hit
                     hits += self._strike(moment, found.groupdict().get("run", ""), began)
             if moment and moment.event is None and not hits and now > moment.fraction * whole_seconds:
                 hits += self._strike(moment, "", began)
@@ -208,10 +209,13 @@ class DisturbedSweep:
     def _strike(self, moment: Moment, run: str, began: float) -> list[str]:
         """Send the moment's signal to its victim; where there is none of the kind, to what drives the run."""
         time.sleep(moment.delay_ms / 1000)
-        for members in (self._members.seen(), self._members.look()):
-            there = [m for m in members if not run or m.run in (run, "")]
+        launched = time.time() - (time.monotonic() - began)
+        for look in (self._members.seen, self._members.look):
+            there = [m for m in look() if not run or m.run in (run, "")]
             of_kind = [[m for m in there if m.kind == kind] for kind in (moment.victim, "rank", "controller")]
-            if of_kind[0]:
+            # Before those that an earlier launch left, one of which may only wait for work that never comes.
+            if new := [m for m in of_kind[0] if m.process.create_time() > launched]:
+                of_kind[0] = new
                 break
         launchers = [m for m in there if m.kind == "launcher"]
         chosen = next((some for some in (*of_kind, launchers) if some), None)

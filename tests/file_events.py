@@ -47,6 +47,11 @@ class FileEvents:
                 self._watch(path)
                 yield from self._late()
 
+    def forget(self) -> None:
+        """Leave out what happened until now."""
+        while list(self.wait(0)):
+            pass
+
     def close(self) -> None:
         os.close(self._descriptor)
 

@@ -19,7 +19,8 @@ from sweep.__main__ import main
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
 WANDB = "docs/wandb.md"  # tests/test_wandb_sync.py gives its commands, with a W&B server
-ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB)]
+VIEWS = "docs/wandb-views.md"  # tests/test_wandb_views.py gives its commands, with another
+ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS)]
 OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
 

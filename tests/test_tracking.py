@@ -20,11 +20,12 @@ from wandb_server import Fault, wandb_server
 
 from sweep.__main__ import main
 from sweep.plan.compose import compose_cells
+from sweep.run import wandb_process
+from sweep.run.bounded import CallFailed, within
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
-from sweep.track import client, mirror
-from sweep.track.bounded import CallFailed, within
+from sweep.track import mirror
 from sweep.track.metrics import RowLog
 from sweep.track.mirror import open_mirror
 
@@ -74,7 +75,7 @@ def server(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with wandb_server() as server:
         yield server
-    client.end_service(failed=True)
+    wandb_process.end_service(failed=True)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def trained(tmp_path, composed, server, monkeypatch):
 
 
 def services() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if p.name() == client.SERVICE]
+    return [p for p in psutil.Process().children() if p.name() == wandb_process.SERVICE]
 
 
 def ours(caplog) -> list[str]:
@@ -308,7 +309,7 @@ def test_answers_that_are_none_end_no_run(trained, monkeypatch, caplog, body):
 def test_every_wait_is_bounded_and_all_of_them_together_by_ten_seconds(trained, monkeypatch):
     assert mirror.PATIENCE.finish < 5 and max(mirror.PATIENCE.open, mirror.PATIENCE.call) <= 90
     closes = Path(mirror.__file__).read_text().split("CLOSE_SECONDS = ")[1].split()[0]  # which these tests replace
-    assert float(closes) + 3 * client.END_SECONDS <= 10  # its kill, W&B's own end, and the kill again
+    assert float(closes) + 3 * wandb_process.END_SECONDS <= 10  # its kill, W&B's own end, and the kill again
     given, init = [], wandb.init
     monkeypatch.setattr(wandb, "init", lambda **arguments: given.append(arguments) or init(**arguments))
     trained().write(1).close()
@@ -320,6 +321,7 @@ def test_every_wait_is_bounded_and_all_of_them_together_by_ten_seconds(trained, 
 KILLED = """
 import itertools, sys, time
 from pathlib import Path
+from sweep.run.bounded import CallFailed, within
 from sweep.run.directory import RunDirectory
 from sweep.track.metrics import RowLog
 from sweep.track.mirror import open_mirror

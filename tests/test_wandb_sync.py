@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import wandb
 from conftest import TINY
 from documented import bash_words, commands
 from made_up_results import cells, verdict
+from wandb.sdk.data_types._private import MEDIA_TMP
 from wandb_server import Fault, WandbServer, wandb_server
 from written_sweeps import finish, finish_all
 
@@ -22,10 +24,11 @@ from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
+from sweep.run.wandb_process import end_service
 from sweep.track import mirror
 from sweep.track import sync as syncing
 from sweep.track.axes import axis_values
-from sweep.track.client import Patience, Session, end_service
+from sweep.track.client import Patience, Session
 from sweep.track.metrics import RowLog
 from sweep.track.outcome import Kind, Outcome, ranges, total
 from sweep.track.samples import MOST_ROWS, MOST_TABLES, SampledAnswers, has_table
@@ -114,6 +117,15 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     assert server.operations[operations:].count("UpsertBucket") == 0
     assert sweep.sync("--check") == 0
     assert server.operations[operations:].count("UpsertBucket") == 0 and "3 up to date" in capsys.readouterr().out
+
+
+def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(tmp_path, server):
+    """As the jobs of the local cluster are copies of one process that has imported W&B's client."""
+    sweep = Trained(tmp_path, server, "reward=random")
+    write_rows(sweep.runs[0], [row(step) for step in range(1, 6)])
+    shutil.rmtree(MEDIA_TMP.name, ignore_errors=True)
+    assert sweep.sync() == 0
+    assert "samples" in server.runs[sweep.runs[0].signature].rows[-1]
 
 
 def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_was_stopped(tmp_path, server, capsys):

@@ -231,9 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path.endswith("/graphql"):
                 asked = json.loads(body)
                 try:
-                    answer = {"data": self.server.answer(asked["query"], asked.get("variables") or {})}
+                    found = self.server.answer(asked["query"], asked.get("variables") or {})
                 except UnknownOperation as operation:
                     return self._send({"errors": [{"message": f"this server does not know {operation}"}]}, 400)
+                answer = found if "errors" in found else {"data": found}
             elif match := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
                 self.server.take_rows(match[1], json.loads(body))
                 answer = {"exitcode": None, "limits": {}}

@@ -9,14 +9,26 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.options import AsJson, Figures, Name, Output, print_json
+from sweep.commands.options import (
+    AsJson,
+    Costs,
+    Curves,
+    Figures,
+    Name,
+    Output,
+    Seeds,
+    Wandb,
+    WandbReport,
+    print_json,
+)
 from sweep.compare.ask import answer
 from sweep.compare.curve_table import print_curves
+from sweep.compare.dashboard.question import check_question
 from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.figures.write import check_directory, write_figures
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
-from sweep.dispatch.view import console
+from sweep.dispatch.view import console, suggested
 
 commands = typer.Typer()
 
@@ -35,23 +47,24 @@ def compare(
         list[str] | None, typer.Option(metavar="KEY=PATTERN,…", help="only these cells; * and ? as in a shell")
     ] = None,
     figures: Figures = None,
-    curves: Annotated[
-        bool, typer.Option("--curves", help="show the values over steps too; --json writes them")
-    ] = False,
-    seeds: Annotated[
-        bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")
-    ] = False,
-    costs: Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")] = False,
+    curves: Curves = False,
+    seeds: Seeds = False,
+    costs: Costs = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead")] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="print tables for LaTeX (booktabs) instead")] = False,
     as_json: AsJson = False,
+    wandb: Wandb = False,
+    wandb_report: WandbReport = False,
 ) -> None:
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
     if figures is not None:
         check_directory(figures)
-    verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), curves or figures is not None)
+    with_curves = curves or wandb_report or figures is not None
+    verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), with_curves)
+    if wandb or wandb_report:
+        check_question(verdict, targets)
     more = [grid(verdict) for grid, asked in ((seed_grid, seeds), (cost_grid, costs)) if asked]
     if as_json:
         print_json(verdict_json(verdict))
@@ -61,9 +74,13 @@ def compare(
         print_verdict(verdict, console(), more)
         if curves:
             print_curves(verdict, console())
+    beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout  # what a program reads stays as it is
     if figures is not None:
-        for line in write_figures(verdict, figures).lines:
-            print(line, file=sys.stderr if as_csv or as_latex or as_json else sys.stdout)
+        print("\n".join(write_figures(verdict, figures).lines), file=beside)
+    if wandb or wandb_report:
+        from sweep.compare.dashboard.show import show
+
+        print("\n".join(show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))), file=beside)
 
 
 @commands.command()

@@ -190,9 +190,10 @@ def _contrasts(output_dir: Path, sweep: str) -> dict[str, dict[str, float | str]
     from sweep.compare.by_cell import contrasts_by_cell
     from sweep.compare.cells import collect
     from sweep.compare.verdict import judge
+    from sweep.run.wandb_names import CONTRAST, CONTRAST_TO
 
     known = contrasts_by_cell(judge(collect(output_dir, sweep)).findings.contrasts)
-    return {sign: {"contrast": value, "contrast_to": control} for sign, (value, control) in known.items()}
+    return {sign: {CONTRAST: value, CONTRAST_TO: control} for sign, (value, control) in known.items()}
 
 
 @commands.command()

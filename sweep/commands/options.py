@@ -28,6 +28,13 @@ Patterns = Annotated[
 Figures = Annotated[
     Path | None, typer.Option(parser=_place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
 ]
+Curves = Annotated[bool, typer.Option("--curves", help="show the values over steps too; --json writes them")]
+Seeds = Annotated[bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")]
+Costs = Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")]
+Wandb = Annotated[bool, typer.Option("--wandb", help="also bring its view on W&B, and its runs' numbers, up to date")]
+WandbReport = Annotated[
+    bool, typer.Option("--wandb-report", help="and its report there: sentences, tables, figures, a grid a family")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 

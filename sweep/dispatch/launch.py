@@ -14,6 +14,7 @@ from sweep.compare.verdict import judge
 from sweep.dispatch.ending import show_curves
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
+from sweep.dispatch.saved_view import view_made_meanwhile
 from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.submit import check_requests, prepare
 from sweep.dispatch.surroundings import unheard
@@ -71,7 +72,8 @@ def _launch(plan: Plan, typed: list[str], screen: Console) -> int:
     # In this order, so that whatever the ledger lists can be submitted by `retry`.
     prepared = prepare(plan.tasks, plan.root, code, plan.name)
     sweep = record(plan.name, plan.root, stages, cells, typed)
-    return launch_on_slurm(prepared, sweep, cluster.wait, screen)
+    with view_made_meanwhile(plan, screen):
+        return launch_on_slurm(prepared, sweep, cluster.wait, screen)
 
 
 def _launch_here(plan: Plan, sweep: Sweep, cluster: LocalCluster, code: Path, screen: Console) -> int:
@@ -80,7 +82,7 @@ def _launch_here(plan: Plan, sweep: Sweep, cluster: LocalCluster, code: Path, sc
     queue = LocalQueue(plan.tasks, code, cluster)
     _say_what_runs(plan, screen)
     try:
-        with live_view(sweep, screen) as view:
+        with view_made_meanwhile(plan, screen), live_view(sweep, screen) as view:
             statuses = queue.run(view.show, view.pause)
     except KeyboardInterrupt:
         screen.print("left; jobs that still run are adopted when the same command is given again")

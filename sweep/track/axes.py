@@ -15,8 +15,7 @@ from typing import Any
 
 from sweep.run.config import CellConfig
 from sweep.run.ledger import Entry, Sweep, read_sweeps
-
-OWN = ("model", "reward", "seed")  # axes of every training, launched with several values or not
+from sweep.run.wandb_names import OWN_AXES, axis_key
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def axis_values(config: CellConfig, axes: Sequence[tuple[str, str | None]]) -> d
     frozen = config.model_dump(mode="json")
     own = {"model": config.model.name, "reward": config.reward.title, "seed": config.seed}
     others = {key: _value(frozen, key, typed) for key, typed in axes if key not in own}
-    return own | {key.replace(".", "_"): value for key, value in others.items()}
+    return own | {axis_key(key): value for key, value in others.items()}
 
 
 def _value(frozen: dict, key: str, typed: str | None) -> Any:
@@ -96,5 +95,5 @@ def _value(frozen: dict, key: str, typed: str | None) -> Any:
 
 def composite(values: dict[str, Any]) -> str:
     """All axes but the seed in one text, since a chart groups by one key alone."""
-    others = [f"{key}={json.dumps(value)}" for key, value in values.items() if key not in OWN]
+    others = [f"{key}={json.dumps(value)}" for key, value in values.items() if key not in OWN_AXES]
     return " ".join([values["model"], values["reward"], *others])

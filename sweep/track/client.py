@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from sweep.run.config import DEFAULT_PROJECT, TrackingConfig
-from sweep.run.wandb_rules import OF_ONE_RUN, TAKEN
-from sweep.track.bounded import CallFailed, Value, within
+from sweep.run.bounded import CallFailed, Value, within
+from sweep.run.wandb_places import Place
+from sweep.run.wandb_process import settle
 from sweep.track.described import Described
 from sweep.track.rows import told
 from sweep.track.samples import COLUMNS
 
-SERVICE = "wandb-core"  # the process that W&B starts beside this one
-END_SECONDS = 1.0  # for W&B to end its process by itself
 SAMPLES = "samples"  # the key of the table of sampled answers
 UNREACHED = "see first that the W&B server is reached (tracking.base_url)"
 # What W&B notes of the machine and the directory that it runs in.
@@ -36,19 +31,6 @@ class Patience:
     open: float
     call: float
     finish: float
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where runs are sent; None: what W&B's client finds in its environment."""
-
-    project: str
-    entity: str | None
-    base_url: str | None
-
-    @staticmethod
-    def of(tracking: TrackingConfig) -> Place:
-        return Place(tracking.project or DEFAULT_PROJECT, tracking.entity, tracking.base_url)
 
 
 class Session:
@@ -131,6 +113,7 @@ def _start(identifier: str, said: Described, place: Place, manner: Manner) -> An
     import wandb
 
     patience = manner.patience
+    _write_media_into(manner.folder)
     settings = {
         "silent": True,
         "console": "off",
@@ -164,41 +147,16 @@ def _start(identifier: str, said: Described, place: Place, manner: Manner) -> An
     return started
 
 
-def settle(environment: MutableMapping[str, str]) -> None:
-    """Leave W&B nothing in `environment` that would count beside the frozen configuration."""
-    for name in (*TAKEN, *OF_ONE_RUN):
-        if name != "WANDB_BASE_URL":
-            environment.pop(name, None)
-    environment["WANDB_SILENT"] = "true"  # it would name a `wandb sync` that finds nothing
-    # W&B's reports on its own errors would keep the process from its end for 10 s where the server is slow.
-    environment["WANDB_ERROR_REPORTING"] = "false"
+def _write_media_into(folder: Path) -> None:
+    """Have W&B's client prepare tables in a directory of this session's own.
 
-
-def end_service(failed: bool) -> None:
-    """End W&B's own process, for which W&B would otherwise wait when this one exits, for ever where it hangs.
-
-    Args:
-        failed: it may hang, and is ended at once.
+    The client makes one when it is imported. Jobs of the local cluster are copies of a process that has done so: the
+    first of them to end deletes the directory of all.
     """
-    if failed:
-        _kill_service()
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and hasattr(wandb, "teardown"):
-        with suppress(CallFailed):
-            within(END_SECONDS, wandb.teardown)
-    _kill_service()
+    from wandb.sdk.data_types._private import MEDIA_TMP
 
-
-def _kill_service() -> None:
-    """With what it started itself, which would notice only after a while."""
-    for process in psutil.Process().children():
-        with suppress(psutil.Error):
-            if process.name() == SERVICE:
-                family = [process, *process.children(recursive=True)]
-                for member in family:
-                    with suppress(psutil.NoSuchProcess):
-                        member.kill()
-                psutil.wait_procs(family, END_SECONDS)
+    MEDIA_TMP.cleanup()
+    MEDIA_TMP.name = tempfile.mkdtemp(dir=folder)
 
 
 def remedy(failure: CallFailed) -> str:

@@ -11,11 +11,10 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.names import short_name
 from sweep.run.state import State
+from sweep.run.wandb_names import BASE, CELL, DIFFERENCE, FINAL, TRAINING, sweep_tag
 from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
 from sweep.track.axes import Listed, axis_values, composite
 
-OF_SWEEP = "sweep:"  # begins the tag of a sweep that lists the training
-SUPERSEDED = "superseded"  # the tag of a W&B run that another one replaced
 DIGEST, REPEATED = "synced", "repeated_steps"  # keys of the summary
 DIGITS = 16
 
@@ -41,7 +40,7 @@ def described(run: RunDirectory, config: CellConfig, listed: Listed, state: Stat
     """The training as its directory and the ledger have it, and as it ended or goes on."""
     values = axis_values(config, listed.axes)
     tags = [
-        *(OF_SWEEP + short_name(name, LONGEST_TAG - len(OF_SWEEP)) for name in listed.sweeps),
+        *map(sweep_tag, listed.sweeps),
         short_name(config.model.name, LONGEST_TAG),
         short_name(config.reward.title, LONGEST_TAG),
         f"seed={config.seed}"[:LONGEST_TAG],
@@ -50,9 +49,9 @@ def described(run: RunDirectory, config: CellConfig, listed: Listed, state: Stat
     return Described(
         name=short_name(run.name, LONGEST_NAME),
         group=config.name and short_name(config.name, LONGEST_NAME),
-        job_type="train",
+        job_type=TRAINING,
         tags=tuple(dict.fromkeys(tags)),
-        config={**values, "cell": composite(values), "frozen": config.model_dump(mode="json")},
+        config={**values, CELL: composite(values), "frozen": config.model_dump(mode="json")},
         summary=_summary(run, listed, state),
     )
 
@@ -63,13 +62,13 @@ def _summary(run: RunDirectory, listed: Listed, state: State) -> dict[str, Any]:
     if listed.baseline is not None:
         base = RunDirectory(run.root / listed.baseline).read_result() or {}
     known = {
-        "base": base.get("accuracy"),
-        "final": final.get("accuracy"),
+        BASE: base.get("accuracy"),
+        FINAL: final.get("accuracy"),
         "state": str(state),
         "code": run.read_provenance().get("code"),
         "rules": (run.identity or {}).get("rules"),
         "directory": str(run.path),
     }
     if base and final and base.get("evaluation") == final.get("evaluation"):  # else they must not be subtracted
-        known["difference"] = final["accuracy"] - base["accuracy"]
+        known[DIFFERENCE] = final["accuracy"] - base["accuracy"]
     return {key: value for key, value in known.items() if value is not None}

@@ -11,13 +11,14 @@ import shlex
 import threading
 import time
 
+from sweep.run.bounded import CallFailed
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
+from sweep.run.wandb_process import end_service
 from sweep.track.axes import Listed, read_listed
-from sweep.track.bounded import CallFailed
-from sweep.track.client import Manner, Patience, end_service, remedy
+from sweep.track.client import Manner, Patience, remedy
 from sweep.track.described import Described, described
 from sweep.track.writer import Writer, identifiers
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sweep.track.bounded import CallFailed
-from sweep.track.client import Patience, Place, bounded, settle
-from sweep.track.described import DIGEST, OF_SWEEP, SUPERSEDED
+from sweep.run.bounded import CallFailed
+from sweep.run.wandb_names import OF_SWEEP, SUPERSEDED
+from sweep.run.wandb_places import Place
+from sweep.run.wandb_process import settle
+from sweep.track.client import Patience, bounded
+from sweep.track.described import DIGEST
 
 PAGE = 100  # runs that are asked for at once
 LOOKS, LOOK_SECONDS = 3, 0.3  # at what the server has, which may be a moment behind what it took

@@ -13,15 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sweep.run.bounded import CallFailed
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.growing import GrowingRows
 from sweep.run.state import State
+from sweep.run.wandb_names import SUPERSEDED
+from sweep.run.wandb_places import Place
+from sweep.run.wandb_process import end_service
 from sweep.track.axes import Listed, read_listed
-from sweep.track.bounded import CallFailed
-from sweep.track.client import Manner, Patience, Place, end_service, remedy
-from sweep.track.described import SUPERSEDED, Described, described
+from sweep.track.client import Manner, Patience, remedy
+from sweep.track.described import Described, described
 from sweep.track.outcome import Kind, Outcome, differences, in_words
 from sweep.track.remote import Remote, RemoteRun
 from sweep.track.rows import Feed

@@ -9,7 +9,8 @@ from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, write_json
 from sweep.run.growing import GrowingRows
-from sweep.track.client import Manner, Place, open_session
+from sweep.run.wandb_places import Place
+from sweep.track.client import Manner, open_session
 from sweep.track.described import DIGEST, REPEATED, Described
 from sweep.track.remote import Remote, confirmed
 from sweep.track.rows import Feed

@@ -1,0 +1,25 @@
+"""Which questions a sweep's one view can answer."""
+
+from __future__ import annotations
+
+from sweep.compare.cells import ACCURATE
+from sweep.compare.verdict import Verdict
+from sweep.errors import UserError
+
+
+def check_question(verdict: Verdict, targets: list[str]) -> None:
+    """Refuse what a sweep's one view cannot show.
+
+    Raises:
+        UserError: several sweeps or a file were named, or something else than the accuracy of all cells at the end.
+    """
+    comparison = verdict.comparison
+    if list(comparison.sweeps) != targets:
+        raise UserError("--wandb: a file has no runs on W&B; name the sweep")
+    if len(targets) > 1:
+        raise UserError(f"--wandb: each sweep has a view of its own; name one of {', '.join(targets)}")
+    if comparison.metric != ACCURATE or verdict.question.where:
+        raise UserError(
+            "--wandb: the view is of the accuracy of all cells at their end, for whoever opens it; leave --metric, "
+            "--at-step and --where out"
+        )

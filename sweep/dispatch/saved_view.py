@@ -1,0 +1,110 @@
+"""The saved view of a sweep on W&B, made while its launch goes on.
+
+A process of its own makes it: W&B's client may hang, and leaves threads and processes behind. Whatever becomes of that
+process, the launch goes on, and says once what happened.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.dispatch.view import suggested
+from sweep.plan.plan import Plan
+from sweep.run.config import CellConfig, SlurmCluster
+
+SECONDS = 30.0  # after which the process is given up
+AT_END = 10.0  # seconds of these that a launch waits which has nothing else to do
+PAGE = "W&B view: "  # how `compare --wandb` says the address
+
+
+@contextmanager
+def view_made_meanwhile(plan: Plan, screen: Console) -> Iterator[None]:
+    """Make the view, or bring it up to date, where cells are tracked online; the ledger has the sweep already."""
+    online = [task.config for task in plan.cells if task.config.tracking.mode == "online"]
+    if not online:
+        yield
+        return
+    making = _Making(_start(plan, online[0]), plan, screen)
+    try:
+        yield
+    except BaseException:
+        making.end(0.0, quietly=True)
+        raise
+    making.end(AT_END)
+
+
+def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
+    """The process, in a session of its own, so that Ctrl-C is for the launch alone."""
+    given = config.cluster.env if isinstance(config.cluster, SlurmCluster) else {}
+    of_wandb = {name: value for name, value in given.items() if name.startswith("WANDB_") or name == "NETRC"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweep", "compare", plan.name, "--wandb", "--output-dir", str(plan.root)],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, **of_wandb},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+class _Making:
+    """Waits for the process in a thread, and says what became of it.
+
+    A terminal may show the sweep on a screen of its own meanwhile: there it is said at the end.
+    """
+
+    def __init__(self, process: subprocess.Popen, plan: Plan, screen: Console) -> None:
+        self._process, self._plan, self._screen = process, plan, screen
+        self._is_quiet = False
+        self._unsaid: list[str] = []
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def end(self, seconds: float, quietly: bool = False) -> None:
+        """Wait for it so long, and no longer."""
+        self._is_quiet = quietly
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            _kill(self._process)
+            self._thread.join()
+        self._say()
+
+    def _wait(self) -> None:
+        try:
+            shown, errors = self._process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(self._process)
+            shown, errors = self._process.communicate()
+        self._unsaid = self._words(shown, errors)
+        if not self._screen.is_terminal:
+            self._say()
+
+    def _say(self) -> None:
+        lines, self._unsaid = self._unsaid, []
+        for line in [] if self._is_quiet else lines:
+            self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _words(self, shown: str, errors: str) -> list[str]:
+        code = self._process.returncode
+        if code == 0:
+            return [line for line in shown.splitlines() if line.startswith(PAGE)]
+        why = "it was not done in time" if code < 0 else (errors.strip().splitlines() or [f"exit code {code}"])[-1]
+        later = suggested(f"compare {self._plan.name} --wandb", self._plan.root)
+        return [f"W&B: the saved view was not brought up to date ({why}); {later} does it later"]
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End the process and those that W&B started beside it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
