@@ -94,7 +94,7 @@ class WandbServer(ThreadingHTTPServer):
     """Keeps what it receives.
 
     bodies: of all requests, uncompressed. operations: of GraphQL, as they were asked for. runs: by id. uploads: files,
-    by the name of each.
+    by the name of each. unknown: operations that it has no answer to, and refused.
     """
 
     daemon_threads = True
@@ -103,6 +103,7 @@ class WandbServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.bodies: list[bytes] = []
         self.operations: list[str] = []
+        self.unknown: list[tuple[str, dict]] = []
         self.runs: dict[str, Run] = {}
         self.uploads: dict[str, bytes] = {}
         self.faults: list[Fault] = []
@@ -129,6 +130,7 @@ class WandbServer(ThreadingHTTPServer):
             return {"viewer": VIEWER}
         if operation in ("Run", "RunHistoryKeys", "RunParquetHistory", "QueryRunInfo", "RunState"):
             return self._of_run(variables)
+        self.unknown.append((operation, variables))
         raise UnknownOperation(operation)
 
     def _of_run(self, variables: dict) -> dict:
