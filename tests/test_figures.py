@@ -343,6 +343,9 @@ def test_a_launch_here_ends_with_the_path_of_a_figure(written, tmp_path, monkeyp
     assert ended(verdict, tmp_path / "other")[-1].startswith("the figures were not written: import of matplotlib")
     nothing = replace(verdict.comparison, cells=[replace(c, training=str(tmp_path)) for c in verdict.comparison.cells])
     assert ended(replace(verdict, comparison=nothing), tmp_path / "none") == []
+    (tmp_path / "metrics.jsonl").write_bytes(b"\0\0\n")
+    damaged = f"no values over steps: {tmp_path}/metrics.jsonl, line 1: not a row of a step"
+    assert ended(replace(verdict, comparison=nothing), tmp_path / "none")[0].startswith(damaged)
 
 
 def test_a_narrow_terminal_shows_the_names_of_the_rows():

@@ -175,6 +175,8 @@ def test_the_share_of_the_truths_gain_is_a_ratio_or_undefined():
         found = verdict(cells("ground_truth", truth), cells("random", other))
         assert found.findings.contrasts[0].share is None
         assert f"which share of its gain random gives is undefined, as that gain is {why}" in found.sentences[0]
+    still = verdict(cells("ground_truth", 0.5, final=0.5), cells("random", 0.5, final=0.5)).sentences[0]
+    assert "as that gain is not told apart from 0" in still
     assert "share" not in verdict(cells("format", 0.7), cells("random", 0.6)).sentences[0]
 
 

@@ -111,7 +111,7 @@ def _share(contrast: Contrast, control: str) -> str:
         return ""
     given = share(contrast)
     if contrast.share is None:
-        why = "not told apart from 0" if sum(contrast.row.gain.values()) > 0 else "a loss"
+        why = "not told apart from 0" if sum(contrast.row.gain.values()) >= 0 else "a loss"
         return f"; which share of its gain {control} gives is undefined, as that gain is {why}"
     return f"; of its gain {control} gives {given}"
 

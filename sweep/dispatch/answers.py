@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sweep.dispatch.select import Run
 from sweep.errors import UserError
+from sweep.run.series import read_rows
 from sweep.run.shown import shown, shown_lines
 
+LISTED = 6  # steps; of more the first ones and the last one are named
 # How grading ended (rewards.grading.Outcome), where its own word needs more.
 NAMES = {"none": "no answer", "unparsed": "wrong, read by no parser", "exceeded": "wrong, grading took too long"}
 
@@ -72,13 +72,13 @@ def find_answers(runs: Sequence[Run], wanted: Wanted) -> list[Found]:
         raise UserError(_why_none(found, wanted))
     outcomes = sorted({row["outcome"] for one in found for row in one.kept})
     if wanted.outcome is not None and wanted.outcome not in outcomes:
-        raise UserError(f"--outcome {wanted.outcome}: grading ended so with none; there are {', '.join(outcomes)}")
+        raise UserError(f"--outcome {wanted.outcome}: no answer was graded so; there are {', '.join(outcomes)}")
     return found
 
 
 def _of_run(run: Run, wanted: Wanted) -> Found:
     step, rows = wanted.step, []
-    for row in _rows(run.path / "samples.jsonl"):
+    for row in read_rows(run.path / "samples.jsonl"):
         if wanted.step is None and row["step"] != step:
             step, rows = row["step"], []
         if row["step"] == step:
@@ -86,18 +86,11 @@ def _of_run(run: Run, wanted: Wanted) -> Found:
     return Found(run, step if rows else None, rows, [row for row in rows if wanted.holds(row)])
 
 
-def _rows(file: Path) -> Iterator[dict]:
-    """The complete rows of a file that may be written just now; no more than one of them is held."""
-    if file.exists():
-        with open(file, encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines if line.endswith("\n"))
-
-
 def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
-    steps = sorted({row["step"] for one in found for row in _rows(one.run.path / "samples.jsonl")})
+    steps = sorted({row["step"] for one in found for row in read_rows(one.run.path / "samples.jsonl")})
     if not steps:
         return "no answers were kept yet; tracking.sample_groups and tracking.samples_every say of which steps they are"
-    some = ", ".join(map(str, steps[:3])) + (f", …, {steps[-1]}" if len(steps) > 3 else "")
+    some = ", ".join(map(str, steps if len(steps) <= LISTED else [*steps[:3], "…", steps[-1]]))
     return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {some}"
 
 

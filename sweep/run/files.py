@@ -117,11 +117,3 @@ def read_json(path: Path) -> Any | None:
         return json.loads(path.read_text())
     except FileNotFoundError:
         return None
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The complete rows of a JSON-lines file; a last line cut short by a crash is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1]]

@@ -1,13 +1,17 @@
-"""Numbers of `metrics.jsonl` over the steps of a run, read once and then only as far as the file has grown."""
+"""The rows that trainings write, one JSON object a line with its `step`: all of them, the last one, or the numbers of
+some metrics over the steps, which are read once and then only as far as the file has grown."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic_core import from_json  # four times as fast as json, which would take most of the time of a large sweep
+
+from sweep.errors import UserError
 
 Series = dict[int, Any]  # a value by step
 BLOCK = 1 << 16  # bytes that are read at once from the end of a file
@@ -23,13 +27,16 @@ class SeriesReader:
 
     def _forget(self) -> None:
         self._file: tuple[int, int] | None = None  # device and inode
-        self._read = 0  # bytes
+        self._read = self._rows = 0  # bytes, lines
         self._found: dict[str, Series] = {name: {} for name in self._names}
 
     def read(self) -> dict[str, Series]:
         """By name, the values of every complete row so far; rows without a value of it are left out.
 
         A run that resumes replaces its file by one without the steps that it makes again: that is read from its start.
+
+        Raises:
+            UserError: a line is no row, as where a disk or another program damaged the file.
         """
         try:
             with open(self._path, "rb") as file:
@@ -48,15 +55,19 @@ class SeriesReader:
         for line in file:
             if not line.endswith(b"\n"):  # it is being written
                 break
-            self._read += len(line)
-            row = from_json(line)
+            row = row_of(line, f"{self._path}, line {self._rows + 1}")
+            self._read, self._rows = self._read + len(line), self._rows + 1
             for name in self._names:
                 if (value := row.get(name)) is not None:
                     self._found[name][row["step"]] = value
 
 
 def last_row(path: Path) -> dict:
-    """The last complete row of a file of rows, without reading the others; {} where there is none."""
+    """The last complete row of a file of rows, without reading the others; {} where there is none.
+
+    Raises:
+        UserError: the last line is no row.
+    """
     try:
         with open(path, "rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -68,7 +79,48 @@ def last_row(path: Path) -> dict:
     except FileNotFoundError:
         return {}
     complete = tail.split(b"\n")[:-1]
-    return from_json(complete[-1]) if complete else {}
+    return row_of(complete[-1], f"{path}, its last line") if complete else {}
+
+
+def read_rows(path: Path) -> Iterator[dict]:
+    """The complete rows of a file, one by one; a last line that is being written, or was cut short, is left out.
+
+    Raises:
+        UserError: a line is no row.
+    """
+    if not path.exists():
+        return
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n"):
+                yield row_of(line, f"{path}, line {number}")
+
+
+def row_of(line: bytes, place: str) -> dict:
+    """The row of a step that stands in a line.
+
+    Raises:
+        UserError: none does; the message begins with `place`.
+    """
+    try:
+        row = _parsed(line)
+        why = "" if isinstance(row, dict) and isinstance(row.get("step"), int) else "it has no step"
+    except ValueError as error:
+        why = str(error)
+    if why:
+        raise UserError(
+            f"{place}: not a row of a step ({why}), although training wrote one there; take the line out, and what "
+            "else the file holds can be read"
+        )
+    return row
+
+
+def _parsed(line: bytes) -> Any:
+    """What the line says. Half a surrogate pair, which a question may hold, is taken by json alone."""
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line)
 
 
 def read_series(path: Path, names: Sequence[str]) -> dict[str, Series]:
