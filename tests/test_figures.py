@@ -322,6 +322,13 @@ def test_a_place_for_figures_that_takes_none_is_refused_before_anything_is_read(
     assert "is empty" in sweep("nosuch", "--figures=", capsys=capsys, code=2)[1]
 
 
+def test_a_directory_in_the_place_of_a_figure_is_named(written, tmp_path, capsys):
+    (tmp_path / "curves.png").mkdir()
+    typed = ["s", "--output-dir", str(written.root), "--figures", str(tmp_path)]
+    said = sweep(*typed, capsys=capsys, code=2)[1]
+    assert said.startswith(f"--figures {tmp_path}: ") and "Is a directory" in said and "curves.png" in said
+
+
 def ended(verdict: Verdict, directory: Path) -> list[str]:
     console = Console(file=StringIO(), width=80)
     show_curves(verdict, directory, console)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.errors import UserError
+from sweep.errors import DamagedFile
 from sweep.run.series import BLOCK, SeriesReader, last_row, read_rows, read_series
 from sweep.track.metrics import RowLog
 
@@ -56,7 +56,7 @@ def test_a_damaged_line_is_named_whoever_reads_it(tmp_path, damage):
         (lambda: [*read_rows(path)], "line 2"),
         (lambda: last_row(path), "its last line"),
     ):
-        with pytest.raises(UserError, match=f"^{path}, {place}: not a row of a step .*take the line out"):
+        with pytest.raises(DamagedFile, match=f"^{path}, {place}: not a row of a step .*take the line out"):
             read()
 
 

@@ -16,7 +16,10 @@ from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.figures.write import check_directory, write_figures
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
+from sweep.compare.verdict import Verdict
 from sweep.dispatch.view import console
+from sweep.errors import UserError
+from sweep.run.unwritable import complaint
 
 commands = typer.Typer()
 
@@ -62,8 +65,16 @@ def compare(
         if curves:
             print_curves(verdict, console())
     if figures is not None:
-        for line in write_figures(verdict, figures).lines:
+        for line in _drawn(verdict, figures):
             print(line, file=sys.stderr if as_csv or as_latex or as_json else sys.stdout)
+
+
+def _drawn(verdict: Verdict, directory: Path) -> list[str]:
+    """Write the figures of a verdict; returns what there is to say of them."""
+    try:
+        return write_figures(verdict, directory).lines
+    except OSError as error:
+        raise UserError(f"--figures {directory}: {complaint(error, directory) or error}") from error
 
 
 @commands.command()

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from sweep.dispatch.select import Run
 from sweep.errors import UserError
-from sweep.run.series import read_rows
+from sweep.run.series import listed, read_rows
 from sweep.run.shown import shown, shown_lines
 
-LISTED = 6  # steps; of more the first ones and the last one are named
 # How grading ended (rewards.grading.Outcome), where its own word needs more.
 NAMES = {"none": "no answer", "unparsed": "wrong, read by no parser", "exceeded": "wrong, grading took too long"}
 
@@ -87,11 +86,10 @@ def _of_run(run: Run, wanted: Wanted) -> Found:
 
 
 def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
-    steps = sorted({row["step"] for one in found for row in read_rows(one.run.path / "samples.jsonl")})
+    steps = {row["step"] for one in found for row in read_rows(one.run.path / "samples.jsonl")}
     if not steps:
         return "no answers were kept yet; tracking.sample_groups and tracking.samples_every say of which steps they are"
-    some = ", ".join(map(str, steps if len(steps) <= LISTED else [*steps[:3], "…", steps[-1]]))
-    return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {some}"
+    return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {listed(steps)}"
 
 
 def answer_lines(row: dict) -> Iterator[str]:

@@ -10,7 +10,7 @@ from sweep.compare.curve_table import print_curves
 from sweep.compare.figures.write import write_figures
 from sweep.compare.over_steps import with_curves
 from sweep.compare.verdict import Verdict
-from sweep.errors import UserError
+from sweep.errors import DamagedFile
 from sweep.run.unwritable import complaint
 
 
@@ -22,7 +22,7 @@ def show_curves(verdict: Verdict, directory: Path, screen: Console) -> None:
     """
     try:
         verdict = with_curves(verdict)
-    except UserError as error:
+    except DamagedFile as error:
         screen.print(f"no values over steps: {error}", markup=False, highlight=False, soft_wrap=True)
         return
     if not any(verdict.comparison.curves.values()):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import UserError
+from sweep.errors import DamagedFile
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.series import Series, SeriesReader
@@ -43,7 +43,7 @@ class Curves:
             found = self._readers[status.run].read()
         except OSError as error:  # another user's file
             return Curve([], [], f"metrics.jsonl: {error}")
-        except UserError as error:  # a damaged one, whose directory is named by the run's own
+        except DamagedFile as error:  # its directory is named by the run's own name
             return Curve([], [], "damaged " + str(error).removeprefix(f"{self._directories[status.run]}/"))
         rewards, accuracies = found[REWARD], found[ACCURACY]
         reached = max([0, *rewards, *accuracies])

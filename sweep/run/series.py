@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic_core import from_json  # four times as fast as json, which would take most of the time of a large sweep
 
-from sweep.errors import UserError
+from sweep.errors import DamagedFile
 
 Series = dict[int, Any]  # a value by step
+LISTED = 6  # steps in a message; of more the first ones and the last one are named
 BLOCK = 1 << 16  # bytes that are read at once from the end of a file
 
 
@@ -36,7 +37,7 @@ class SeriesReader:
         A run that resumes replaces its file by one without the steps that it makes again: that is read from its start.
 
         Raises:
-            UserError: a line is no row, as where a disk or another program damaged the file.
+            DamagedFile: a line is no row, as where a disk or another program damaged the file.
         """
         try:
             with open(self._path, "rb") as file:
@@ -66,7 +67,7 @@ def last_row(path: Path) -> dict:
     """The last complete row of a file of rows, without reading the others; {} where there is none.
 
     Raises:
-        UserError: the last line is no row.
+        DamagedFile: the last line is no row.
     """
     try:
         with open(path, "rb") as file:
@@ -86,7 +87,7 @@ def read_rows(path: Path) -> Iterator[dict]:
     """The complete rows of a file, one by one; a last line that is being written, or was cut short, is left out.
 
     Raises:
-        UserError: a line is no row.
+        DamagedFile: a line is no row.
     """
     if not path.exists():
         return
@@ -100,7 +101,7 @@ def row_of(line: bytes, place: str) -> dict:
     """The row of a step that stands in a line.
 
     Raises:
-        UserError: none does; the message begins with `place`.
+        DamagedFile: none does; the message begins with `place`.
     """
     try:
         row = _parsed(line)
@@ -108,7 +109,7 @@ def row_of(line: bytes, place: str) -> dict:
     except ValueError as error:
         why = str(error)
     if why:
-        raise UserError(
+        raise DamagedFile(
             f"{place}: not a row of a step ({why}), although training wrote one there; take the line out, and what "
             "else the file holds can be read"
         )
@@ -126,3 +127,9 @@ def _parsed(line: bytes) -> Any:
 def read_series(path: Path, names: Sequence[str]) -> dict[str, Series]:
     """The metrics `names` of a run's `metrics.jsonl`: by name, the values by step."""
     return SeriesReader(path, names).read()
+
+
+def listed(steps: Iterable[int]) -> str:
+    """Which steps there are, in a few words."""
+    found = sorted(steps)
+    return ", ".join(map(str, found if len(found) <= LISTED else [*found[:3], "…", found[-1]]))
