@@ -94,12 +94,12 @@ def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
 
 def answer_lines(row: dict) -> Iterator[str]:
     """An answer in a terminal; what the model wrote can neither control the terminal nor pass for another line."""
-    judged = NAMES.get(row["outcome"], row["outcome"])
+    judged = NAMES.get(row["outcome"], shown(row["outcome"]))
     sample = f", sample {row['sample']}" if "sample" in row else ""  # older versions did not number them
     yield f"problem {shown(row['problem'])}{sample}: {judged}, reward {row['reward']:g}"
     for name, text in (("question", row["question"]), ("gold", row["gold"]), ("answer", row["answer"])):
         yield f"  {name:9}{_indented(text) if text is not None else '(none was found)'}"
-    yield f"  response ({row['tokens']} tokens, ended by {row['finish']}):"
+    yield f"  response ({row['tokens']} tokens, ended by {shown(row['finish'])}):"
     yield f"    {_indented(row['response'], 4)}"
 
 
