@@ -175,6 +175,8 @@ def test_a_damaged_record_is_named(small, tmp_path, capsys, content):
         (["s", "--where", "model"], "--where model: is written KEY=VALUE,KEY=VALUE,…"),
         (["s", "--where", "model=olmo*"], "--where model=olmo*: no cell matches"),
         (["s", "--csv", "--json"], "--csv, --latex and --json: one of them at a time"),
+        (["s", "--curves", "--latex"], "--curves: neither CSV nor LaTeX holds values over steps; --json does"),
+        (["s", "--costs", "--csv"], "--costs: the CSV holds no costs; --json and --latex do"),
         (["s", "nowhere.json"], "s nowhere.json: several sweeps, or one file; a file is read by itself"),
         (["nowhere.json"], "nowhere.json: No such file or directory"),
     ],

@@ -52,6 +52,10 @@ def compare(
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
+    if curves and (as_csv or as_latex):
+        raise typer.BadParameter("--curves: neither CSV nor LaTeX holds values over steps; --json does")
+    if costs and as_csv:
+        raise typer.BadParameter("--costs: the CSV holds no costs; --json and --latex do")
     if figures is not None:
         check_directory(figures)
     verdict = answer(targets, output_dir, metric, at_step, control, by, where or (), curves or figures is not None)
