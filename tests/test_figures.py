@@ -18,7 +18,7 @@ import matplotlib.style
 import numpy as np
 import pytest
 from conftest import ROOT, TINY
-from made_up_results import cells
+from made_up_results import cells, verdict
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -34,7 +34,7 @@ from sweep.compare.figures import code as code_figure
 from sweep.compare.figures import contrasts as contrasts_figure
 from sweep.compare.figures import curves as curves_figure
 from sweep.compare.figures.page import text_width, wrapped
-from sweep.compare.figures.style import SETTINGS, looks, printable
+from sweep.compare.figures.style import COLOURS, SETTINGS, looks, printable
 from sweep.compare.figures.write import _write, write_figures
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import pool
@@ -302,6 +302,16 @@ def test_a_figure_of_two_thousand_lines_is_written_with_fewer_dots(tmp_path):
     (png, _) = _write(figure, "long", tmp_path)
     height = int.from_bytes(png.read_bytes()[20:24], "big")
     assert 50_000 < height < matplotlib_writes_no_more
+
+
+def test_every_row_is_drawn_however_the_launch_ordered_them():
+    rows = [cells(reward, 0.6, model=model) for reward in ("ground_truth", "random") for model in ("a", "b")]
+    found = verdict(*rows)
+    values = {cell.signature: {1: 0.5, 2: 0.6} for row in rows for cell in row}
+    found = replace(found, comparison=replace(found.comparison, curves={"eval/accuracy": values}))
+    for panel in curves_figure.draw(found).axes:
+        drawn = {line.get_color() for line in panel.lines}
+        assert {COLOURS[0], COLOURS[1]} <= drawn  # that of ground_truth and that of random
 
 
 def test_lines_of_text_fit_their_width():
