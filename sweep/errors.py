@@ -23,3 +23,7 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__("\n".join(map(without_secrets, message.split("\n"))))
+
+
+class DamagedFile(UserError, ValueError):
+    """A file that this project wrote does not hold what was written; the message begins with the file."""

@@ -209,14 +209,12 @@ class DisturbedSweep:
     def _strike(self, moment: Moment, run: str, began: float) -> list[str]:
         """Send the moment's signal to its victim; where there is none of the kind, to what drives the run."""
         time.sleep(moment.delay_ms / 1000)
-        launched = time.time() - (time.monotonic() - began)
         for look in (self._members.seen, self._members.look):
             there = [m for m in look() if not run or m.run in (run, "")]
             of_kind = [[m for m in there if m.kind == kind] for kind in (moment.victim, "rank", "controller")]
-            # Before those that an earlier launch left, one of which may only wait for work that never comes.
-            if new := [m for m in of_kind[0] if m.process.create_time() > launched]:
-                of_kind[0] = new
+            if of_kind[0] and (moment.victim != "rank" or self._writers(of_kind[0], run)):
                 break
+        of_kind[0] = (moment.victim == "rank" and self._writers(of_kind[0], run)) or of_kind[0]
         launchers = [m for m in there if m.kind == "launcher"]
         chosen = next((some for some in (*of_kind, launchers) if some), None)
         if chosen is None:
@@ -229,6 +227,16 @@ class DisturbedSweep:
             return [f"{victim.kind} had just ended at {seconds:.1f} s"]
         place = f" of {Path(victim.run).name.rpartition('-')[0]}" if victim.run else ""
         return [f"{moment.number.name} to the {victim.kind}{place} at {seconds:.1f} s"]
+
+    def _writers(self, ranks: list[Member], run: str) -> list[Member]:
+        """Those of the job that wrote the run's state last: another that an earlier launch left may only wait."""
+        try:
+            state = json.loads((self.output / run / "state.json").read_text())
+            above = {m.process.pid: m.process.ppid() for m in ranks}
+        except (FileNotFoundError, IsADirectoryError, psutil.NoSuchProcess):
+            return []
+        job = above.get(state.get("pid"))
+        return [m for m in ranks if above[m.process.pid] == job]
 
     def left_running(self) -> list[str]:
         """Processes that outlive the sweep by LEAVE_SECONDS, which none should."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, TINY
+from made_up_results import cells, verdict
 from rich.console import Console
 from written_sweeps import entry_of, finish, finish_all
 
@@ -179,3 +180,12 @@ def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_pa
         RunDirectory(task.directory).metrics.write_text('no row\n{"step": 4, "train/entropy": 0.25}\n')
     assert [cell.final for cell in collect(tmp_path, "s").cells] == [0.5, 0.5]
     assert [cell.final for cell in collect(tmp_path, "s", metric=Metric("train/entropy")).cells] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_narrow_terminal_breaks_lines_and_loses_no_name(width):
+    console = Console(file=StringIO(), width=width)
+    found = verdict(*(cells(r, 0.6, model="qwen2_mini", algorithm__clip_high=0.2) for r in ("ground_truth", "random")))
+    print_verdict(found, console)
+    table = console.file.getvalue().split("contrasts of")[0]
+    assert "ground_t" in table and "qwen2_mi" in table and "random" in table and "+10.0" in table

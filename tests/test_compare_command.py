@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.ledger import record
 from sweep.run.provenance import _named, environment
+from sweep.run.series import listed, read_rows
 
 CLAIM = re.compile(r"\b(more|less)\b")
 ANSWERS = {"problems": 500, "samples_per_problem": 2}
@@ -129,6 +131,35 @@ def test_accuracy_at_a_step_is_beside_the_base_and_last_is_the_result(small, cap
     assert last == compare(small.root, "s", capsys=capsys)
 
 
+def test_a_metric_without_a_number_is_told_from_one_that_is_not_there(small, tmp_path, capsys):
+    copied = tmp_path / "copied"
+    shutil.copytree(small.root, copied)
+    for file in copied.glob("cells/*/metrics.jsonl"):
+        rows = [row | {"reward/informedness": None, "my/text": "a\x1b"} for row in read_rows(file)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for metric, said in (
+        ("reward/informedness", "empty at every step of every cell"),
+        ("my/text", 'no number, but "a\\u001b"'),
+        ("evaluation", "no number, but "),
+    ):
+        full = metric if "/" in metric else f"eval/{metric}"
+        assert f"--metric {full}: {said}" in compare(copied, "s", "--metric", metric, code=2, capsys=capsys)
+
+
+def test_of_many_steps_the_first_ones_and_the_last_one_are_named():
+    assert listed([1, 2]) == "1, 2" and listed({30, 10, 20, 40, 50, 60}) == "10, 20, 30, 40, 50, 60"
+    assert listed(range(1, 301)) == "1, 2, 3, …, 300"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 9, b"{", b"\xff"])
+def test_a_damaged_record_is_named(small, tmp_path, capsys, content):
+    copied = tmp_path / "copied"
+    shutil.copytree(small.root, copied)
+    file = next(copied.glob("cells/*/state.json"))
+    file.write_bytes(content)
+    assert f"{file}: damaged, as it holds no JSON" in compare(copied, "s", code=2, capsys=capsys)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -144,6 +175,8 @@ def test_accuracy_at_a_step_is_beside_the_base_and_last_is_the_result(small, cap
         (["s", "--where", "model"], "--where model: is written KEY=VALUE,KEY=VALUE,…"),
         (["s", "--where", "model=olmo*"], "--where model=olmo*: no cell matches"),
         (["s", "--csv", "--json"], "--csv, --latex and --json: one of them at a time"),
+        (["s", "--curves", "--latex"], "--curves: neither CSV nor LaTeX holds values over steps; --json does"),
+        (["s", "--costs", "--csv"], "--costs: the CSV holds no costs; --json and --latex do"),
         (["s", "nowhere.json"], "s nowhere.json: several sweeps, or one file; a file is read by itself"),
         (["nowhere.json"], "nowhere.json: No such file or directory"),
     ],

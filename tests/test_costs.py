@@ -96,6 +96,16 @@ def test_the_time_of_a_killed_attempt_counts_until_its_heart_stopped(run):
         assert before == pytest.approx(written.updated + 100)
 
 
+@pytest.mark.parametrize("state", [State.DONE, State.FAILED, State.INTERRUPTED, State.REFUSED])
+def test_the_files_time_of_a_copied_heartbeat_adds_nothing_to_an_attempt_that_said_how_it_ended(run, state):
+    run.write_state(state=state, attempt=1, spent=[Spent(began=1000, processes=1)])
+    ended = run.read_state().updated
+    (run.path / "heartbeat").touch()
+    os.utime(run.path / "heartbeat", (ended + 86400, ended + 86400))
+    assert read_status("c", run.path, 4).cost.seconds == ended - 1000
+    assert run.read_state().with_attempt_closed(ended + 86400)[-1].until == ended
+
+
 def at(state: State, step: int = 0, seconds: float = 0.0, left: float | None = None, **cost) -> Status:
     known = Cost(attempts=1, seconds=seconds, **cost) if seconds else Cost()
     return Status("x", state, step, 10, seconds_left=left, cost=known)

@@ -18,7 +18,7 @@ import matplotlib.style
 import numpy as np
 import pytest
 from conftest import ROOT, TINY
-from made_up_results import cells
+from made_up_results import cells, verdict
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -34,7 +34,7 @@ from sweep.compare.figures import code as code_figure
 from sweep.compare.figures import contrasts as contrasts_figure
 from sweep.compare.figures import curves as curves_figure
 from sweep.compare.figures.page import text_width, wrapped
-from sweep.compare.figures.style import SETTINGS, looks, printable
+from sweep.compare.figures.style import COLOURS, SETTINGS, looks, printable
 from sweep.compare.figures.write import _write, write_figures
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import pool
@@ -304,6 +304,16 @@ def test_a_figure_of_two_thousand_lines_is_written_with_fewer_dots(tmp_path):
     assert 50_000 < height < matplotlib_writes_no_more
 
 
+def test_every_row_is_drawn_however_the_launch_ordered_them():
+    rows = [cells(reward, 0.6, model=model) for reward in ("ground_truth", "random") for model in ("a", "b")]
+    found = verdict(*rows)
+    values = {cell.signature: {1: 0.5, 2: 0.6} for row in rows for cell in row}
+    found = replace(found, comparison=replace(found.comparison, curves={"eval/accuracy": values}))
+    for panel in curves_figure.draw(found).axes:
+        drawn = {line.get_color() for line in panel.lines}
+        assert {COLOURS[0], COLOURS[1]} <= drawn  # that of ground_truth and that of random
+
+
 def test_lines_of_text_fit_their_width():
     text = "a name_with_parts/and.more and averyveryverylongwordwithoutanyplacetobreakit"
     lines = wrapped(text, 0.8, 7)
@@ -320,6 +330,13 @@ def test_a_place_for_figures_that_takes_none_is_refused_before_anything_is_read(
     assert said.startswith(f"--figures {tmp_path / place}: ")
     assert "is a file; name a directory" in said or "may not be written; name another directory" in said
     assert "is empty" in sweep("nosuch", "--figures=", capsys=capsys, code=2)[1]
+
+
+def test_a_directory_in_the_place_of_a_figure_is_named(written, tmp_path, capsys):
+    (tmp_path / "curves.png").mkdir()
+    typed = ["s", "--output-dir", str(written.root), "--figures", str(tmp_path)]
+    said = sweep(*typed, capsys=capsys, code=2)[1]
+    assert said.startswith(f"--figures {tmp_path}: ") and "Is a directory" in said and "curves.png" in said
 
 
 def ended(verdict: Verdict, directory: Path) -> list[str]:
@@ -343,6 +360,9 @@ def test_a_launch_here_ends_with_the_path_of_a_figure(written, tmp_path, monkeyp
     assert ended(verdict, tmp_path / "other")[-1].startswith("the figures were not written: import of matplotlib")
     nothing = replace(verdict.comparison, cells=[replace(c, training=str(tmp_path)) for c in verdict.comparison.cells])
     assert ended(replace(verdict, comparison=nothing), tmp_path / "none") == []
+    (tmp_path / "metrics.jsonl").write_bytes(b"\0\0\n")
+    damaged = f"no values over steps: {tmp_path}/metrics.jsonl, line 1: not a row of a step"
+    assert ended(replace(verdict, comparison=nothing), tmp_path / "none")[0].startswith(damaged)
 
 
 def test_a_narrow_terminal_shows_the_names_of_the_rows():

@@ -17,7 +17,7 @@ from sweep.plan.compose import compose_cells
 from sweep.plan.plan import plan_sweep
 from sweep.plan.resources import predict_disk
 from sweep.run.directory import RunDirectory
-from sweep.run.files import read_rows
+from sweep.run.series import read_rows
 from sweep.run.state import State
 from sweep.stages.spending import seconds_of_steps
 
@@ -34,7 +34,7 @@ class Hour:
         self.said = self._launch(*typed, "steps=3")
         (cell,) = (root / "runs" / "cells").iterdir()
         self.run = RunDirectory(cell)
-        self.before = read_rows(self.run.metrics)
+        self.before = [*read_rows(self.run.metrics)]
         place = [f"output_dir={root / 'runs'}", f"cache_dir={cache_dir}"]
         self.extended = plan_sweep([*typed, "steps=4", *place])
         (self.run.checkpoints / "step_000003").rename(root / "lost")
@@ -64,7 +64,7 @@ def hour(tmp_path_factory, cache_dir) -> Hour:
 
 def test_a_finished_default_run_is_extended(hour):
     assert hour.extended.obstacles == [] and hour.extended.cells[0].directory == hour.run.path
-    rows = read_rows(hour.run.metrics)
+    rows = [*read_rows(hour.run.metrics)]
     assert rows[:2] == hour.before[:2] and [row["step"] for row in rows] == [1, 2, 3, 4]
 
 
@@ -99,7 +99,7 @@ def test_plan_says_what_a_finished_run_keeps(typed, said, tmp_path, capsys):
 
 def test_costs_are_those_of_all_attempts_and_repeated_steps_are_said_apart(hour, capsys):
     (first,) = hour.sweep("costs", "hour", "seed=0")["runs"]
-    made = [*hour.before, *read_rows(hour.run.metrics)[2:]]  # the third step twice
+    made = [*hour.before, *[*read_rows(hour.run.metrics)][2:]]  # the third step twice
     assert (first["attempts"], first["unrecorded"]) == (2, 0)
     evaluated = [row for row in made if "eval/tokens" in row]
     answered = sum(row["eval/tokens"] * row["eval/problems"] for row in evaluated)
@@ -153,9 +153,9 @@ def test_answers_of_a_step_are_found_by_how_they_ended(hour, capsys):
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["--step", "9"], "--step 9: no answers of this step were kept; there are those of the steps 1, 2, 3, …, 4"),
+        (["--step", "9"], "--step 9: no answers of this step were kept; there are those of the steps 1, 2, 3, 4"),
         (["--step", "best"], "--step best: a number of steps from 1 on, or last"),
-        (["--outcome", "splendid"], "--outcome splendid: grading ended so with none; there are "),
+        (["--outcome", "splendid"], "--outcome splendid: no answer was graded so; there are "),
         (["baseline*"], "no training among these runs; only trainings keep answers"),
     ],
 )

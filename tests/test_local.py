@@ -89,6 +89,22 @@ def test_what_gave_itself_up_is_started_again_and_says_why(queue):
     assert queue.submitted == [label, label]
 
 
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_run_that_has_ended_is_not_taken_for_one_that_starts_while_its_process_leaves(queue, monkeypatch, stopping):
+    monkeypatch.setattr(Submitted, "done", lambda _: False)
+    monkeypatch.setattr(queue, "_signal", lambda *_: pytest.fail("it has ended by itself"))
+    baseline, cell = (RunDirectory(task.directory) for task in queue.tasks)
+    baseline.write_state(state=State.DONE)
+    cell.write_state(state=State.INTERRUPTED, attempt=1)
+    assert states(queue)[1] == ("running", "starting") and queue._statuses()[1].note == "starting"
+    cell.write_state(state=State.INTERRUPTED, attempt=2, step=70)
+    queue.stopping = stopping
+    found = queue._statuses()[1]
+    assert (found.state, found.note) == (State.RUNNING, "its process ends")
+    if stopping:
+        assert queue._ask_to_stop(queue.tasks[1], found) == found
+
+
 def test_an_interrupted_launch_leaves_runs_on_other_machines_alone(queue, monkeypatch):
     for task in queue.tasks:
         run = RunDirectory(task.directory)

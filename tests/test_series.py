@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.run.series import BLOCK, SeriesReader, last_row, read_series
+from sweep.errors import DamagedFile
+from sweep.run.series import BLOCK, SeriesReader, last_row, read_rows, read_series
 from sweep.track.metrics import RowLog
 
 
@@ -42,3 +43,24 @@ def test_the_last_complete_row_is_found_from_the_end(tmp_path, length):
     with open(path, "a") as file:
         file.write('{"step": 4, "te')
     assert last_row(path)["step"] == 3
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\0" * 20, b"\xff\xfe{}", b'{"step": 2, "a"', b"[2]", b"7", b'{"a": 0.5}', b'{"step": "2"}']
+)
+def test_a_damaged_line_is_named_whoever_reads_it(tmp_path, damage):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "a": 0.5}\n' + damage + b"\n")
+    for read, place in (
+        (lambda: read_series(path, ["a"]), "line 2"),
+        (lambda: [*read_rows(path)], "line 2"),
+        (lambda: last_row(path), "its last line"),
+    ):
+        with pytest.raises(DamagedFile, match=f"^{path}, {place}: not a row of a step .*take the line out"):
+            read()
+
+
+def test_half_a_surrogate_pair_in_a_text_damages_nothing(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    RowLog(path, 0).write({"step": 1, "question": "\ud800"})
+    assert [*read_rows(path)] == [last_row(path)] == [{"step": 1, "question": "\ud800"}]

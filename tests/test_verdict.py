@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from made_up_results import CLAIM, cells, printed, verdict
 
 from sweep.compare.contrasts import LESS, MORE, NOT_APART, UNTESTED, Alone, Findings
+from sweep.compare.figures.style import looks
 from sweep.compare.results import Launch
 from sweep.compare.statistics import holm, welch
+from sweep.compare.tables import contrast_grid
 from sweep.errors import UserError
 
 
@@ -175,6 +178,8 @@ def test_the_share_of_the_truths_gain_is_a_ratio_or_undefined():
         found = verdict(cells("ground_truth", truth), cells("random", other))
         assert found.findings.contrasts[0].share is None
         assert f"which share of its gain random gives is undefined, as that gain is {why}" in found.sentences[0]
+    still = verdict(cells("ground_truth", 0.5, final=0.5), cells("random", 0.5, final=0.5)).sentences[0]
+    assert "as that gain is not told apart from 0" in still
     assert "share" not in verdict(cells("format", 0.7), cells("random", 0.6)).sentences[0]
 
 
@@ -261,3 +266,26 @@ def test_a_selection_is_said_in_the_header_and_asks_for_no_controls():
     assert found.findings.tests == 2 and "m = 2 tests that --where left here" in printed(found)
     launch = Launch("s", ["reward=t,random"], [cell.signature for row in rows for cell in row])
     assert not verdict(*rows, where={"reward": "t"}, launches=[launch]).suggestions
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"length": 6}, ("of 4 steps", "of 6 steps")),
+        ({"evaluation": "e2"}, ("under evaluation e1", "under evaluation e2")),
+        ({"rules": {"grading": 2}}, ("by rules none", "by rules grading 2")),
+        ({"length": 6, "evaluation": "e2"}, ("of 4 steps", "of 6 steps")),
+    ],
+)
+def test_rows_that_differ_in_no_axis_are_told_apart_wherever_they_are_named(changes, words):
+    made = [cells(reward, mean) for reward, mean in (("t", 0.6), ("random", 0.5))]
+    others = [
+        [replace(c, row=f"other {c.reward}", signature=f"{c.signature}-", **changes) for c in row] for row in made
+    ]
+    found = verdict(*made, *others)
+    names = {f"{name} {said}" for name in ("t", "random") for said in words}
+    assert {row.told(["reward"]) for row in found.rows} == names
+    assert all(name in found.sentences[0] for name in names)
+    assert {f"t {said} − random {said}" for said in words} <= {line[1] for line in contrast_grid(found).rows}
+    assert set(looks(found.rows, ["model"])) == names
+    assert [row.told(["reward"]) for row in verdict(*made).rows] == ["t", "random"]

@@ -113,8 +113,8 @@ def test_a_row_by_hand(cell, shows):
 def test_a_file_of_metrics_that_cannot_be_read_is_said_and_ends_nothing(tmp_path, statuses):
     running = next(s for s in statuses if s.state == State.RUNNING)
     (tmp_path / "metrics.jsonl").write_text("{broken\n")
-    found, _ = drawn([running], curves=Curves({running.run: tmp_path}))
-    assert f"{running.reward:.3f} metrics.jsonl: " in found[3]
+    found, _ = drawn([running], 120, curves=Curves({running.run: tmp_path}))
+    assert f"{running.reward:.3f} damaged metrics.jsonl, line 1: " in found[3]
 
 
 def test_curves_go_on_as_far_as_the_run_and_keep_the_last_evaluation(tmp_path):

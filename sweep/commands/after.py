@@ -28,7 +28,10 @@ from sweep.compare.export import verdict_csv, verdict_json, verdict_latex
 from sweep.compare.figures.write import check_directory, write_figures
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.table import print_verdict
+from sweep.compare.verdict import Verdict
 from sweep.dispatch.view import console, suggested
+from sweep.errors import UserError
+from sweep.run.unwritable import complaint
 
 commands = typer.Typer()
 
@@ -59,6 +62,10 @@ def compare(
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
+    if curves and (as_csv or as_latex):
+        raise typer.BadParameter("--curves: neither CSV nor LaTeX holds values over steps; --json does")
+    if costs and as_csv:
+        raise typer.BadParameter("--costs: the CSV holds no costs; --json and --latex do")
     if figures is not None:
         check_directory(figures)
     with_curves = curves or wandb_report or figures is not None
@@ -76,11 +83,19 @@ def compare(
             print_curves(verdict, console())
     beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout  # what a program reads stays as it is
     if figures is not None:
-        print("\n".join(write_figures(verdict, figures).lines), file=beside)
+        print("\n".join(_drawn(verdict, figures)), file=beside)
     if wandb or wandb_report:
         from sweep.compare.dashboard.show import show
 
         print("\n".join(show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))), file=beside)
+
+
+def _drawn(verdict: Verdict, directory: Path) -> list[str]:
+    """Write the figures of a verdict; returns what there is to say of them."""
+    try:
+        return write_figures(verdict, directory).lines
+    except OSError as error:
+        raise UserError(f"--figures {directory}: {complaint(error, directory) or error}") from error
 
 
 @commands.command()

@@ -3,6 +3,7 @@ module here reads records."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.identity import differences, stale
 from sweep.run.labels import Label, read_labels
 from sweep.run.ledger import Entry, Sweep, read_launches, read_sweep
-from sweep.run.series import last_row, read_series
+from sweep.run.series import last_row, listed, read_series
 from sweep.run.state import State
 from sweep.run.status import Status, read_status, sweep_statuses
 
@@ -162,19 +163,28 @@ def _made(training: RunDirectory) -> dict[str, str]:
 
 
 def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> None:
-    """Refuse a metric, or a step, that no cell has a value of, with what there is."""
+    """Refuse a metric that is no number, and a metric, or a step, that no cell has a value of, with what there is."""
+    values = [value for cell in cells for value in (cell.base, cell.final) if value is not None]
+    if text := next((value for value in values if not isinstance(value, int | float)), None):
+        raise UserError(f"--metric {metric.name}: no number, but {json.dumps(text)}")
     if metric == ACCURATE or any(cell.final is not None for cell in cells):
         return
     files = [RunDirectory(sweep.root / entry.training).metrics for entry in sweep.cells]
     with_it = {step for file in files for step in read_series(file, [metric.name])[metric.name]}
     names = sorted({name for file in files for name in last_row(file) if "/" in name})
+    if metric.name in names and not with_it:
+        raise UserError(
+            f"--metric {metric.name}: empty at every step of every cell, as nothing was there to compute it from; "
+            "docs/metrics.md says what it needs"
+        )
     if names and not with_it:
         close = get_close_matches(metric.name, names, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(names)}"
         raise UserError(f"--metric {metric.name}: no cell has such a metric{hint}")
     if with_it and metric.step is not None:
-        steps = ", ".join(map(str, sorted(with_it)))
-        raise UserError(f"--at-step {metric.step}: no cell has {metric.name} of that step; there are the steps {steps}")
+        raise UserError(
+            f"--at-step {metric.step}: no cell has {metric.name} of that step; there are the steps {listed(with_it)}"
+        )
 
 
 def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:

@@ -22,15 +22,15 @@ LISTED = 6  # steps; of more the first and the last one are named
 
 def print_curves(verdict: Verdict, console: Console) -> None:
     """A block for each metric that has values over steps, a line in it for each row: first value, bars, last value."""
-    shown = False
+    shown_any = False
     for metric in metrics_over_steps(verdict.comparison.metric):
         found = curves(verdict.comparison, verdict.rows, metric)
         if found:
             console.print()
             console.print(_heading(metric, found), markup=False, highlight=False, soft_wrap=True)
             console.print(_block(metric, found, telling(verdict.rows), console))
-            shown = True
-    if not shown:
+            shown_any = True
+    if not shown_any:
         console.print(f"\n{NO_CURVES}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -47,7 +47,8 @@ def _heading(metric: Metric, found: Sequence[Curve]) -> str:
 def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console: Console) -> Table:
     steps, (low, high) = _steps(found), _range(found)
     table = Table.grid(padding=(0, 1))
-    for _ in names:
+    are_alike = any(curve.row.apart for curve in found)
+    for _ in range(len(names) + are_alike):
         table.add_column(overflow="fold")
     several = max(curve.seeds for curve in found) > 1
     for justify in ("right", "left", "right", *(["left"] if several else [])):
@@ -59,6 +60,7 @@ def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console
         n = f"n = {last.n}" + (f" of {curve.seeds}" if last.n < curve.seeds else "")
         table.add_row(
             *(escape(shown(curve.row.named([axis]))) for axis in names),
+            *[escape(shown(curve.row.apart))] * are_alike,
             metric.value(first.mean),
             shown_in(encoding_of(console.encoding, os.environ), bars),
             metric.value(last.mean),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sweep.compare.results import CellResult
@@ -17,10 +17,12 @@ class Row:
     """Cells that differ in nothing but the seed.
 
     Values are those of the comparison's metric, by seed, of the cells that have one. A seed counts once, also where
-    several cells have it: the one trained furthest is taken, and `repeated` names the seeds.
+    several cells have it: the one trained furthest is taken, and `repeated` names the seeds. `apart` says in words what
+    tells the row from others of the same axes, where there are any.
     """
 
     cells: tuple[CellResult, ...]
+    apart: str = ""
 
     @cached_property
     def axes(self) -> dict[str, str]:
@@ -36,6 +38,12 @@ class Row:
     def length(self) -> int:
         """The steps that its values are of; 0 where that is not known."""
         return self.cells[0].length
+
+    @property
+    def rules(self) -> str:
+        """The versions of the rules that it was trained under, in words."""
+        rules = self.cells[0].rules
+        return "unknown" if rules is None else ", ".join(f"{rule} {number}" for rule, number in rules.items())
 
     @cached_property
     def by_seed(self) -> dict[int, CellResult]:
@@ -73,13 +81,35 @@ class Row:
         parts = [(axis, self.axes.get(axis, "")) for axis in shown]
         return " ".join(value if axis in ("model", "reward") else f"{axis}={value}" for axis, value in parts if value)
 
+    def told(self, shown: Collection[str]) -> str:
+        """The same, and what tells the row from others of these axes: no other row is called so."""
+        return " ".join(filter(None, [self.named(shown), self.apart]))
+
 
 def pool(cells: Iterable[CellResult]) -> list[Row]:
     """The cells in rows, in the order in which the rows' first cells come."""
     rows: dict[str, list[CellResult]] = {}
     for cell in cells:
         rows.setdefault(_key(cell), []).append(cell)
-    return [Row(tuple(members)) for members in rows.values()]
+    found = [Row(tuple(members)) for members in rows.values()]
+    alike: dict[str, list[Row]] = {}
+    for row in found:
+        alike.setdefault(json.dumps(row.axes, sort_keys=True), []).append(row)
+    apart = {id(row): words for members in alike.values() for row, words in zip(members, _apart(members), strict=True)}
+    return [replace(row, apart=apart[id(row)]) for row in found]
+
+
+def _apart(alike: Sequence[Row]) -> list[str]:
+    """What tells each of some rows of the same axes from the others: steps, evaluation, rules, in this order."""
+    words = [""] * len(alike)
+    for said in (
+        [f"of {row.length} steps" for row in alike],
+        [f"under evaluation {row.evaluation}" for row in alike],
+        [f"by rules {row.rules or 'none'}" for row in alike],
+    ):
+        if len(set(words)) < len(alike) and len(set(said)) > 1:
+            words = [" ".join(filter(None, both)) for both in zip(words, said, strict=True)]
+    return words
 
 
 def _key(cell: CellResult) -> str:

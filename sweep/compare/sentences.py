@@ -36,7 +36,7 @@ def _sentence(
     lone: dict[str, list[str]] = {}
     for alone in findings.alone:
         if family_of(alone.row, by) == family:
-            lone.setdefault(alone.reason, []).append(alone.row.named(inner) or "it")
+            lone.setdefault(alone.reason, []).append(alone.row.told(inner) or "it")
     parts += [f"{', '.join(named)} cannot be compared with a control, because {why}" for why, named in lone.items()]
     parts += [_of_change(one, inner, metric) for one in tested if isinstance(one, Change)]
     if any(one.estimate.n == 1 for one in tested):
@@ -47,7 +47,7 @@ def _sentence(
 
 
 def _of_contrast(contrast: Contrast, inner: Sequence[str], metric: Metric) -> str:
-    row, control = contrast.row.named(inner), contrast.control.named(inner)
+    row, control = contrast.row.told(inner), contrast.control.told(inner)
     said = _said(contrast, row or "it", control or "its control", metric)
     if not contrast.paired:
         said += "; no seed is common to both, so that this is Welch's test of unpaired seeds"
@@ -111,10 +111,10 @@ def _share(contrast: Contrast, control: str) -> str:
         return ""
     given = share(contrast)
     if contrast.share is None:
-        why = "not told apart from 0" if sum(contrast.row.gain.values()) > 0 else "a loss"
+        why = "not told apart from 0" if sum(contrast.row.gain.values()) >= 0 else "a loss"
         return f"; which share of its gain {control} gives is undefined, as that gain is {why}"
     return f"; of its gain {control} gives {given}"
 
 
 def _of_change(change: Change, inner: Sequence[str], metric: Metric) -> str:
-    return _said(change, f"{change.row.named(inner) or 'the control'} itself", "its base", metric)
+    return _said(change, f"{change.row.told(inner) or 'the control'} itself", "its base", metric)

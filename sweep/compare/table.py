@@ -15,6 +15,7 @@ from sweep.compare.verdict import Verdict
 from sweep.run.shown import shown_lines
 
 WIDE = 10_000  # characters: more than any table needs
+NARROW_NAME = 8  # columns that a name is given at least, where it is as long
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
     "against the paper."
@@ -24,7 +25,7 @@ CAVEAT = (
 def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
     """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
     for grid in [*grids(verdict), *more]:
-        console.print(_table(grid, console))
+        _print_table(grid, console)
         _lines(console, grid.foot)
     console.print()
     _lines(console, verdict.sentences)
@@ -45,21 +46,43 @@ def _lines(console: Console, lines: list[str]) -> None:
         console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(grid: Grid, console: Console) -> Table:
-    """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken."""
-    framed = _filled(grid, Table(title=escape(shown_lines(grid.title)), title_justify="left"), broken=False)
-    if console.measure(framed, options=console.options.update(width=WIDE)).maximum <= console.width:
-        return framed
-    bare = Table(title=escape(shown_lines(grid.title)), title_justify="left", box=SIMPLE_HEAD, padding=0)
-    return _filled(grid, bare, broken=True)
+def _print_table(grid: Grid, console: Console) -> None:
+    """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken.
+
+    One too narrow for that as well breaks the lines itself: names of a few letters a line, or none, would say nothing.
+    """
+    framed = _filled(grid, Table(title=_titled(grid), title_justify="left"))
+    if _width(framed, console) <= console.width:
+        console.print(framed)
+        return
+    bare, least = (_filled(grid, _bare(grid), broken=True, widest_name=widest) for widest in (None, NARROW_NAME))
+    if (needed := _width(least, console)) > console.width:
+        bare.width = needed
+    console.print(bare, crop=False)
 
 
-def _filled(grid: Grid, table: Table, broken: bool) -> Table:
+def _width(table: Table, console: Console) -> int:
+    return console.measure(table, options=console.options.update(width=WIDE)).maximum
+
+
+def _titled(grid: Grid) -> str:
+    return escape(shown_lines(grid.title))
+
+
+def _bare(grid: Grid) -> Table:
+    return Table(title=_titled(grid), title_justify="left", box=SIMPLE_HEAD, padding=0)
+
+
+def _filled(grid: Grid, table: Table, broken: bool = False, widest_name: int | None = None) -> Table:
     for column in grid.columns:
         is_number = column in grid.numbers
         head = column.replace(" ", "\n") if is_number and broken and column != INTERVAL else column
         table.add_column(
-            escape(shown_lines(head)), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+            escape(shown_lines(head)),
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+            max_width=None if is_number else widest_name,
         )
     for place, row in enumerate(grid.rows):
         table.add_row(*(escape(shown_lines(value)) for value in row), end_section=place in grid.breaks)

@@ -63,13 +63,12 @@ def _foot(verdict: Verdict) -> list[str]:
     ]
 
 
-def _rules(row: Row) -> str:
-    rules = row.cells[0].rules
-    return "unknown" if rules is None else ", ".join(f"{rule} {number}" for rule, number in rules.items())
-
-
 # What the cells of a row also have in common, shown where the axes do not tell it.
-MEASURES = {"steps": lambda row: str(row.length), "evaluation": lambda row: row.evaluation or "", "rules": _rules}
+MEASURES = {
+    "steps": lambda row: str(row.length),
+    "evaluation": lambda row: row.evaluation or "",
+    "rules": lambda row: row.rules,
+}
 
 
 def _apart(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
@@ -125,11 +124,11 @@ def contrast_grid(verdict: Verdict) -> Grid | None:
     columns = [*verdict.question.by, "contrast", "difference", INTERVAL, "n", "adjusted p", "verdict"]
     lines = []
     for contrast in found.contrasts:
-        what = f"{contrast.row.named(inner) or 'the row'} − {contrast.control.named(inner) or 'its control'}"
+        what = f"{contrast.row.told(inner) or 'the row'} − {contrast.control.told(inner) or 'its control'}"
         what += "" if contrast.paired else " (unpaired)"
         lines.append(_line(contrast.row, what, contrast, verdict) + [_share(contrast)] * with_share)
     for change in found.changes:
-        what = f"{change.row.named(inner) or 'the control'} − its base"
+        what = f"{change.row.told(inner) or 'the control'} − its base"
         lines.append(_line(change.row, what, change, verdict) + [""] * with_share)
     chosen = " that --where left" if verdict.question.where else ""
     title = (
@@ -176,7 +175,7 @@ def across_grid(verdict: Verdict) -> Grid | None:
     inner = [axis for axis in axes_of(verdict.rows) if axis not in by]
     lines = []
     for one in found.across:
-        what = f"{one.first.row.named(inner)} − {one.first.control.named(inner)}"
+        what = f"{one.first.row.told(inner)} − {one.first.control.told(inner)}"
         families = f"{family_of(one.first.row, by)} − {family_of(one.second.row, by)}"
         lines.append([families, what, *_tested(one, verdict)])
     title = (

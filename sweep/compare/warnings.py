@@ -92,7 +92,7 @@ def _repeated(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         for seed in row.repeated:
             places = ", ".join(cell.directory for cell in row.cells if cell.seed == seed)
-            yield f"{row.named(shown)}: seed {seed} stands here several times and counts once ({places})"
+            yield f"{row.told(shown)}: seed {seed} stands here several times and counts once ({places})"
 
 
 def _single(rows: Sequence[Row]) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _single(rows: Sequence[Row]) -> Iterator[str]:
             yield "n = 1: every row has one seed, and so neither interval nor test"
         else:
             shown = telling(rows)
-            names = ", ".join(row.named(shown) for row in single)
+            names = ", ".join(row.told(shown) for row in single)
             yield f"n = 1: neither interval nor test of the rows with one seed: {names}"
 
 
@@ -115,7 +115,7 @@ def _left_out_seeds(contrasts: Sequence[Contrast], rows: Sequence[Row]) -> Itera
         ):
             if seeds:
                 yield (
-                    f"{one.named(shown)} has seeds that {other.named(shown)} has not, and that their contrast leaves "
+                    f"{one.told(shown)} has seeds that {other.told(shown)} has not, and that their contrast leaves "
                     f"out: {', '.join(map(str, seeds))}"
                 )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sweep.dispatch.select import Run
 from sweep.errors import UserError
+from sweep.run.series import listed, read_rows
 from sweep.run.shown import shown, shown_lines
 
 # How grading ended (rewards.grading.Outcome), where its own word needs more.
@@ -72,13 +71,13 @@ def find_answers(runs: Sequence[Run], wanted: Wanted) -> list[Found]:
         raise UserError(_why_none(found, wanted))
     outcomes = sorted({row["outcome"] for one in found for row in one.kept})
     if wanted.outcome is not None and wanted.outcome not in outcomes:
-        raise UserError(f"--outcome {wanted.outcome}: grading ended so with none; there are {', '.join(outcomes)}")
+        raise UserError(f"--outcome {wanted.outcome}: no answer was graded so; there are {', '.join(outcomes)}")
     return found
 
 
 def _of_run(run: Run, wanted: Wanted) -> Found:
     step, rows = wanted.step, []
-    for row in _rows(run.path / "samples.jsonl"):
+    for row in read_rows(run.path / "samples.jsonl"):
         if wanted.step is None and row["step"] != step:
             step, rows = row["step"], []
         if row["step"] == step:
@@ -86,29 +85,21 @@ def _of_run(run: Run, wanted: Wanted) -> Found:
     return Found(run, step if rows else None, rows, [row for row in rows if wanted.holds(row)])
 
 
-def _rows(file: Path) -> Iterator[dict]:
-    """The complete rows of a file that may be written just now; no more than one of them is held."""
-    if file.exists():
-        with open(file, encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines if line.endswith("\n"))
-
-
 def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
-    steps = sorted({row["step"] for one in found for row in _rows(one.run.path / "samples.jsonl")})
+    steps = {row["step"] for one in found for row in read_rows(one.run.path / "samples.jsonl")}
     if not steps:
         return "no answers were kept yet; tracking.sample_groups and tracking.samples_every say of which steps they are"
-    some = ", ".join(map(str, steps[:3])) + (f", …, {steps[-1]}" if len(steps) > 3 else "")
-    return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {some}"
+    return f"--step {wanted.step}: no answers of this step were kept; there are those of the steps {listed(steps)}"
 
 
 def answer_lines(row: dict) -> Iterator[str]:
     """An answer in a terminal; what the model wrote can neither control the terminal nor pass for another line."""
-    judged = NAMES.get(row["outcome"], row["outcome"])
+    judged = NAMES.get(row["outcome"], shown(row["outcome"]))
     sample = f", sample {row['sample']}" if "sample" in row else ""  # older versions did not number them
     yield f"problem {shown(row['problem'])}{sample}: {judged}, reward {row['reward']:g}"
     for name, text in (("question", row["question"]), ("gold", row["gold"]), ("answer", row["answer"])):
         yield f"  {name:9}{_indented(text) if text is not None else '(none was found)'}"
-    yield f"  response ({row['tokens']} tokens, ended by {row['finish']}):"
+    yield f"  response ({row['tokens']} tokens, ended by {shown(row['finish'])}):"
     yield f"    {_indented(row['response'], 4)}"
 
 

@@ -10,16 +10,21 @@ from sweep.compare.curve_table import print_curves
 from sweep.compare.figures.write import write_figures
 from sweep.compare.over_steps import with_curves
 from sweep.compare.verdict import Verdict
+from sweep.errors import DamagedFile
 from sweep.run.unwritable import complaint
 
 
 def show_curves(verdict: Verdict, directory: Path, screen: Console) -> None:
     """Print the values over steps and write the figures to `directory`; the path of a figure is the last line.
 
-    Nothing is shown of cells that wrote no metrics. The runs have ended by now, and so a disk that takes no figure, or
-    an environment without matplotlib, is said and is no error of theirs.
+    Nothing is shown of cells that wrote no metrics. The runs have ended by now, and so damaged metrics, a disk that
+    takes no figure, or an environment without matplotlib, are said and are no error of theirs.
     """
-    verdict = with_curves(verdict)
+    try:
+        verdict = with_curves(verdict)
+    except DamagedFile as error:
+        screen.print(f"no values over steps: {error}", markup=False, highlight=False, soft_wrap=True)
+        return
     if not any(verdict.comparison.curves.values()):
         return
     print_curves(verdict, screen)

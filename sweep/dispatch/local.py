@@ -35,6 +35,7 @@ from sweep.run.status import Status, blocked_by, read_status
 from sweep.run.unwritable import disk_state
 
 ASK_AGAIN_SECONDS = 10.0
+ENDING = "its process ends"  # noted of a run that has said how it ended, while its process is still there
 POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
 
@@ -116,7 +117,8 @@ class LocalQueue:
         if status.state.at_work or status.state in (State.DONE, State.REFUSED):
             return status
         if job is not None and not job.done():
-            return replace(status, state=State.RUNNING, note=job.note)
+            has_begun = RunDirectory(task.directory).read_state().attempt > job.earlier_attempts
+            return replace(status, state=State.RUNNING, note=ENDING if has_begun else job.note)
         if job is not None and not self._goes_on(task, job):
             if status.state != State.QUEUED:
                 return status
@@ -162,7 +164,7 @@ class LocalQueue:
             return now
         before = run.read_state()
         note = f"starting again, {before.note}" if before.starts_again else "starting"
-        self._jobs[task.directory] = StartedJob(self._submit(task), turn, note)
+        self._jobs[task.directory] = StartedJob(self._submit(task), turn, note, before.attempt)
         return replace(status, state=State.RUNNING, note=note)
 
     def _imports_are_settled(self, statuses: list[Status]) -> bool:
@@ -188,7 +190,7 @@ class LocalQueue:
     def _ask_to_stop(self, task: Task, status: Status) -> Status:
         """Signal a run now and then, at each look while it is only starting; says what is waited for."""
         job, at_work = self._jobs.get(task.directory), status.state.at_work
-        if not at_work or task.directory in self._elsewhere:
+        if not at_work or task.directory in self._elsewhere or status.note == ENDING:
             return status
         begun = job is None or status.note != job.note
         if time.monotonic() - self._asked.get(task.directory, -math.inf) > ASK_AGAIN_SECONDS:
@@ -215,6 +217,7 @@ class StartedJob:
     job: submitit.Job
     turn: IO
     note: str  # what to say of it until it has begun
+    earlier_attempts: int  # at the run, before this one
 
     def done(self) -> bool:
         return self.job.done()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.errors import DamagedFile
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
 from sweep.run.series import Series, SeriesReader
@@ -40,8 +41,10 @@ class Curves:
             self._readers[status.run] = SeriesReader(file, (REWARD, ACCURACY))
         try:
             found = self._readers[status.run].read()
-        except (OSError, ValueError) as error:  # another user's file, or a damaged one
+        except OSError as error:  # another user's file
             return Curve([], [], f"metrics.jsonl: {error}")
+        except DamagedFile as error:  # its directory is named by the run's own name
+            return Curve([], [], "damaged " + str(error).removeprefix(f"{self._directories[status.run]}/"))
         rewards, accuracies = found[REWARD], found[ACCURACY]
         reached = max([0, *rewards, *accuracies])
         steps = range(1, max(status.steps, reached) + 1)

@@ -46,7 +46,6 @@ from sweep.run.files import (
     as_json,
     locked,
     read_json,
-    read_rows,
     set_aside,
     write_into,
     write_json,
@@ -54,6 +53,7 @@ from sweep.run.files import (
 )
 from sweep.run.identity import signature
 from sweep.run.process import send
+from sweep.run.series import read_rows
 from sweep.run.state import RunState
 from sweep.run.unwritable import FULL
 
@@ -245,7 +245,7 @@ class RunDirectory:
         return read_json(self.result)
 
     def read_metrics(self) -> list[dict]:
-        return read_rows(self.metrics)
+        return [*read_rows(self.metrics)]
 
     @contextmanager
     def exclusive(self) -> Iterator[float | None]:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from sweep.errors import DamagedFile
+
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
 PARTIAL = ".partial"  # ends the name of a file that is being written; one that a killed process left is garbage
 _THREADS = threading.Lock()  # serves the threads of one process where the file system has no locks
@@ -112,16 +114,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The file's content, or None where there is no such file."""
+    """The file's content, or None where there is no such file.
+
+    Raises:
+        DamagedFile: it holds no JSON. This project never leaves such a file, but a machine that loses its power does.
+    """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The complete rows of a JSON-lines file; a last line cut short by a crash is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    except ValueError as error:
+        raise DamagedFile(f"{path}: damaged, as it holds no JSON ({error}); put a copy of it back") from None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from pydantic_core import from_json  # four times as fast as json
+from pydantic_core import from_json  # four times as fast as json, which would take most of the time of a large sweep
+
+from sweep.errors import DamagedFile
 
 
 class GrowingRows:
@@ -16,10 +20,14 @@ class GrowingRows:
         """`forget` is called where the file is another one than before, or gone: it is then read from its start."""
         self._path, self._forget = path, forget
         self._file: tuple[int, int] | None = None  # device and inode
-        self._read = 0  # bytes
+        self._read = self._lines = 0  # how much of it, in bytes and in lines
 
     def new(self) -> Iterator[dict]:
-        """The complete rows that were not given yet, one at a time, so that a large file needs no memory."""
+        """The complete rows that were not given yet, one at a time, so that a large file needs no memory.
+
+        Raises:
+            DamagedFile: a line is no row, as where a disk or another program damaged the file.
+        """
         try:
             file = open(self._path, "rb")  # noqa: SIM115 (closed below)
         except FileNotFoundError:
@@ -34,9 +42,37 @@ class GrowingRows:
             for line in file:
                 if not line.endswith(b"\n"):  # it is being written
                     return
-                self._read += len(line)
-                yield from_json(line)
+                row = row_of(line, f"{self._path}, line {self._lines + 1}")
+                self._read, self._lines = self._read + len(line), self._lines + 1
+                yield row
 
     def _start_again(self, identity: tuple[int, int] | None) -> None:
-        self._file, self._read = identity, 0
+        self._file, self._read, self._lines = identity, 0, 0
         self._forget()
+
+
+def row_of(line: bytes, place: str) -> dict:
+    """The row of a step that stands in a line.
+
+    Raises:
+        DamagedFile: none does; the message begins with `place`.
+    """
+    try:
+        row = _parsed(line)
+        why = "" if isinstance(row, dict) and isinstance(row.get("step"), int) else "it has no step"
+    except ValueError as error:
+        why = str(error)
+    if why:
+        raise DamagedFile(
+            f"{place}: not a row of a step ({why}), although training wrote one there; take the line out, and what "
+            "else the file holds can be read"
+        )
+    return row
+
+
+def _parsed(line: bytes) -> Any:
+    """What the line says. Half a surrogate pair, which a question may hold, is taken by json alone."""
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line)

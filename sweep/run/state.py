@@ -130,8 +130,13 @@ class RunState(BaseModel):
         return [*self.spent[:-1], latest.model_copy(update={"until": until})]
 
     def _last_sign(self, heartbeat: float | None) -> float:
-        """When the latest attempt was last seen alive: what it wrote, or its heart, whichever is later."""
-        return max(self.updated or 0.0, heartbeat or 0.0)
+        """When the latest attempt was last seen alive: what it wrote, or its heart, whichever is later.
+
+        One that said how it ended did so at its end. The time of its heartbeat's file tells nothing more, and is that
+        of a copy where the directory was copied.
+        """
+        written = self.updated or 0.0
+        return max(written, heartbeat or 0.0) if self.state == State.RUNNING else written
 
     @property
     def starts_again(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sweep.run.files import finite, read_rows, write_text
+from sweep.run.files import finite, write_text
+from sweep.run.series import read_rows
 
 
 class RowLog:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +26,9 @@ def draw(verdict: Verdict) -> Figure | None:
     found = curves(verdict.comparison, verdict.rows, metric)
     if not found:
         return None
-    families = {name: list(group) for name, group in groupby(found, lambda curve: family_of(curve.row, by))}
+    families: dict[str, list[Curve]] = {}
+    for curve in found:  # in the order of the launches, in which a family's rows may stand apart
+        families.setdefault(family_of(curve.row, by), []).append(curve)
     known, of_row = looks(verdict.rows, by), {id(c): label_of(c.row, verdict.rows, by) for c in found}
     bases = {name: _bases(members) for name, members in families.items()}
     heading = Heading(f"{verdict.comparison.title}: {metric.title} over steps", _notes(found))

@@ -85,7 +85,7 @@ def _numbered(names: Sequence[str]) -> Mapping[str, int]:
 
 def label_of(row: Row, rows: Sequence[Row], by: Sequence[str]) -> str:
     """What a row is within its family."""
-    return printable(row.named([axis for axis in axes_of(rows) if axis not in by]) or "all")
+    return printable(row.told([axis for axis in axes_of(rows) if axis not in by]) or "all")
 
 
 def printable(text: str) -> str:
