@@ -39,7 +39,6 @@ from sweep.compare.figures.write import _write, write_figures
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import pool
 from sweep.compare.results import Comparison
-from sweep.compare.table import print_verdict
 from sweep.compare.tables import result_grid
 from sweep.compare.verdict import Verdict, judge
 from sweep.dispatch.ending import show_curves
@@ -363,16 +362,6 @@ def test_a_launch_here_ends_with_the_path_of_a_figure(written, tmp_path, monkeyp
     (tmp_path / "metrics.jsonl").write_bytes(b"\0\0\n")
     damaged = f"no values over steps: {tmp_path}/metrics.jsonl, line 1: not a row of a step"
     assert ended(replace(verdict, comparison=nothing), tmp_path / "none")[0].startswith(damaged)
-
-
-def test_a_narrow_terminal_shows_the_names_of_the_rows():
-    console = Console(file=StringIO(), width=80)
-    comparison, question = read_comparison(LEARNING)
-    print_verdict(judge(comparison, question), console)
-    lines = console.file.getvalue().splitlines()
-    assert any(re.fullmatch(r" *llama3_mini +ground_truth +50.2 .*", line) for line in lines)
-    (heads,) = [line for line in lines if "difference" in line and "final" in line]
-    assert len(heads.rstrip()) <= 80
 
 
 def table_of(page: str) -> list[list[str]]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from conftest import ROOT
 from made_up_results import CLAIM, cells, printed, verdict
+from rich.console import Console
 
 from sweep.compare.contrasts import LESS, MORE, NOT_APART, UNTESTED, Alone, Findings
+from sweep.compare.export import read_comparison
 from sweep.compare.figures.style import looks
 from sweep.compare.results import Launch
 from sweep.compare.statistics import holm, welch
+from sweep.compare.table import print_verdict
 from sweep.compare.tables import contrast_grid
+from sweep.compare.verdict import judge
 from sweep.errors import UserError
 
 
@@ -289,3 +295,13 @@ def test_rows_that_differ_in_no_axis_are_told_apart_wherever_they_are_named(chan
     assert {f"t {said} − random {said}" for said in words} <= {line[1] for line in contrast_grid(found).rows}
     assert set(looks(found.rows, ["model"])) == names
     assert [row.told(["reward"]) for row in verdict(*made).rows] == ["t", "random"]
+
+
+def test_a_narrow_terminal_shows_the_names_of_the_rows():
+    console = Console(file=StringIO(), width=80)
+    comparison, question = read_comparison(ROOT / "benchmarks/results/learning.json")
+    print_verdict(judge(comparison, question), console)
+    lines = console.file.getvalue().splitlines()
+    assert any(re.fullmatch(r" *llama3_mini +ground_truth +50.2 .*", line) for line in lines)
+    (heads,) = [line for line in lines if "difference" in line and "final" in line]
+    assert len(heads.rstrip()) <= 80

@@ -60,12 +60,7 @@ def compare(
     wandb_report: WandbReport = False,
 ) -> None:
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
-    if as_csv + as_latex + as_json > 1:
-        raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
-    if curves and (as_csv or as_latex):
-        raise typer.BadParameter("--curves: neither CSV nor LaTeX holds values over steps; --json does")
-    if costs and as_csv:
-        raise typer.BadParameter("--costs: the CSV holds no costs; --json and --latex do")
+    _check_form(as_csv, as_latex, as_json, curves, costs)
     if figures is not None:
         check_directory(figures)
     with_curves = curves or wandb_report or figures is not None
@@ -88,6 +83,16 @@ def compare(
         from sweep.compare.dashboard.show import show
 
         print("\n".join(show(verdict, wandb_report, suggested(f"sync {targets[0]}", output_dir))), file=beside)
+
+
+def _check_form(as_csv: bool, as_latex: bool, as_json: bool, curves: bool, costs: bool) -> None:
+    """Refuse what the form that is asked for cannot hold."""
+    if as_csv + as_latex + as_json > 1:
+        raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
+    if curves and (as_csv or as_latex):
+        raise typer.BadParameter("--curves: neither CSV nor LaTeX holds values over steps; --json does")
+    if costs and as_csv:
+        raise typer.BadParameter("--costs: the CSV holds no costs; --json and --latex do")
 
 
 def _drawn(verdict: Verdict, directory: Path) -> list[str]:
