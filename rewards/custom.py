@@ -112,17 +112,24 @@ def _where_raised(target: str, function: FunctionSource, error: Exception) -> st
     own = [frame for frame in frames if frame.filename == _named(target)]
     if own:
         return _place(target, function, own[-1].lineno)
+    if frames[-1].filename == __file__:  # the call itself failed: the function takes other arguments
+        return f"it is called with one argument, the list of a group's responses; {_module(target, function)}"
     return f"{frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def _place(target: str, function: FunctionSource, line: int | None) -> str:
     """The function's file and, of the text that was frozen, the line."""
-    module = Path(function.directory, *target.partition(":")[0].split("."))
-    file = module / "__init__.py" if (module / "__init__.py").is_file() else module.with_name(f"{module.name}.py")
+    file = _module(target, function)
     lines = function.source.splitlines()
     if line is None or line > len(lines):
         return str(file)
     return f"{file}, line {line}: {lines[line - 1].strip()}"
+
+
+def _module(target: str, function: FunctionSource) -> Path:
+    """The file that the text was frozen from."""
+    module = Path(function.directory, *target.partition(":")[0].split("."))
+    return module / "__init__.py" if (module / "__init__.py").is_file() else module.with_name(f"{module.name}.py")
 
 
 def _named(target: str) -> str:

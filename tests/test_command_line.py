@@ -229,6 +229,9 @@ def number(group):
 
 def booleans(group):
     return (True for _ in group)
+
+def of_two(response, gold):
+    return 1.0
 """
 
 
@@ -241,6 +244,10 @@ def booleans(group):
         ("not_finite", ["returned inf in it", "one finite number"]),
         ("raises", ["raised ZeroDivisionError: division by zero", "line 20: return 1 / 0"]),
         ("number", ["returned 1.0;"]),
+        (
+            "of_two",
+            ["missing 1 required positional argument", "called with one argument, the list of", "own.py"],
+        ),
     ],
 )
 def test_a_reward_of_ones_own_that_fails_is_named_with_file_and_line(tmp_path, monkeypatch, function, words):
