@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import signal
 import sys
 import termios
 import time
@@ -60,16 +61,38 @@ class Keyboard:
             return
         if not select.select([self._file], [], [], seconds)[0]:
             return
-        try:
-            read = os.read(self._file, 1024)
-        except OSError:  # the terminal is gone
-            read = b""
+        read = self._read()
+        if read is None:
+            return
         if not read:
             self.leave()
             self._file = None
             return
         keys, self._typed = split(self._typed + read.decode(errors="replace"))
         yield from (MEANS[key] for key in keys if key in MEANS)
+
+    def _read(self) -> bytes | None:
+        """What was typed; b"" where the terminal is gone, and None where nothing is there any more.
+
+        Ctrl-Z between the look and the reading would drop what was typed, and the reading then wait for an Enter.
+        """
+        with _held_back(signal.SIGTSTP):
+            if not select.select([self._file], [], [], 0)[0]:
+                return None
+            try:
+                return os.read(self._file, 1024)
+            except OSError:
+                return b""
+
+
+@contextlib.contextmanager
+def _held_back(number: int) -> Iterator[None]:
+    """Let a signal wait; a handler of Python's that was due has run before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def split(typed: str) -> tuple[list[str], str]:
