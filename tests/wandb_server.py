@@ -46,7 +46,7 @@ class Run:
 
     @property
     def last_step(self) -> int:
-        return max((row.get("_step", 0) for row in self.rows), default=-1)
+        return self.rows[-1].get("_step", 0) if self.rows else -1  # the client sends them in order
 
     @property
     def config(self) -> dict:
