@@ -169,7 +169,7 @@ def followed(connection: Connection, root: Path, *words: str) -> dict:
 def with_samples(root: Path, runs: int, steps: int, url: str) -> int:
     """Write the sweep, with answers as the trained run sampled them; the number of runs."""
     tracking = ["tracking.mode=offline", f"tracking.base_url={url}", "tracking.project=p"]
-    plan, found = write(root, runs, steps, *tracking)
+    plan, found = write(root, runs, steps, *tracking, f"evaluation.every={EVALUATED_EVERY}")
     answers = [json.loads(line) for line in found.samples.read_text().splitlines()]
     answers = [answer for answer in answers if answer["step"] == answers[-1]["step"]]
     for task in plan.cells:

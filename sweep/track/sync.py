@@ -156,11 +156,11 @@ class _Project:
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
             identifier = next_identifier(run) if anew else identifiers(run)[-1]
             manner = Manner(Path(folder), PATIENCE, ends=not run.alive)
-            writer = Writer(run, identifier, said, training.config, manner)
+            writer = Writer(run, identifier, said, training.config, manner, self._remote)
             writer.send_new()
-            written = writer.finish(said, exit_code=int(training.state != State.DONE))
+            later = self._how.later.get(run.signature, {})
+            written = writer.finish(said, int(training.state != State.DONE), later)
         self._retire(run)
-        self._say_later(run, {})
         return Outcome.of(training.label, written)
 
     def _say_later(self, run: RunDirectory, summary: Mapping[str, Any]) -> None:
