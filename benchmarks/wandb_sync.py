@@ -114,13 +114,13 @@ def serve(connection: Connection, folder: Path) -> None:
 
 
 class Followed:
-    """A command whose lines are counted and whose memory is looked at while it runs.
+    """A command whose lines are kept and whose memory is looked at while it runs.
 
-    looks: (trainings that it was done with, bytes of the process, bytes of those that it started).
+    looks: bytes of the process, and of those that it started.
     """
 
     def __init__(self, *words: str) -> None:
-        self.looks: list[tuple[int, int, int]] = []
+        self.looks: list[tuple[int, int]] = []
         self.lines: list[str] = []
         began = time.perf_counter()
         command = [sys.executable, "-m", "sweep", *words]
@@ -140,16 +140,16 @@ class Followed:
             try:
                 for child in process.children(recursive=True):
                     started += child.memory_info().rss
-                self.looks.append((len(self.lines), process.memory_info().rss, started))
+                self.looks.append((process.memory_info().rss, started))
             except psutil.Error:  # one of them has just ended
                 pass
             time.sleep(LOOK_SECONDS)
 
-    def most(self, first: float, last: float) -> dict[str, float]:
-        """The most MiB that were held between two shares of the lines."""
-        count = len(self.lines)
-        looks = [look for look in self.looks if first * count <= look[0] <= last * count]
-        own, started = (round(max(look[i] for look in looks) / 2**20, 1) for i in (1, 2))
+    def most(self, quarter: int) -> dict[str, float]:
+        """The most MiB that were held in a quarter of the time, from 0 to 3."""
+        count = len(self.looks)
+        looks = self.looks[quarter * count // 4 : (quarter + 1) * count // 4]
+        own, started = (round(max(kind) / 2**20, 1) for kind in zip(*looks, strict=True))
         return {"own_mib": own, "started_mib": started}
 
 
@@ -162,7 +162,7 @@ def followed(connection: Connection, root: Path, *words: str) -> dict:
         sys.exit("\n".join([*command.lines[-5:], f"sync ended with status {command.status}; {said['unknown']}"]))
     total = next(line for line in reversed(command.lines) if line.startswith(f"sync {NAME}: "))
     print(f"{' '.join(['sync', *words])}: {command.seconds:.1f} s; {total}", flush=True)
-    quarters = {"first_quarter": command.most(0, 0.25), "last_quarter": command.most(0.75, 1)}
+    quarters = {"first_quarter": command.most(0), "last_quarter": command.most(3)}
     return {"s": round(command.seconds, 1), "total": total} | quarters | said
 
 

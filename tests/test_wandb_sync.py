@@ -308,6 +308,15 @@ def test_a_server_that_fails_is_named_and_a_later_sync_mends_it(fault, words, tm
     assert sweep.sync() == 0 and sweep.read_back(sweep.runs[0].signature) == truth(sweep.runs[0])
 
 
+def test_a_server_that_limits_requests_for_a_while_is_waited_for(tmp_path, server):
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(step) for step in range(1, 6)])  # with a table
+    server.faults = [Fault(429, path=path, times=1) for path in ("graphql", "file_stream", "upload")]
+    assert sweep.sync() == 0 and sweep.read_back(run.signature) == truth(run)
+    assert [fault.times for fault in server.faults] == [0, 0, 0] and server.uploads
+
+
 def test_after_three_failures_in_a_row_the_rest_is_left_for_another_time(tmp_path, server, capsys):
     sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,5)")
     for run in sweep.runs:

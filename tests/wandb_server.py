@@ -26,12 +26,14 @@ GONE = -1
 class Fault:
     """How requests whose path holds `path` are answered: after `seconds`, and with `status` where that is not 0.
 
-    GONE as the status closes the connection without an answer.
+    GONE as the status closes the connection without an answer. `times`: how many requests are still answered so; None
+    for all.
     """
 
     status: int = 0
     seconds: float = 0.0
     path: str = ""
+    times: int | None = None
 
 
 @dataclass
@@ -257,7 +259,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _fails(self) -> bool:
         """Whether the request was answered by a fault."""
         for fault in self.server.faults:
-            if fault.path in self.path:
+            if fault.path in self.path and fault.times != 0:
+                if fault.times:
+                    fault.times -= 1
                 time.sleep(fault.seconds)
                 if fault.status == GONE:
                     self.close_connection = True

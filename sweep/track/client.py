@@ -18,7 +18,8 @@ from sweep.track.rows import told
 from sweep.track.samples import COLUMNS
 
 SAMPLES = "samples"  # the key of the table of sampled answers
-UNREACHED = "see first that the W&B server is reached (tracking.base_url)"
+# Its client answers to neither in words of its own.
+UNREACHED = "see first that the W&B server is reached (tracking.base_url) and does not limit requests"
 # What W&B notes of the machine and the directory that it runs in.
 OF_THE_MACHINE = ("x_disable_stats", "x_disable_meta", "x_disable_machine_info", "disable_git", "disable_code")
 Told = tuple[dict[str, Any], list[list]]  # a row, and the answers that go with it, of which there may be none
