@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +42,6 @@ class Training:
     run: RunDirectory
     state: State
 
-    @cached_property
-    def config(self) -> CellConfig:
-        return self.run.read_config()
-
 
 @dataclass(frozen=True)
 class How:
@@ -66,22 +61,25 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
     listed = read_listed(root)
     places: dict[Place, list[Training]] = {}
     for training in trainings:
-        if why := _why_not(training, how):
-            yield Outcome(training.label, Kind.SKIPPED, why)
+        place = _place(training, how)
+        if isinstance(place, Place):
+            places.setdefault(place, []).append(training)
         else:
-            places.setdefault(Place.of(training.config.tracking), []).append(training)
+            yield Outcome(training.label, Kind.SKIPPED, place)
     for place, members in places.items():
         yield from _Project(place, how, root, listed).sync(members)
 
 
-def _why_not(training: Training, how: How) -> str:
+def _place(training: Training, how: How) -> Place | str:
+    """Where a training goes, or why it is left out. Its configuration is read again later: all would fill the memory."""
     if not training.run.metrics.exists():
         return "no rows yet"
-    if training.config.tracking.mode == "disabled" and not how.disabled:
+    tracking = training.run.read_config().tracking
+    if tracking.mode == "disabled" and not how.disabled:
         return "launched with tracking.mode=disabled; --disabled sends it all the same"
     if how.check and training.run.alive:
         return "not checked, as it is being trained"
-    return ""
+    return Place.of(tracking)
 
 
 class _Project:
@@ -116,10 +114,10 @@ class _Project:
             self._there = self._remote.runs([i for one in members for i in identifiers(one.run)])
         return self._check(training) if self._how.check else self._send(training)
 
-    def _described(self, training: Training) -> Described:
+    def _described(self, training: Training, config: CellConfig) -> Described:
         run = training.run
         listed = self._listed.get(str(run.path.relative_to(self._root)), Listed())
-        return described(run, training.config, listed, training.state)
+        return described(run, config, listed, training.state)
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
         """The rows beside the server's, and the steps that it was not sent yet."""
@@ -136,14 +134,15 @@ class _Project:
             return Outcome(training.label, Kind.DIFFERS, "the server does not have it")
         feed, unsent = self._compared(training)
         said = differences(feed, unsent)
-        if not said and found.digest != self._described(training).digest(feed.digest):
+        if not said and found.digest != self._described(training, training.run.read_config()).digest(feed.digest):
             said = ["its state, tags, configuration or summary changed since"]
         if not said:
             return Outcome(training.label, Kind.SAME, in_words(feed.taken, "row"), found.url)
         return Outcome(training.label, Kind.DIFFERS, "; ".join(said), found.url)
 
     def _send(self, training: Training) -> Outcome:
-        run, said = training.run, self._described(training)
+        run, config = training.run, training.run.read_config()
+        said = self._described(training, config)
         found = self._there.get(identifiers(run)[-1])
         anew = self._how.rebuild and self._is_beyond_mending(training)
         if found is not None and not anew and self._is_current(run, said, found):
@@ -156,7 +155,7 @@ class _Project:
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
             identifier = next_identifier(run) if anew else identifiers(run)[-1]
             manner = Manner(Path(folder), PATIENCE, ends=not run.alive)
-            writer = Writer(run, identifier, said, training.config, manner, self._remote)
+            writer = Writer(run, identifier, said, config, manner, self._remote)
             writer.send_new()
             later = self._how.later.get(run.signature, {})
             written = writer.finish(said, int(training.state != State.DONE), later)
