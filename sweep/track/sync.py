@@ -71,7 +71,7 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
 
 
 def _place(training: Training, how: How) -> Place | str:
-    """Where a training goes, or why it is left out. Its configuration is read again later: all would fill the memory."""
+    """Where a training goes, or why it is left out. Its configuration is not kept: those of all would need memory."""
     if not training.run.metrics.exists():
         return "no rows yet"
     tracking = training.run.read_config().tracking
