@@ -25,7 +25,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
 from sweep.run.wandb_process import end_service
-from sweep.track import mirror
+from sweep.track import mirror, writer
 from sweep.track import sync as syncing
 from sweep.track.axes import axis_values
 from sweep.track.client import Patience, Session
@@ -308,7 +308,8 @@ def test_a_server_that_fails_is_named_and_a_later_sync_mends_it(fault, words, tm
     assert sweep.sync() == 0 and sweep.read_back(sweep.runs[0].signature) == truth(sweep.runs[0])
 
 
-def test_a_server_that_limits_requests_for_a_while_is_waited_for(tmp_path, server):
+def test_a_server_that_limits_requests_for_a_while_is_waited_for(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(writer, "MOST_AT_ONCE", 2)
     sweep = Trained(tmp_path, server, "reward=random")
     (run,) = sweep.runs
     write_rows(run, [row(step) for step in range(1, 6)])  # with a table
