@@ -119,13 +119,18 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     assert server.operations[operations:].count("UpsertBucket") == 0 and "3 up to date" in capsys.readouterr().out
 
 
-def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(tmp_path, server):
+def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(
+    tmp_path, server, monkeypatch
+):
     """As the jobs of the local cluster are copies of one process that has imported W&B's client."""
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     sweep = Trained(tmp_path, server, "reward=random")
     write_rows(sweep.runs[0], [row(step) for step in range(1, 6)])
     shutil.rmtree(MEDIA_TMP.name, ignore_errors=True)
     assert sweep.sync() == 0
     assert "samples" in server.runs[sweep.runs[0].signature].rows[-1]
+    assert not (tmp_path / "home").exists()  # where W&B would keep a copy of every table
 
 
 def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_was_stopped(tmp_path, server, capsys):

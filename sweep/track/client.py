@@ -157,12 +157,12 @@ def _write_media_into(folder: Path) -> None:
     """Have W&B's client prepare tables in a directory of this session's own.
 
     The client makes one when it is imported. Jobs of the local cluster are copies of a process that has done so: the
-    first of them to end deletes the directory of all.
+    first of them to end deletes the directory of all. Its copies of tables would stay in the user's home for ever.
     """
     from wandb.sdk.data_types._private import MEDIA_TMP
 
     MEDIA_TMP.cleanup()
-    MEDIA_TMP.name = tempfile.mkdtemp(dir=folder)
+    MEDIA_TMP.name = os.environ["WANDB_DATA_DIR"] = tempfile.mkdtemp(dir=folder)
 
 
 def remedy(failure: CallFailed) -> str:
