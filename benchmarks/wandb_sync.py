@@ -129,6 +129,8 @@ class Followed:
         looking.start()
         for line in self._process.stdout:
             self.lines.append(line.rstrip())
+            if len(self.lines) % 100 == 0:
+                print(f"{len(self.lines)} lines in {time.perf_counter() - began:.0f} s", flush=True)
         self.status = self._process.wait()
         self.seconds = time.perf_counter() - began
         looking.join()
@@ -145,12 +147,12 @@ class Followed:
                 pass
             time.sleep(LOOK_SECONDS)
 
-    def most(self, quarter: int) -> dict[str, float]:
-        """The most MiB that were held in a quarter of the time, from 0 to 3."""
-        count = len(self.looks)
-        looks = self.looks[quarter * count // 4 : (quarter + 1) * count // 4]
-        own, started = (round(max(kind) / 2**20, 1) for kind in zip(*looks, strict=True))
-        return {"own_mib": own, "started_mib": started}
+    def most(self) -> dict[str, list[float]]:
+        """The most MiB that were held in each quarter of the time."""
+        cuts = [quarter * len(self.looks) // 4 for quarter in range(5)]
+        quarters = [self.looks[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+        of = (("own_mib", 0), ("started_mib", 1))
+        return {name: [round(max(look[i] for look in q) / 2**20, 1) for q in quarters] for name, i in of}
 
 
 def followed(connection: Connection, root: Path, *words: str) -> dict:
@@ -162,8 +164,7 @@ def followed(connection: Connection, root: Path, *words: str) -> dict:
         sys.exit("\n".join([*command.lines[-5:], f"sync ended with status {command.status}; {said['unknown']}"]))
     total = next(line for line in reversed(command.lines) if line.startswith(f"sync {NAME}: "))
     print(f"{' '.join(['sync', *words])}: {command.seconds:.1f} s; {total}", flush=True)
-    quarters = {"first_quarter": command.most(0), "last_quarter": command.most(3)}
-    return {"s": round(command.seconds, 1), "total": total} | quarters | said
+    return {"s": round(command.seconds, 1), "total": total} | command.most() | said
 
 
 def with_samples(root: Path, runs: int, steps: int, url: str) -> int:
