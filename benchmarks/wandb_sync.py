@@ -22,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -150,7 +151,7 @@ class Followed:
     def most(self) -> dict[str, list[float]]:
         """The most MiB that were held in each quarter of the time."""
         cuts = [quarter * len(self.looks) // 4 for quarter in range(5)]
-        quarters = [self.looks[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+        quarters = [self.looks[first:last] for first, last in pairwise(cuts)]
         of = (("own_mib", 0), ("started_mib", 1))
         return {name: [round(max(look[i] for look in q) / 2**20, 1) for q in quarters] for name, i in of}
 
