@@ -7,7 +7,7 @@ that it may be stopped, and repeated at will.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from sweep.track.writer import Writer, identifiers, next_identifier
 
 PATIENCE = Patience(open=60.0, call=60.0, finish=120.0)
 MOST_FAILURES = 3  # in a row, before the rest is left for another time
+AT_ONCE = 100  # trainings for which W&B's process serves: of each it keeps 0.2 MB and three connections until it ends
 OTHER_SENDER = "its job, or another sync, sends its rows"
 
 
@@ -88,30 +89,39 @@ class _Project:
     def __init__(self, place: Place, how: How, root: Path, listed: Mapping[str, Listed]) -> None:
         self._place, self._how, self._root, self._listed = place, how, root, listed
         self._there: dict[str, RemoteRun] | None = None
+        self._failures = 0  # in a row
 
     def sync(self, members: Sequence[Training]) -> Iterator[Outcome]:
-        failures = 0
-        for training in members:
-            if failures == MOST_FAILURES:
-                yield Outcome(training.label, Kind.FAILED, f"not tried, after {MOST_FAILURES} failures in a row")
-                continue
-            try:
-                yield self._one(training, members)
-                failures = 0
-            except CallFailed as failure:
-                failures += 1
-                end_service(failed=True)
-                self._there = None
-                yield Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
-            except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
-                end_service(failed=True)
-                raise
-        end_service(failed=False)
+        try:
+            for first in range(0, len(members), AT_ONCE):
+                together = members[first : first + AT_ONCE]
+                for training in together:
+                    yield self._outcome(training, together)
+                self._close(failed=False)
+        except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
+            end_service(failed=True)
+            raise
 
-    def _one(self, training: Training, members: Iterable[Training]) -> Outcome:
-        if self._there is None:  # at the start, and again after a failure
+    def _close(self, failed: bool) -> None:
+        end_service(failed)
+        self._there = None
+
+    def _outcome(self, training: Training, together: Sequence[Training]) -> Outcome:
+        if self._failures == MOST_FAILURES:
+            return Outcome(training.label, Kind.FAILED, f"not tried, after {MOST_FAILURES} failures in a row")
+        try:
+            outcome = self._one(training, together)
+        except CallFailed as failure:
+            self._failures += 1
+            self._close(failed=True)
+            return Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
+        self._failures = 0
+        return outcome
+
+    def _one(self, training: Training, together: Sequence[Training]) -> Outcome:
+        if self._there is None:  # with the first of them, and again after a failure
             self._remote = Remote(self._place, PATIENCE)
-            self._there = self._remote.runs([i for one in members for i in identifiers(one.run)])
+            self._there = self._remote.runs([i for one in together for i in identifiers(one.run)])
         return self._check(training) if self._how.check else self._send(training)
 
     def _described(self, training: Training, config: CellConfig) -> Described:
