@@ -323,6 +323,19 @@ def test_a_server_that_limits_requests_for_a_while_is_waited_for(tmp_path, serve
     assert [fault.times for fault in server.faults] == [0, 0, 0] and server.uploads
 
 
+def test_the_process_of_the_client_ends_after_some_runs_as_it_keeps_memory_and_connections_of_each(
+    tmp_path, server, monkeypatch
+):
+    sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,3)")
+    for run in sweep.runs:
+        write_rows(run, [row(1)])
+    ended = []
+    monkeypatch.setattr(syncing, "AT_ONCE", 2)
+    monkeypatch.setattr(syncing, "end_service", lambda failed: ended.append(len(server.runs)) or end_service(failed))
+    assert sweep.sync() == 0 and ended == [2, 3]
+    assert all(sweep.read_back(run.signature) == truth(run) for run in sweep.runs)
+
+
 def test_after_three_failures_in_a_row_the_rest_is_left_for_another_time(tmp_path, server, capsys):
     sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,5)")
     for run in sweep.runs:
