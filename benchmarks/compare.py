@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from written_sweeps import finish_all  # noqa: E402
 
-from sweep.plan.plan import plan_sweep  # noqa: E402
+from sweep.plan.plan import Plan, plan_sweep  # noqa: E402
 from sweep.plan.task import Task  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
 from sweep.run.files import write_json  # noqa: E402
@@ -79,16 +79,21 @@ def measured(command: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 2**20
 
 
-def write(root: Path, cells: int, steps: int) -> None:
-    """A sweep of finished cells, 12 of them for each seed."""
+def write(root: Path, cells: int, steps: int, *typed: str) -> tuple[Plan, RunDirectory]:
+    """A sweep of finished cells, 12 of them for each seed; `typed`: overrides beside those of this benchmark.
+
+    Also gives the small run that was trained for it.
+    """
     began = time.perf_counter()
     found = trained(root)
     seeds = -(-cells // 12)
-    plan = plan_sweep([*GRID, f"seed=range(0,{seeds})", *SMALL, f"steps={steps}", f"name={NAME}", f"output_dir={root}"])
+    large = [f"steps={steps}", f"name={NAME}", f"output_dir={root}"]
+    plan = plan_sweep([*GRID, f"seed=range(0,{seeds})", *SMALL, *large, *typed])
     finish_all(plan)
     for place, task in enumerate(plan.tasks):
         give(task, found, steps, random.Random(place))
     print(f"{len(plan.cells)} cells × {steps} steps written in {time.perf_counter() - began:.0f} s", flush=True)
+    return plan, found
 
 
 def trained(root: Path) -> RunDirectory:

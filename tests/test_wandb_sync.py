@@ -25,7 +25,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State
 from sweep.run.wandb_process import end_service
-from sweep.track import mirror
+from sweep.track import mirror, writer
 from sweep.track import sync as syncing
 from sweep.track.axes import axis_values
 from sweep.track.client import Patience, Session
@@ -119,13 +119,18 @@ def test_what_was_trained_offline_is_read_back_as_it_was_written_and_a_second_sy
     assert server.operations[operations:].count("UpsertBucket") == 0 and "3 up to date" in capsys.readouterr().out
 
 
-def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(tmp_path, server):
+def test_tables_are_sent_although_a_copy_of_this_process_ended_and_deleted_what_all_copies_have(
+    tmp_path, server, monkeypatch
+):
     """As the jobs of the local cluster are copies of one process that has imported W&B's client."""
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     sweep = Trained(tmp_path, server, "reward=random")
     write_rows(sweep.runs[0], [row(step) for step in range(1, 6)])
     shutil.rmtree(MEDIA_TMP.name, ignore_errors=True)
     assert sweep.sync() == 0
     assert "samples" in server.runs[sweep.runs[0].signature].rows[-1]
+    assert not (tmp_path / "home").exists()  # where W&B would keep a copy of every table
 
 
 def test_sync_goes_on_after_the_last_step_that_the_server_has_however_often_it_was_stopped(tmp_path, server, capsys):
@@ -308,6 +313,29 @@ def test_a_server_that_fails_is_named_and_a_later_sync_mends_it(fault, words, tm
     assert sweep.sync() == 0 and sweep.read_back(sweep.runs[0].signature) == truth(sweep.runs[0])
 
 
+def test_a_server_that_limits_requests_for_a_while_is_waited_for(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(writer, "MOST_AT_ONCE", 2)
+    sweep = Trained(tmp_path, server, "reward=random")
+    (run,) = sweep.runs
+    write_rows(run, [row(step) for step in range(1, 6)])  # with a table
+    server.faults = [Fault(429, path=path, times=1) for path in ("graphql", "file_stream", "upload")]
+    assert sweep.sync() == 0 and sweep.read_back(run.signature) == truth(run)
+    assert [fault.times for fault in server.faults] == [0, 0, 0] and server.uploads
+
+
+def test_the_process_of_the_client_ends_after_some_runs_as_it_keeps_memory_and_connections_of_each(
+    tmp_path, server, monkeypatch
+):
+    sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,3)")
+    for run in sweep.runs:
+        write_rows(run, [row(1)])
+    ended = []
+    monkeypatch.setattr(syncing, "AT_ONCE", 2)
+    monkeypatch.setattr(syncing, "end_service", lambda failed: ended.append(len(server.runs)) or end_service(failed))
+    assert sweep.sync() == 0 and ended == [2, 3]
+    assert all(sweep.read_back(run.signature) == truth(run) for run in sweep.runs)
+
+
 def test_after_three_failures_in_a_row_the_rest_is_left_for_another_time(tmp_path, server, capsys):
     sweep = Trained(tmp_path, server, "reward=random", "seed=range(0,5)")
     for run in sweep.runs:
@@ -393,9 +421,10 @@ def test_a_table_has_the_answers_of_the_last_step_that_any_were_kept_of(tmp_path
     path = file([{"step": step, "response": "a"} for step in kept], "samples.jsonl")
     answers = SampledAnswers(path)
     assert [[cells[0] for cells in answers.until(step)] for step in asked] == steps
-    assert all(has_table(step, 10, 1) for step in range(1, 11))  # few evaluations have one each
+    few = range(1, MOST_TABLES + 1)
+    assert all(has_table(step, MOST_TABLES, 1) for step in few)  # few evaluations have one each
     tabled = [step for step in (*range(7, 300, 7), 300) if has_table(step, 300, 7)]
-    assert len(tabled) == MOST_TABLES and tabled[-1] == 300 and tabled[0] < 60
+    assert len(tabled) == MOST_TABLES and tabled[-1] == 300 and tabled[0] < 100
     many = SampledAnswers(file([{"step": 1, "response": "a"}] * 100, "samples.jsonl"))
     assert len(many.until(1)) == MOST_ROWS
 

@@ -26,12 +26,14 @@ GONE = -1
 class Fault:
     """How requests whose path holds `path` are answered: after `seconds`, and with `status` where that is not 0.
 
-    GONE as the status closes the connection without an answer.
+    GONE as the status closes the connection without an answer. `times`: how many requests are still answered so; None
+    for all.
     """
 
     status: int = 0
     seconds: float = 0.0
     path: str = ""
+    times: int | None = None
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Run:
 
     @property
     def last_step(self) -> int:
-        return max((row.get("_step", 0) for row in self.rows), default=-1)
+        return self.rows[-1].get("_step", 0) if self.rows else -1  # the client sends them in order
 
     @property
     def config(self) -> dict:
@@ -224,6 +226,7 @@ VIEWER = {"id": "u", "entity": ENTITY, "username": "u", "name": "u", "flags": "{
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the second write of an answer waits 40 ms for the client's word on the first
 
     def do_POST(self) -> None:
         body = self._body()
@@ -256,7 +259,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _fails(self) -> bool:
         """Whether the request was answered by a fault."""
         for fault in self.server.faults:
-            if fault.path in self.path:
+            if fault.path in self.path and fault.times != 0:
+                if fault.times:
+                    fault.times -= 1
                 time.sleep(fault.seconds)
                 if fault.status == GONE:
                     self.close_connection = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,17 @@ from sweep.track.rows import told
 from sweep.track.samples import COLUMNS
 
 SAMPLES = "samples"  # the key of the table of sampled answers
-UNREACHED = "see first that the W&B server is reached (tracking.base_url)"
+# Its client answers to neither in words of its own.
+UNREACHED = "see first that the W&B server is reached (tracking.base_url) and does not limit requests"
 # What W&B notes of the machine and the directory that it runs in.
 OF_THE_MACHINE = ("x_disable_stats", "x_disable_meta", "x_disable_machine_info", "disable_git", "disable_code")
+Told = tuple[dict[str, Any], list[list]]  # a row, and the answers that go with it, of which there may be none
 BEYOND = 5.0  # seconds after W&B's own time-out at which a call that ignores it is given up
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds after which a call of W&B's is given up: opening a run, handing over a row or asking, and the end."""
+    """Seconds after which a call of W&B's is given up: opening a run, handing over rows or asking, and the end."""
 
     open: float
     call: float
@@ -59,15 +61,19 @@ class Session:
         """ENTITY/PROJECT, as the server knows them."""
         return f"{self._started.entity}/{self._started.project}"
 
-    def log(self, row: dict[str, Any], answers: list[list] | None = None) -> None:
-        """Hand over a row under its own step, with a table of sampled answers where there are any."""
-        within(self._patience.call, partial(self._log, row, answers))
+    def log(self, rows: Sequence[Told]) -> None:
+        """Hand over rows, each under its own step, with a table of sampled answers where there are any.
 
-    def _log(self, row: dict[str, Any], answers: list[list] | None) -> None:
+        Many at once take half the time: for each call there is a thread, which W&B's own would keep waiting.
+        """
+        within(self._patience.call, partial(self._log, rows))
+
+    def _log(self, rows: Sequence[Told]) -> None:
         import wandb
 
-        table = {SAMPLES: wandb.Table(list(COLUMNS), answers, allow_mixed_types=True)} if answers else {}
-        self._started.log(told(row) | table, step=row["step"], commit=True)
+        for row, answers in rows:
+            table = {SAMPLES: wandb.Table(list(COLUMNS), answers, allow_mixed_types=True)} if answers else {}
+            self._started.log(told(row) | table, step=row["step"], commit=True)
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
         """Close the run once the server has everything; it shows as failed where the code is not 0."""
@@ -151,12 +157,12 @@ def _write_media_into(folder: Path) -> None:
     """Have W&B's client prepare tables in a directory of this session's own.
 
     The client makes one when it is imported. Jobs of the local cluster are copies of a process that has done so: the
-    first of them to end deletes the directory of all.
+    first of them to end deletes the directory of all. Its copies of tables would stay in the user's home for ever.
     """
     from wandb.sdk.data_types._private import MEDIA_TMP
 
     MEDIA_TMP.cleanup()
-    MEDIA_TMP.name = tempfile.mkdtemp(dir=folder)
+    MEDIA_TMP.name = os.environ["WANDB_DATA_DIR"] = tempfile.mkdtemp(dir=folder)
 
 
 def remedy(failure: CallFailed) -> str:

@@ -87,7 +87,7 @@ class Mirror:
             if closing:
                 break
             self._wake.wait()
-        writer.finish(self._described(listed), exit_code=int(self._state != State.DONE))
+        writer.finish(self._described(listed), exit_code=int(self._state != State.DONE), later={})
 
     def _described(self, listed: Listed) -> Described:
         return described(self._run, self._config, listed, self._state)

@@ -7,9 +7,8 @@ that it may be stopped, and repeated at will.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from sweep.track.writer import Writer, identifiers, next_identifier
 
 PATIENCE = Patience(open=60.0, call=60.0, finish=120.0)
 MOST_FAILURES = 3  # in a row, before the rest is left for another time
+AT_ONCE = 100  # trainings for which W&B's process serves: of each it keeps 0.2 MB and three connections until it ends
 OTHER_SENDER = "its job, or another sync, sends its rows"
 
 
@@ -42,10 +42,6 @@ class Training:
     label: str
     run: RunDirectory
     state: State
-
-    @cached_property
-    def config(self) -> CellConfig:
-        return self.run.read_config()
 
 
 @dataclass(frozen=True)
@@ -66,22 +62,25 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
     listed = read_listed(root)
     places: dict[Place, list[Training]] = {}
     for training in trainings:
-        if why := _why_not(training, how):
-            yield Outcome(training.label, Kind.SKIPPED, why)
+        place = _place(training, how)
+        if isinstance(place, Place):
+            places.setdefault(place, []).append(training)
         else:
-            places.setdefault(Place.of(training.config.tracking), []).append(training)
+            yield Outcome(training.label, Kind.SKIPPED, place)
     for place, members in places.items():
         yield from _Project(place, how, root, listed).sync(members)
 
 
-def _why_not(training: Training, how: How) -> str:
+def _place(training: Training, how: How) -> Place | str:
+    """Where a training goes, or why it is left out. Its configuration is not kept: those of all would need memory."""
     if not training.run.metrics.exists():
         return "no rows yet"
-    if training.config.tracking.mode == "disabled" and not how.disabled:
+    tracking = training.run.read_config().tracking
+    if tracking.mode == "disabled" and not how.disabled:
         return "launched with tracking.mode=disabled; --disabled sends it all the same"
     if how.check and training.run.alive:
         return "not checked, as it is being trained"
-    return ""
+    return Place.of(tracking)
 
 
 class _Project:
@@ -90,36 +89,45 @@ class _Project:
     def __init__(self, place: Place, how: How, root: Path, listed: Mapping[str, Listed]) -> None:
         self._place, self._how, self._root, self._listed = place, how, root, listed
         self._there: dict[str, RemoteRun] | None = None
+        self._failures = 0  # in a row
 
     def sync(self, members: Sequence[Training]) -> Iterator[Outcome]:
-        failures = 0
-        for training in members:
-            if failures == MOST_FAILURES:
-                yield Outcome(training.label, Kind.FAILED, f"not tried, after {MOST_FAILURES} failures in a row")
-                continue
-            try:
-                yield self._one(training, members)
-                failures = 0
-            except CallFailed as failure:
-                failures += 1
-                end_service(failed=True)
-                self._there = None
-                yield Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
-            except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
-                end_service(failed=True)
-                raise
-        end_service(failed=False)
+        try:
+            for first in range(0, len(members), AT_ONCE):
+                together = members[first : first + AT_ONCE]
+                for training in together:
+                    yield self._outcome(training, together)
+                self._close(failed=False)
+        except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
+            end_service(failed=True)
+            raise
 
-    def _one(self, training: Training, members: Iterable[Training]) -> Outcome:
-        if self._there is None:  # at the start, and again after a failure
+    def _close(self, failed: bool) -> None:
+        end_service(failed)
+        self._there = None
+
+    def _outcome(self, training: Training, together: Sequence[Training]) -> Outcome:
+        if self._failures == MOST_FAILURES:
+            return Outcome(training.label, Kind.FAILED, f"not tried, after {MOST_FAILURES} failures in a row")
+        try:
+            outcome = self._one(training, together)
+        except CallFailed as failure:
+            self._failures += 1
+            self._close(failed=True)
+            return Outcome(training.label, Kind.FAILED, f"{failure}; {remedy(failure)}")
+        self._failures = 0
+        return outcome
+
+    def _one(self, training: Training, together: Sequence[Training]) -> Outcome:
+        if self._there is None:  # with the first of them, and again after a failure
             self._remote = Remote(self._place, PATIENCE)
-            self._there = self._remote.runs([i for one in members for i in identifiers(one.run)])
+            self._there = self._remote.runs([i for one in together for i in identifiers(one.run)])
         return self._check(training) if self._how.check else self._send(training)
 
-    def _described(self, training: Training) -> Described:
+    def _described(self, training: Training, config: CellConfig) -> Described:
         run = training.run
         listed = self._listed.get(str(run.path.relative_to(self._root)), Listed())
-        return described(run, training.config, listed, training.state)
+        return described(run, config, listed, training.state)
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
         """The rows beside the server's, and the steps that it was not sent yet."""
@@ -136,14 +144,15 @@ class _Project:
             return Outcome(training.label, Kind.DIFFERS, "the server does not have it")
         feed, unsent = self._compared(training)
         said = differences(feed, unsent)
-        if not said and found.digest != self._described(training).digest(feed.digest):
+        if not said and found.digest != self._described(training, training.run.read_config()).digest(feed.digest):
             said = ["its state, tags, configuration or summary changed since"]
         if not said:
             return Outcome(training.label, Kind.SAME, in_words(feed.taken, "row"), found.url)
         return Outcome(training.label, Kind.DIFFERS, "; ".join(said), found.url)
 
     def _send(self, training: Training) -> Outcome:
-        run, said = training.run, self._described(training)
+        run, config = training.run, training.run.read_config()
+        said = self._described(training, config)
         found = self._there.get(identifiers(run)[-1])
         anew = self._how.rebuild and self._is_beyond_mending(training)
         if found is not None and not anew and self._is_current(run, said, found):
@@ -156,11 +165,11 @@ class _Project:
         with lock, tempfile.TemporaryDirectory(prefix="wandb-") as folder:
             identifier = next_identifier(run) if anew else identifiers(run)[-1]
             manner = Manner(Path(folder), PATIENCE, ends=not run.alive)
-            writer = Writer(run, identifier, said, training.config, manner)
+            writer = Writer(run, identifier, said, config, manner, self._remote)
             writer.send_new()
-            written = writer.finish(said, exit_code=int(training.state != State.DONE))
+            later = self._how.later.get(run.signature, {})
+            written = writer.finish(said, int(training.state != State.DONE), later)
         self._retire(run)
-        self._say_later(run, {})
         return Outcome.of(training.label, written)
 
     def _say_later(self, run: RunDirectory, summary: Mapping[str, Any]) -> None:

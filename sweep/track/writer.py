@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, write_json
 from sweep.run.growing import GrowingRows
 from sweep.run.wandb_places import Place
-from sweep.track.client import Manner, open_session
+from sweep.track.client import Manner, Told, open_session
 from sweep.track.described import DIGEST, REPEATED, Described
 from sweep.track.remote import Remote, confirmed
 from sweep.track.rows import Feed
 from sweep.track.samples import SampledAnswers, has_table
+
+MOST_AT_ONCE = 100  # rows that are handed over in one call
 
 
 def identifiers(run: RunDirectory) -> list[str]:
@@ -53,19 +57,23 @@ class Writer:
         said: Described,
         config: CellConfig,
         manner: Manner,
+        remote: Remote | None = None,
     ) -> None:
         """
         Args:
             identifier: the current id of the run, or its next.
             said: how the run is described now.
+            remote: the run's project, where it was opened already, since that takes two requests.
         """
         self._id = identifier
         self._config, self._place, self._patience = config, Place.of(config.tracking), manner.patience
+        self._project = remote
         self._session = open_session(self._id, said, self._place, manner)
         _remember(run, identifier)
         there = self._remote.history(self._id) if self._session.resumed else {}
         self._feed = Feed(there, self._send, self._session.taken_to)
         self._rows, self._answers = GrowingRows(run.metrics), SampledAnswers(run.samples)
+        self._unsent: list[Told] = []
 
     @property
     def url(self) -> str:
@@ -73,6 +81,8 @@ class Writer:
 
     @cached_property
     def _remote(self) -> Remote:
+        if self._project is not None:
+            return self._project
         entity, _, project = self._session.path.partition("/")
         return Remote(Place(project, entity, self._place.base_url), self._patience)
 
@@ -80,16 +90,27 @@ class Writer:
         """Send the rows that metrics.jsonl has gained."""
         for row in self._rows.new():
             self._feed.take(row)
+        self._hand_over()
 
     def _send(self, row: dict) -> None:
         step, every = row["step"], self._config.evaluation.every
         tabled = "eval/accuracy" in row and has_table(step, self._config.steps, every)
-        self._session.log(row, self._answers.until(step) if tabled else None)
+        self._unsent.append((row, self._answers.until(step) if tabled else []))
+        if len(self._unsent) == MOST_AT_ONCE:
+            self._hand_over()
 
-    def finish(self, said: Described, exit_code: int) -> Written:
-        """Close the W&B run, with its summary, and see that the server has every row."""
+    def _hand_over(self) -> None:
+        if self._unsent:
+            self._session.log(self._unsent)
+            self._unsent = []
+
+    def finish(self, said: Described, exit_code: int, later: Mapping[str, Any]) -> Written:
+        """Close the W&B run, with its summary, and see that the server has every row.
+
+        later: what the summary is to say beside the run's own records.
+        """
         feed = self._feed
-        summary = said.summary | {REPEATED: len(feed.otherwise)}
+        summary = {**said.summary, **later, REPEATED: len(feed.otherwise)}
         if not feed.missing:
             summary[DIGEST] = said.digest(feed.digest)
         self._session.finish(summary, exit_code)
