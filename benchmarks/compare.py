@@ -29,6 +29,7 @@ from sweep.plan.plan import Plan, plan_sweep  # noqa: E402
 from sweep.plan.task import Task  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
 from sweep.run.files import write_json  # noqa: E402
+from sweep.run.ledger import read_sweep  # noqa: E402
 from sweep.track.metrics import RowLog  # noqa: E402
 
 SMALL = [
@@ -52,7 +53,7 @@ def main() -> None:
         if not (root / "sweeps" / NAME).exists():
             write(root, asked.cells, asked.steps)
         bare, _ = measured([sys.executable, "-c", "pass"])
-        found = {"cells": asked.cells, "steps": asked.steps, "python_s": bare}
+        found = {"cells": len(read_sweep(root, NAME).cells), "steps": asked.steps, "python_s": bare}
         for what, options in (
             ("table", []),
             ("json", ["--json"]),
