@@ -292,9 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def wandb_server(port: int = 0):
-    """A running server, for the length of a test."""
-    server = WandbServer(port)
+def wandb_server(port: int = 0, kind: type[WandbServer] = WandbServer):
+    """A running server of a kind, for the length of a test."""
+    server = kind(port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from contextlib import contextmanager
 
-from wandb_server import ENTITY, NEVER, VIEWER, Run, WandbServer
+from wandb_server import ENTITY, NEVER, VIEWER, Run, WandbServer, wandb_server
 
 
 class ViewServer(WandbServer):
@@ -126,13 +124,6 @@ def _holds(run: Run, condition: dict) -> bool:
     return value in (run.fields.get("tags") or []) if key == "tags" else run.fields.get(key) == value
 
 
-@contextmanager
 def view_server(port: int = 0):
     """A running server, for the length of a test."""
-    server = ViewServer(port)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+    return wandb_server(port, ViewServer)
