@@ -1,6 +1,6 @@
 """Read the values over steps of the cells of a verdict, from their `metrics.jsonl`.
 
-Beside `cells`, no other module here reads records.
+Beside `cells`, no other module here reads what runs wrote.
 """
 
 from __future__ import annotations
