@@ -129,8 +129,10 @@ def _train(code: Path, home: Path, name: str) -> Digest:
 def _interrupt(command: list[str], code: Path, output: Path) -> None:
     """Launch, and stop the launch as Ctrl-C does once the run has made a step."""
     with tempfile.TemporaryFile() as log:
-        launch = subprocess.Popen(command, cwd=code, env=_environment(), stdout=log, stderr=log)
-        _wait(lambda: any(f.stat().st_size for f in output.glob("cells/*/metrics.jsonl")) or launch.poll() is not None)
+        launch = subprocess.Popen(command, cwd=code, env=environment(), stdout=log, stderr=log)
+        wait_until(
+            lambda: any(f.stat().st_size for f in output.glob("cells/*/metrics.jsonl")) or launch.poll() is not None
+        )
         launch.send_signal(signal.SIGINT)
         launch.wait(timeout=300)
     (state,) = output.glob("cells/*/state.json")
@@ -138,7 +140,7 @@ def _interrupt(command: list[str], code: Path, output: Path) -> None:
         raise RuntimeError(f"{output.name} was to be interrupted; it is {state.read_text()}")
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -148,16 +150,16 @@ def _wait(condition: Callable[[], bool], seconds: float = 300) -> None:
 
 def _run(command: list[str], code: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        command, cwd=code, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=code, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """One thread a process: sums then add up in one order, and two launches share two cores."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
-def _checkout(commit: str, target: Path) -> Path:
+def checkout(commit: str, target: Path) -> Path:
     """The files of `commit`, without touching the repository's own work tree."""
     target.mkdir()
     archive = subprocess.run(["git", "-C", ROOT, "archive", commit], capture_output=True, check=True).stdout
@@ -176,8 +178,8 @@ def main(arguments: list[str]) -> int:
     if unknown := set(names) - set(CELLS):
         parser.error(f"no such cell: {', '.join(sorted(unknown))}; there are {', '.join(CELLS)}")
     with tempfile.TemporaryDirectory(prefix="same-") as home:
-        before_code = _checkout(asked.before, Path(home) / "code-before")
-        after_code = _checkout(asked.after, Path(home) / "code-after") if asked.after else ROOT
+        before_code = checkout(asked.before, Path(home) / "code-before")
+        after_code = checkout(asked.after, Path(home) / "code-after") if asked.after else ROOT
         before, after = (
             train_all(code, Path(home) / label, names)
             for label, code in (("before", before_code), ("after", after_code))

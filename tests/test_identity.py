@@ -21,7 +21,7 @@ from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import evaluation_identity, fields, training_identity
-from sweep.plan.task import EVALUATION, TRAIN
+from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN
 from sweep.run import identity as rules
 from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
@@ -130,17 +130,31 @@ def test_neutral_values_are_the_recorded_ones():
     assert found == json.loads((RECORDED_HERE / "neutral.json").read_text())
 
 
-def test_signatures_are_the_recorded_ones():
+RECORDED_SIGNATURES = json.loads((RECORDED_HERE / "signatures.json").read_text())
+
+
+@pytest.mark.parametrize("typed", RECORDED_SIGNATURES)
+def test_signatures_are_the_recorded_ones(typed, monkeypatch):
     """Where this fails, results that users have would be trained again: state a neutral value, or raise a rule."""
-    recorded = json.loads((RECORDED_HERE / "signatures.json").read_text())
-    assert len(recorded) >= 20
-    assert {typed: signatures_of(typed) for typed in recorded} == recorded
-
-
-def signatures_of(typed: str) -> dict[str, str]:
-    """Of the runs that the overrides of a line ask for, by what they do."""
+    monkeypatch.chdir(ROOT)  # a line may name a file of this repository
+    monkeypatch.syspath_prepend(RECORDED_HERE)  # and a reward that is recorded there
     plan = plan_sweep([*typed.split(), "output_dir=nowhere"])
-    return {task.module.rpartition(".")[2]: task.signature for task in plan.tasks}
+    found = [f"{task.module.rpartition('.')[2]} {task.signature}" for task in plan.tasks]
+    assert found == RECORDED_SIGNATURES[typed]
+
+
+@pytest.mark.parametrize("group", ["model", "reward", "algorithm"])
+def test_every_choice_that_is_shipped_has_a_recorded_signature(group):
+    """What is new gets a line in signatures.json: the overrides, and what this test's neighbour finds for them."""
+    shipped = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
+    words = [word for typed in RECORDED_SIGNATURES for word in typed.split()]
+    recorded = {choice for word in words if word.startswith(f"{group}=") for choice in word.split("=")[1].split(",")}
+    assert recorded == shipped
+
+
+def test_every_kind_of_run_has_a_recorded_signature():
+    kinds = {run.split()[0] for runs in RECORDED_SIGNATURES.values() for run in runs}
+    assert kinds == {module.rpartition(".")[2] for module in (BASELINE, LABEL, TRAIN, EVALUATION)}
 
 
 @pytest.fixture
