@@ -15,7 +15,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 
 from sweep.errors import UserError, without_secrets
-from sweep.run.shown import shown_lines
+from sweep.shown import shown_lines
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")

@@ -23,8 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from written_sweeps import finish_all  # noqa: E402
-
+from helpers.written_sweeps import finish_all  # noqa: E402
 from sweep.plan.plan import Plan, plan_sweep  # noqa: E402
 from sweep.plan.task import Task  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402

@@ -32,9 +32,9 @@ from benchmarks.step_ours import Stepper
 from benchmarks.workload import END, PAD, ROOT, Side, Workload, make_tokenizer, peak_memory
 from models.architecture import architecture_from, read_architecture
 from models.load import DTYPES
+from sweep.config.cell import CellConfig
 from sweep.grpo.flops import peak_tflops, update_flops
 from sweep.plan.compose import compose_cells
-from sweep.run.config import CellConfig
 
 CASES = {
     "full_1_5b": ["model=qwen2_5_1_5b", "tuning=full"],

@@ -39,7 +39,7 @@ IMPORTS = {
 }
 STAGE = """
 import pathlib, sys
-from sweep.run.imports import import_stage
+from sweep.dispatch.imports import import_stage
 run = pathlib.Path(sys.argv[1])
 import_stage("sweep.stages.train").main(run, 0, 1, 0, run / "attempts" / "meeting.json")
 """
@@ -137,7 +137,7 @@ def alone(place: Place) -> dict[str, float]:
 
 def imports(place: Place) -> dict[str, float]:
     """Seconds for each of IMPORTS, in this order in one process, after the interpreter itself."""
-    lines = ["import gc", "gc.disable()", "from sweep.stages.starting import Starting", "s = Starting()"]  # as jobs do
+    lines = ["import gc", "gc.disable()", "from sweep.job.starting import Starting", "s = Starting()"]  # as jobs do
     for part, statement in {"interpreter": "", **IMPORTS}.items():
         lines += [statement, f"s.reached({part!r})"]
     written = place.home / "imports.json"

@@ -15,14 +15,14 @@ from transformers import AutoModelForCausalLM
 from benchmarks.workload import Workload, serve
 from models.load import DTYPES, adapt
 from models.prompts import Stop
+from sweep.config.cell import CellConfig
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
+from sweep.job.processes import device, join
 from sweep.plan.compose import compose_cells
 from sweep.rollout.engine import open_sampler
 from sweep.rollout.sample import Request
 from sweep.rollout.stop import StopRules
-from sweep.run.config import CellConfig
-from sweep.run.processes import device, join
 
 UNREACHABLE = 2**40
 

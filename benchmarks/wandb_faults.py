@@ -31,10 +31,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from conftest import TINY  # noqa: E402  found by the line above
-from wandb_server import GONE, Fault, WandbServer, wandb_server  # noqa: E402
-from written_sweeps import entry_of  # noqa: E402
-
+from helpers.constants import TINY  # noqa: E402  found by the line above
+from helpers.wandb_server import GONE, Fault, WandbServer, wandb_server  # noqa: E402
+from helpers.written_sweeps import entry_of  # noqa: E402
 from sweep.__main__ import main as command  # noqa: E402
 from sweep.plan.plan import plan_sweep  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
@@ -44,7 +43,7 @@ STEPS = 40
 CELL = [*TINY, "reward=random", f"steps={STEPS}", "evaluation.every=20", "checkpoint.every=20", "name=faults"]
 STAGE = """
 import pathlib, sys, time
-from sweep.run.imports import import_stage
+from sweep.dispatch.imports import import_stage
 run = pathlib.Path(sys.argv[1])
 stage = import_stage("sweep.stages.train")
 print("imported", time.monotonic(), flush=True)

@@ -31,9 +31,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from wandb_server import WandbServer  # noqa: E402
-
 from benchmarks.compare import EVALUATED_EVERY, NAME, write  # noqa: E402
+from helpers.wandb_server import WandbServer  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
 from sweep.track.metrics import RowLog  # noqa: E402
 

@@ -19,11 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from wandb_server import Run  # noqa: E402
-from wandb_views import ViewServer, view_server  # noqa: E402
-from written_sweeps import finish_all  # noqa: E402
-
 from benchmarks.compare import GRID, SMALL, measured  # noqa: E402
+from helpers.wandb_server import Run  # noqa: E402
+from helpers.wandb_views import ViewServer, view_server  # noqa: E402
+from helpers.written_sweeps import finish_all  # noqa: E402
 from sweep.plan.plan import Plan, plan_sweep  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
 from sweep.run.state import State  # noqa: E402

@@ -12,6 +12,7 @@ from models.family import families
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names become file names
 MINI_POSITIONS = 128  # that the minis are made with
+ADAPTER = "adapter_config.json"  # stands where a run left adapters instead of whole weights
 RECORDED = {"identity": False}  # recorded per attempt; not part of a run's signature
 AT_LAUNCH = RECORDED | {"at_launch": True}  # recorded, and decided by a launch: a later attempt cannot change it
 

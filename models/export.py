@@ -7,13 +7,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from models.config import ModelConfig
+from models.config import ADAPTER, ModelConfig
 from models.hub import is_gguf
 from models.permissions import follow_umask
 from models.prompts import PromptConfig, Stop, stop_rules
 
 GENERATION = "generation_config.json"
-ADAPTER = "adapter_config.json"  # stands where a run left adapters instead of whole weights
 
 
 def export_model(

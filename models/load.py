@@ -9,8 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.architecture import architecture_from, positions_of, read_architecture, unsupported
-from models.config import LoraTuning, ModelConfig, TuningConfig, is_local
-from models.export import ADAPTER
+from models.config import ADAPTER, LoraTuning, ModelConfig, TuningConfig, is_local
 from models.hub import fetch, is_gguf
 from models.mini.pretrain import Progress, cached_mini
 from models.permissions import follow_umask

@@ -16,8 +16,8 @@ import typer
 
 from sweep.commands import after, before, during, inside
 from sweep.errors import UserError
-from sweep.run.shown import shown_lines
 from sweep.run.unwritable import complaint
+from sweep.shown import shown_lines
 
 COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
 app = typer.Typer(

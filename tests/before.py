@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from same import checkout, differences, digest, environment, wait_until
-
-from conftest import ROOT, TINY  # isort: skip  # `same` makes the project importable, which conftest needs
+from helpers.constants import ROOT, TINY
+from helpers.digests import differences, digest
+from same import checkout, environment, wait_until
 
 NAME = "begun"
 CELLS = ("reward=random,ground_truth,format", "steps=150", "evaluation.every=150", "cluster.max_parallel=3")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from disturbed import DisturbedSweep, changed, outcome  # noqa: E402  found by the line above
-from fault_moments import Moment, moments  # noqa: E402
+from helpers.disturbed import DisturbedSweep, changed, outcome  # noqa: E402  found by the line above
+from helpers.fault_moments import Moment, moments  # noqa: E402
 
 WEIGHTS = {"two cells": 4, "two processes": 1}
 

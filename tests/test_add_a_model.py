@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, GemmaConfig, PreTrainedTokenizerFast, Qwen2Config
 
+from helpers.constants import ROOT, TINY
 from models.mini.tokenizer import build_tokenizer
 
 BLOCK = re.compile(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", re.S)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from test_loss import algorithm
 
+from helpers.presets import algorithm
 from sweep.grpo.advantages import group_advantages, rollout_advantages, shaped_rewards, whiten
 
 

@@ -7,14 +7,16 @@ import subprocess
 from functools import cache
 
 import pytest
-from conftest import ROOT
+
+from helpers.constants import ROOT
 
 PYTHON = ROOT / ".venv-trl" / "bin" / "python"
 
 
 @cache
 def compared() -> dict[str, dict[str, float]]:
-    done = subprocess.run([PYTHON, "tests/loss_of_trl.py"], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    command = [PYTHON, "tests/programs/loss_of_trl.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

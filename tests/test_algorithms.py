@@ -6,10 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from test_loss import PRESETS, algorithm
 
+from helpers.presets import PRESETS, algorithm
+from sweep.config.algorithm_rules import algorithm_faults
 from sweep.grpo.deal import Scored, split_updates
-from sweep.plan.algorithm import algorithm_faults
 from sweep.plan.compose import compose_cells
 from sweep.plan.signature import fields, training_identity
 from sweep.rollout.sample import Finish, Sampled

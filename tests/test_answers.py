@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 from benchmarks.degenerate import not_recognised, same_value_apart, satisfied_by_accident, wrongly_right
 from benchmarks.golds import DEGENERATE, KINDS, golds, mutations
+from helpers.constants import ROOT
 from rewards.equality import answers_equal
 from rewards.extraction import extract_answer
 from rewards.grading import Grader, GradingConfig, Outcome, bad_gold, grade_exactly

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 from benchmarks.growth import slope
 from benchmarks.grpo_step import CACHES, Pairs, floor_seconds, gather
 from benchmarks.workload import Workload, geometric_lengths
+from helpers.constants import ROOT
 
 needs_trl = pytest.mark.skipif(not (ROOT / ".venv-trl" / "installed").exists(), reason="`make trl` installs TRL")
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, python_processes
-from damaged_files import KINDS, damage_file
 
+from helpers.constants import TINY
+from helpers.damaged_files import KINDS, damage_file
+from helpers.processes import python_processes
 from sweep.run.checkpoints import (
     MANIFEST,
     FileRecord,
@@ -125,7 +126,7 @@ def test_a_checkpoint_whose_removal_is_cut_short_looks_like_none(tmp_path, monke
 def trainings(directory: Path, world_size: int, script: list[list]) -> list[list[dict]]:
     """What each process says of each training of the script: see trainings_in_a_row.py."""
     (directory / "script.json").write_text(json.dumps(script))
-    outputs = python_processes("tests/trainings_in_a_row.py", world_size, directory)
+    outputs = python_processes("tests/programs/trainings_in_a_row.py", world_size, directory)
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 

@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
-from test_rollout import SHAPE
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from helpers.random_models import SHAPE
 from sweep.grpo import checks
 from sweep.grpo.checks import RolloutFault, UnsupportedModel, check_agreement, check_diversity, check_forward
+from sweep.keyed import generator
 from sweep.rollout.sample import Finish, Sampled
-from sweep.run.keyed import generator
 
 
 def drawn(probabilities: list[float], length: int, *key) -> Sampled:

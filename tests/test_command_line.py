@@ -7,18 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
 import launch
+from helpers.constants import ROOT
 from rewards.custom import FunctionSource, call, locate
 from sweep.__main__ import main
+from sweep.config.cell import CellConfig
 from sweep.dispatch.export import find_cell
 from sweep.dispatch.manage import _change
 from sweep.dispatch.view import suggested
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.plan import plan_sweep
-from sweep.run.config import CellConfig
 from sweep.run.names import LONGEST, short_name
 
 

@@ -7,11 +7,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
-from made_up_results import cells, verdict
 from rich.console import Console
-from written_sweeps import entry_of, finish, finish_all
 
+from helpers.constants import ROOT, TINY
+from helpers.made_up_results import cells, verdict
+from helpers.written_sweeps import entry_of, finish, finish_all
 from sweep.compare.cells import collect
 from sweep.compare.export import verdict_json
 from sweep.compare.metrics import Metric

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, TINY
-from written_sweeps import entry_of, finish
 
+from helpers.constants import ROOT
+from helpers.written_sweeps import FINAL, give, launched, rewrite, with_metrics
 from sweep.__main__ import main
 from sweep.compare.cells import collect
 from sweep.compare.contrasts import CONTROL, MORE, find
@@ -26,13 +26,10 @@ from sweep.compare.tables import grids
 from sweep.compare.verdict import FAMILY, Verdict, judge
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory
-from sweep.run.files import write_json
-from sweep.run.ledger import record
 from sweep.run.provenance import _named, environment
 from sweep.run.series import listed, read_rows
 
 CLAIM = re.compile(r"\b(more|less)\b")
-ANSWERS = {"problems": 500, "samples_per_problem": 2}
 MODELS, REWARDS = (
     ("qwen2_mini", "llama3_mini", "olmo2_mini"),
     ("ground_truth", "random", "format", "python", "constant"),
@@ -40,50 +37,11 @@ MODELS, REWARDS = (
 FAMILIES, SWEEPS = len(MODELS), 500
 
 
-def launched(root: Path, *typed: str, name: str = "s") -> Plan:
-    """A sweep as its launch records it, every run of it finished."""
-    overrides = [*TINY, f"name={name}", *typed]
-    plan = plan_sweep([*overrides, f"output_dir={root}"])
-    entries = [[entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells)]
-    record(plan.name, plan.root, *entries, [*overrides, f"output_dir={root}"])
-    for task in plan.tasks:
-        finish(task)
-    return plan
-
-
-def give(plan: Plan, final: dict[tuple[str, int], float], base: float = 0.5) -> None:
-    """Results for the cells of a plan, by reward and seed, and for its baselines."""
-    for task in plan.stages:
-        _rewrite(task.directory, accuracy=base)
-    for task in plan.cells:
-        _rewrite(task.directory, accuracy=final[task.axes["reward"], task.config.seed])
-
-
-def _rewrite(directory: Path, **values: float) -> None:
-    run = RunDirectory(directory)
-    write_json(run.result, {**run.read_result(), **ANSWERS, **values})
-
-
-def with_metrics(plan: Plan, values: dict[int, dict]) -> None:
-    """Rows of metrics for every cell, by step; a cell adds a hundredth of its seed to each number."""
-    for task in plan.cells:
-        run = RunDirectory(task.directory)
-        rows = [
-            {"step": step, "evaluation": run.evaluation_signature}
-            | {name: value + task.config.seed / 100 for name, value in row.items()}
-            for step, row in values.items()
-        ]
-        run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def compare(root: Path, *words: str, code: int = 0, capsys) -> str:
     capsys.readouterr()
     assert main(["compare", *words, "--output-dir", str(root)]) == code
     shown = capsys.readouterr()
     return shown.out if code == 0 else shown.err
-
-
-FINAL = {("ground_truth", 0): 0.7, ("ground_truth", 1): 0.71, ("random", 0): 0.5, ("random", 1): 0.46}
 
 
 @pytest.fixture(scope="module")
@@ -325,9 +283,9 @@ def test_a_sweep_that_is_written_and_read_says_what_its_numbers_say(grid, capsys
     drawn, base = draw(grid, 0)
     before = collect(grid.root, "s")
     for task in grid.stages:
-        _rewrite(task.directory, accuracy=base[task.config.model.name])
+        rewrite(task.directory, accuracy=base[task.config.model.name])
     for task in grid.cells:
-        _rewrite(task.directory, accuracy=drawn[task.signature])
+        rewrite(task.directory, accuracy=drawn[task.signature])
     read, made = judge(collect(grid.root, "s")), judge(values(before, drawn, base))
     assert (read.sentences, read.findings.tests, read.findings.tests_across) == (made.sentences, 15, 12)
     assert bool(CLAIM.search(compare(grid.root, "s", capsys=capsys))) == claims(made)

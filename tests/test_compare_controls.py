@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TINY
-from written_sweeps import entry_of, finish
 
+from helpers.constants import TINY
+from helpers.written_sweeps import entry_of, finish
 from sweep.__main__ import main
 from sweep.compare.cells import collect
 from sweep.compare.metrics import Metric

@@ -8,11 +8,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY
-from made_up_groups import made_up, of_mixed_difficulty, rewards_of, signal
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from helpers.constants import ROOT, TINY
+from helpers.made_up_groups import made_up, of_mixed_difficulty, rewards_of, signal
 from rewards.grading import Grade, Outcome
 from rewards.informedness import Judged, Rates, mixed, rates, rates_within
 from sweep.data.problems import Problem

@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 
 import pytest
-from made_up_results import cells, printed, verdict
 
+from helpers.made_up_results import cells, printed, verdict
 from sweep.compare.metrics import Metric
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.run.costs import Cost, Spent, cost_of, total

@@ -10,24 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
+from helpers.constants import TINY
+from sweep.config.cell import CellConfig
 from sweep.dispatch.disk import garbage, remove
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.shapes import _index_list, pieces, shares
 from sweep.dispatch.slurm import JobView, expand, words
 from sweep.dispatch.states import join
 from sweep.errors import UserError
+from sweep.job.attempt import Interrupted, StopRequest
 from sweep.plan.plan import plan_sweep
 from sweep.run.checkpoints import write_manifest
 from sweep.run.claims import Claim, claim, claims, latest_claim, new_submission, read_submission
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.ledger import Entry, read_sweep, record
 from sweep.run.state import RunState, State
 from sweep.run.status import Status, read_status
-from sweep.stages.attempt import Interrupted, StopRequest
 
 
 def test_only_one_launch_gets_the_next_attempt(tmp_path):

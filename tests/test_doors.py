@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import TINY
-from written_sweeps import entry_of, finish, finish_all
 
+from helpers.constants import TINY
+from helpers.written_sweeps import entry_of, finish, finish_all
 from sweep.__main__ import main
 from sweep.dispatch import manage, slurm
 from sweep.dispatch.disk import garbage

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import TINY, Shell
 
+from helpers.constants import TINY
+from helpers.shells import Shell
 from sweep.dispatch.export import export_cell
 from sweep.errors import UserError
+from sweep.job.attempt import Refused
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.identity import signature
-from sweep.stages.attempt import Refused
 from sweep.stages.evaluation import finished_run
 
 TYPED = ["-m", *TINY, "steps=2", "name=s", "reward=random", "tuning=full,lora"]

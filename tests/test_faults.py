@@ -7,10 +7,11 @@ import signal
 import sys
 
 import pytest
-from disturbed import DisturbedSweep, changed, outcome
-from documented import bash_words, commands
-from fault_moments import EVENTS, TIMES, Moment, moments
+
 from faults import main
+from helpers.disturbed import DisturbedSweep, changed, outcome
+from helpers.documented import bash_words, commands
+from helpers.fault_moments import EVENTS, TIMES, Moment, moments
 
 KILLS = [  # none so late that the sweep could be done before the signal, however busy the machine
     ("a cell is submitted", 1, "launcher"),

@@ -17,14 +17,14 @@ import matplotlib
 import matplotlib.style
 import numpy as np
 import pytest
-from conftest import ROOT, TINY
-from made_up_results import cells, verdict
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
-from written_sweeps import finish_all
 
+from helpers.constants import ROOT, TINY
+from helpers.made_up_results import cells, verdict
+from helpers.written_sweeps import finish_all
 from sweep.__main__ import main
 from sweep.compare.ask import answer
 from sweep.compare.curve_table import print_curves

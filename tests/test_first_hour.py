@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TINY, Shell
 
+from helpers.constants import ROOT, TINY
+from helpers.shells import Shell
 from sweep.__main__ import main
 from sweep.plan.compose import compose_cells
 from sweep.plan.plan import plan_sweep

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from test_loss import algorithm
 
+from helpers.presets import algorithm
 from models.config import Architecture
 from sweep.grpo.flops import forward_flops, peak_tflops, update_flops
 

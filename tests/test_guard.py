@@ -11,8 +11,8 @@ import time
 
 import psutil
 import pytest
-from conftest import ROOT
 
+from helpers.constants import ROOT
 from rewards.grading import Grader, GradingConfig, Outcome
 from rewards.guard import Guard
 from rewards.worker import EXCEEDED, RIGHT

@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
-from fake_hub import FakeHub, Repository
 
+from helpers.constants import ROOT, TINY
+from helpers.fake_hub import FakeHub, Repository
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
 from sweep.plan.compose import compose_cells

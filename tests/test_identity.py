@@ -6,16 +6,17 @@ import json
 from io import StringIO
 
 import pytest
-from conftest import ROOT, TINY
 from pydantic import BaseModel, Field
 from rich.console import Console
-from written_sweeps import entry_of, finish_all
 
+from helpers.constants import ROOT, TINY
+from helpers.written_sweeps import entry_of, finish_all
 from models.config import RECORDED
 from models.hub import content_hash
 from sweep.compare.cells import collect
 from sweep.compare.table import print_verdict
 from sweep.compare.verdict import judge
+from sweep.config.cell import CellConfig
 from sweep.dispatch.manage import retry
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
@@ -23,7 +24,6 @@ from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import evaluation_identity, fields, training_identity
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN
 from sweep.run import identity as rules
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.identity import differences, signature, stale

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import TINY
-
+from helpers.constants import TINY
 from rewards.grading import Grader, GradingConfig
 from sweep.compare.labels import label_summaries
 from sweep.data.problems import Problem

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY, python_processes, smollm2
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from helpers.constants import ROOT, TINY
+from helpers.processes import python_processes
+from helpers.real_weights import smollm2
 from models.config import LoraTuning
 from models.export import write_stops
 from models.hub import content_hash
@@ -199,7 +201,7 @@ def test_published_dropout_is_off(tiny_model):
 def test_zero3_deals_the_weights_out_while_loading(tmp_path, tiny_model):
     config = tiny_config(*local(tiny_model), "deepspeed=zero3", "deepspeed.processes=2")
     RunDirectory(tmp_path).freeze(config, "test", {}, {})
-    outputs = python_processes("tests/zero3_load.py", 2, tmp_path)
+    outputs = python_processes("tests/programs/zero3_load.py", 2, tmp_path)
     shares = [json.loads(out.splitlines()[-1]) for out in outputs]
     whole = sum(p.numel() for p in load_model(config.model, tiny_model).parameters())
     assert all(s["largest_held"] <= 1.05 * whole / 2 for s in shares), shares

@@ -12,9 +12,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import ROOT, TINY
 from rich.console import Console
 
+from helpers.constants import ROOT, TINY
 from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.plain import PlainLines

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import pytest
 import torch
 
+from helpers.presets import PRESETS, algorithm
+from sweep.config.algorithm import AlgorithmConfig
 from sweep.grpo.loss import (
     LossInputs,
     clipped_surrogate,
@@ -17,19 +18,6 @@ from sweep.grpo.loss import (
     response_weights,
     truncated_correction,
 )
-from sweep.plan.compose import compose_cells
-from sweep.run.algorithm import AlgorithmConfig
-
-PRESETS = ["grpo", "paper", "dr_grpo", "dapo", "gspo", "rloo"]
-
-
-@cache
-def preset(name: str) -> AlgorithmConfig:
-    return compose_cells([f"algorithm={name}"])[0].config.algorithm
-
-
-def algorithm(base: str = "grpo", /, **changes) -> AlgorithmConfig:
-    return AlgorithmConfig.model_validate(preset(base).model_dump() | changes)
 
 
 def test_weights_of_every_aggregation_by_hand():

@@ -6,8 +6,8 @@ import math
 
 import torch
 
+from sweep.keyed import generator
 from sweep.rollout.draw import draw_tokens
-from sweep.run.keyed import generator
 
 
 def test_tokens_are_drawn_by_the_inverse_distribution_function():

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import python_processes
 
+from helpers.processes import python_processes
 from models.architecture import architecture_from, count_parameters
 from sweep.plan.compose import compose_cells
 from sweep.plan.files import CONF
@@ -35,7 +35,7 @@ def measure(directory: Path, shape: dict, *overrides: str):
     place = ["model.architecture=null", f"model.path={directory}", *COMMON, *overrides]
     (cell,) = compose_cells(place)
     RunDirectory(directory).freeze(cell.config, "test", {}, {})
-    (output,) = python_processes("tests/memory_of_a_step.py", 1, directory)
+    (output,) = python_processes("tests/programs/memory_of_a_step.py", 1, directory)
     return cell.config, int(output.split()[-1])
 
 

@@ -6,10 +6,10 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from made_up_results import CLAIM, cells, printed, verdict
 from rich.console import Console
 
+from helpers.constants import ROOT
+from helpers.made_up_results import CLAIM, cells, printed, verdict
 from sweep.compare.contrasts import MORE, NOT_APART
 from sweep.compare.export import read_comparison
 from sweep.compare.metrics import Metric

@@ -8,10 +8,11 @@ import re
 
 import pytest
 import torch
-from conftest import TINY, python_processes
-from test_processes import recorded_rollouts
-from test_rollout import answers, tiny
 
+from helpers.constants import TINY
+from helpers.processes import python_processes
+from helpers.random_models import answers, tiny
+from helpers.recorded_rollouts import recorded_rollouts
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
 from sweep.grpo.checks import check_forward
@@ -52,7 +53,7 @@ def test_nothing_changes_on_any_process_where_one_meets_a_number_that_is_not_fin
     (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(1)))
     asked = [{"overrides": [*every, *overrides], "fault": fault} for overrides, fault in CASES]
     (tmp_path / "cases.json").write_text(json.dumps(asked))
-    outputs = python_processes("tests/faults_of_a_learner.py", 2, tmp_path)
+    outputs = python_processes("tests/programs/faults_of_a_learner.py", 2, tmp_path)
     for rank, output in enumerate(outputs):
         for case, found in zip(CASES, json.loads(output.splitlines()[-1]), strict=True):
             message, passes = FAULTS[case[1]]

@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from helpers.constants import ROOT
+from sweep.config.cell import REPLACED
 from sweep.plan.plan import plan_sweep
 from sweep.run import identity
-from sweep.run.config import REPLACED
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
 

@@ -7,16 +7,16 @@ import random
 
 import pytest
 import torch
-from test_rollout import tiny
 from torch import nn
 
+from helpers.random_models import tiny
 from models import bfloat16
 from models.attention import prepare
+from sweep.config.rules import cell_faults
 from sweep.grpo import logprobs as module
 from sweep.grpo.deal import deal, fill
 from sweep.grpo.logprobs import LogprobHead, Policy, pack_sequences
 from sweep.plan.compose import compose_cells
-from sweep.plan.validate import cell_faults
 
 CPU = torch.device("cpu")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.run.config import ChecksConfig
+from sweep.config.cell import ChecksConfig
+from sweep.job.patience import AwakeClock, Observer, answering, beat_seconds, complaint, patience
 from sweep.run.ranks import Beat
-from sweep.stages.patience import AwakeClock, Observer, answering, beat_seconds, complaint, patience
 
 CHECKS = ChecksConfig(logprob_difference=0.1)  # 10 minutes, 20 times the usual, an hour
 BEAT = Beat(0, "n1", 100, 1.0, "update", 0.0, changes=3, beats=1, patience=600.0)

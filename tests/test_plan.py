@@ -9,23 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from helpers.constants import SHORT, TINY
+from helpers.signatures import sign
 from models.architecture import architecture_from, read_architecture
 from models.mini.arithmetic import problems
+from sweep.config.faults import say_once
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
-from sweep.plan.faults import say_once
 from sweep.plan.files import CONF
 from sweep.plan.plan import plan_sweep
-from sweep.plan.signature import training_identity
 from sweep.plan.told_apart import told_apart
-from sweep.run.identity import signature
 
-SHORT = ["rollout.max_prompt_tokens=32", "rollout.max_response_tokens=48"]
 NEEDS = {
     "data=jsonl": ["data.path=PROBLEMS", *SHORT],
     "data=deepscaler": SHORT,
@@ -99,11 +97,6 @@ def test_experiment_axes_yield_to_the_command_line():
     assert len(compose_cells(["experiment=demo"])) == 6
     assert {c.config.model.name for c in compose_cells(["experiment=demo", "model=olmo2_mini"])} == {"olmo2_mini"}
     assert len(compose_cells(["experiment=demo", "seed=0,1"])) == 12
-
-
-def sign(*overrides: str) -> str:
-    (cell,) = compose_cells(list(overrides))
-    return signature(training_identity(cell.config))
 
 
 def test_signature_follows_the_science_alone():

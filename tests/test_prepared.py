@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import submitit
-from conftest import ROOT, TINY
 
+from helpers.constants import ROOT, TINY
 from sweep.dispatch.controller import LocalExecutor, start_controller
+from sweep.dispatch.imports import import_stage
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.prepared import Copy, Prepared, can_copy
 from sweep.plan.plan import plan_sweep
-from sweep.run.imports import import_stage
 
 pytestmark = pytest.mark.skipif(not can_copy(), reason="processes cannot be copied here")
 
@@ -68,7 +68,7 @@ def initialise(meeting: Path) -> dict:
     import deepspeed
     import torch
 
-    from sweep.run.processes import join, leave
+    from sweep.job.processes import join, leave
 
     join(0, 1, 0, meeting)
     model = torch.nn.Linear(2, 2)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from conftest import ROOT
-from problem_files import SUMS, data_of, lines, refused
 from pyarrow import parquet
 from rich.console import Console
-from test_plan import SHORT, sign
 
+from helpers.constants import ROOT, SHORT
+from helpers.problem_files import SUMS, data_of, lines, refused
+from helpers.signatures import sign
 from rewards.grading import Grader, GradingConfig
+from sweep.config.data import HubSplit, JsonLinesData
 from sweep.data.golds import grade_any
 from sweep.data.problems import (
     describe,
@@ -30,7 +31,6 @@ from sweep.data.rows import Row, Rows
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
 from sweep.plan.view import plan_json, print_plan
-from sweep.run.data import HubSplit, JsonLinesData
 from sweep.stages.label import label_rows
 
 AFTER = {"after": "####"}

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import time
 
 import psutil
 import pytest
 import torch
-from conftest import TINY, python_processes
 from safetensors.torch import load_file
 
+from helpers.constants import TINY
+from helpers.processes import python_processes
+from helpers.recorded_rollouts import recorded_rollouts
 from models.mini.pretrain import _new_model, cached_mini
 from models.mini.tokenizer import build_tokenizer
 from sweep.plan.compose import compose_cells
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
 from sweep.run.state import State
-
-
-def recorded_rollouts(count: int, seed: int = 0) -> list[list[dict]]:
-    """`count` rollouts of 16 responses of mixed lengths, with advantages of both signs."""
-    rng = random.Random(seed)
-
-    def response() -> dict:
-        ids = [rng.randrange(5, 100) for _ in range(rng.randint(2, 8))]
-        prompt, advantage = [rng.randrange(5, 100) for _ in range(6)], rng.gauss(0, 1)
-        return {"prompt": prompt, "ids": ids, "advantage": advantage, "logprobs": [-4.5 + rng.random() for _ in ids]}
-
-    return [[response() for _ in range(16)] for _ in range(count)]
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
@@ -43,7 +32,7 @@ def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
     RunDirectory(tmp_path).freeze(cell.config, "test", {}, {})
     (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
     for world_size in (1, 2):
-        python_processes("tests/one_process_of_two.py", world_size, tmp_path)
+        python_processes("tests/programs/one_process_of_two.py", world_size, tmp_path)
     losses = [json.loads((tmp_path / f"losses-{n}.json").read_text()) for n in (1, 2)]
     assert losses[1] == [pytest.approx(row, rel=1e-5, abs=1e-8) for row in losses[0]]
     one, two = (load_file(tmp_path / f"weights-{n}.safetensors") for n in (1, 2))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from family_tokenizers import BLANK_LINE, MARK_END, PUBLISHED, SPACE_A, build, tokenizer_of
-from published import configured, ids_of, model_of, prompt_of, special_ids, spell, text_of
 from pydantic import ValidationError
 
+from helpers.family_tokenizers import BLANK_LINE, MARK_END, PUBLISHED, SPACE_A, build, tokenizer_of
+from helpers.published import configured, ids_of, model_of, prompt_of, special_ids, spell, text_of
 from models.prompts import PromptConfig, prompt_ids
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TINY, smollm2
-from documented import PAGES, PROGRAMS, bash, bash_words, commands, inline, lines_of_blocks
 
 import launch
+from helpers.constants import ROOT, TINY
+from helpers.documented import PAGES, PROGRAMS, bash, bash_words, commands, inline, lines_of_blocks
+from helpers.real_weights import smollm2
 from sweep.__main__ import main
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm

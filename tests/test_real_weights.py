@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import smollm2
 
+from helpers.real_weights import smollm2
 from sweep.run.directory import RunDirectory
 
 PROBLEMS = [
@@ -20,7 +20,9 @@ ENGLISH = {"the", "is", "of", "we", "to", "and", "a", "in", "find", "value", "th
 
 
 @pytest.mark.slow
-def test_three_steps_on_math_problems(shell, tmp_path):
+def test_three_steps_on_math_problems(shell, tmp_path, monkeypatch):
+    # The C library then gives large blocks back as soon as they are free. Else it keeps them, some 10 % more or less.
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
     problems = tmp_path / "problems.jsonl"
     rows = [{"prompt": question, "answer": answer} for question, answer in PROBLEMS * 5]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -46,7 +48,7 @@ def test_three_steps_on_math_problems(shell, tmp_path):
     # With two responses a group, a step whose groups were each rewarded alike has no gradient, and every other has one.
     informative = [row["reward/zero_variance_share"] < 1 for row in rows]
     assert any(informative) and [row["train/grad_norm"] > 0 for row in rows] == informative
-    # Memory in use after the third step is that after the second, but for what the allocator rounds.
+    # No step keeps memory: in use after the third step is what was after the second, but for what the allocator rounds.
     assert rows[2]["memory_gb/held"] < rows[1]["memory_gb/held"] * 1.05
     responses = [json.loads(line)["response"] for line in run.samples.read_text().splitlines()]
     assert len(responses) == 12

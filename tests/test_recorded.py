@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
-from recordings import OLD_SWEEP, PLANS, RECORDED, SUBMISSIONS
+
+from recordings import OLD_SWEEP, PLANS, RECORDED, ROOT, SUBMISSIONS
 
 NAMES = [
     *(f"plans/{name}.txt" for name in PLANS),

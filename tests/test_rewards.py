@@ -14,10 +14,10 @@ from rewards.grading import grade_exactly
 from rewards.signals import REWARD_NAMES, RewardConfig
 from rewards.vote import count_votes
 from sweep.errors import UserError
+from sweep.keyed import generator
 from sweep.plan.compose import compose_cells
 from sweep.plan.files import CONF
 from sweep.plan.signature import training_identity
-from sweep.run.keyed import generator
 
 
 def judge(pairs):

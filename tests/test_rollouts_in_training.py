@@ -7,8 +7,7 @@ import math
 from pathlib import Path
 from typing import get_args
 
-from conftest import ROOT, TINY
-
+from helpers.constants import ROOT, TINY
 from rewards.extraction import Strategy
 from sweep.run.directory import RunDirectory
 

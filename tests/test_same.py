@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-import same
 import torch
-from conftest import TINY
 from safetensors.torch import save_file
 
+import same
+from helpers.constants import TINY
 from sweep.plan.compose import compose_cells
 
 

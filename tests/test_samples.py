@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TINY
 
+from helpers.constants import TINY
 from rewards.grading import Grade, Outcome
+from sweep.config.cell import REPLACED, CellConfig, known_keys, of_today
 from sweep.data.problems import Problem
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.rollout.sample import Finish, Sampled
-from sweep.run.config import REPLACED, CellConfig, known_keys, of_today
 from sweep.stages.grading import Graded
 from sweep.stages.samples import kept_places, sample_rows, shortened
 

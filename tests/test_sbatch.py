@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
+from helpers.constants import TINY
+from sweep.config.cell import SlurmCluster
+from sweep.config.slurm_options import cluster_faults
 from sweep.dispatch.complaints import keys_that_matter
 from sweep.dispatch.shapes import executor
 from sweep.dispatch.slurm import SlurmError, _read_queue
@@ -16,10 +18,8 @@ from sweep.dispatch.submit import that_fit
 from sweep.dispatch.surroundings import apart_from_any_job, for_commands, unheard
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
-from sweep.plan.sbatch import cluster_faults
 from sweep.plan.task import Task
 from sweep.run.claims import new_submission
-from sweep.run.config import SlurmCluster
 
 
 @pytest.fixture(scope="module")

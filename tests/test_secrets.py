@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import TINY
-from wandb_server import wandb_server
 
 import launch
+from helpers.constants import TINY
+from helpers.wandb_server import wandb_server
 from sweep.__main__ import main
 from sweep.errors import UserError, without_secrets
 from sweep.plan.compose import compose_cells

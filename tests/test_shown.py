@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.run.shown import encoding_of, shown, shown_lines
+from sweep.shown import encoding_of, shown, shown_lines
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from problem_files import SUMS, data_of, refused
 
+from helpers.problem_files import SUMS, data_of, refused
+from sweep.config.data import JsonLinesData
 from sweep.data.problems import describe, file_hash, load_problems, load_split, refuse_changed
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.signature import evaluation_identity
-from sweep.run.data import JsonLinesData
 
 
 def questions(data: JsonLinesData, *splits: str) -> list[set[str]]:

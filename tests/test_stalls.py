@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweep.run.config import ChecksConfig
+from sweep.config.cell import ChecksConfig
+from sweep.job import stalls, watchdog
+from sweep.job.phases import Phases
+from sweep.job.stalls import give_up, since_progress
+from sweep.job.watchdog import Hang, Watchdog, watching
 from sweep.run.directory import RunDirectory
 from sweep.run.ranks import STALLED_EXIT, Beat, Ranks
 from sweep.run.state import Stall, State
-from sweep.stages import stalls, watchdog
-from sweep.stages.phases import Phases
-from sweep.stages.stalls import give_up, since_progress
-from sweep.stages.watchdog import Hang, Watchdog, watching
 
 SHORT = ChecksConfig(logprob_difference=0.1, stall_minutes=0.01, stall_factor=1)
 BEAT = Beat(0, platform.node(), 100, 1.0, "update", 0.0, changes=3, beats=1, patience=600.0, dumped=True)

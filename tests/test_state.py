@@ -10,8 +10,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT
 
+from helpers.constants import ROOT
 from sweep.errors import UserError
 from sweep.run.directory import RunDirectory, run_directories, run_directory
 from sweep.run.process import is_running, start_of

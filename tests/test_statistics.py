@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from scipy import stats
 
+from helpers.constants import ROOT
 from sweep.compare.statistics import (
     Estimate,
     Ratio,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from family_tokenizers import MARK_END, PUBLISHED, build, tokenizer_of
 from omegaconf import OmegaConf
-from published import model_of, prompt_of, spell
 
+from helpers.family_tokenizers import MARK_END, PUBLISHED, build, tokenizer_of
+from helpers.published import model_of, prompt_of, spell
 from models.family import load_family
 from models.prompts import PromptConfig, Stop, stop_rules
 from sweep.plan.files import CONF

@@ -5,33 +5,54 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
-# What each part may import of the project. Inside a job: stages → grpo, evaluate → rollout, data, track → run, rewards,
-# models. On the submitting side: dispatch → compare, plan → data, run.
+from helpers.constants import ROOT
+
+# What each room may import of the project. On the submitting side dispatch → compare, plan → data → config, run. Inside
+# a job stages → grpo, evaluate → rollout → job → run → config, with data and track beside them.
+LEAVES = {"sweep.errors", "sweep.keyed", "sweep.shown"}
 MAY_IMPORT = {
-    "models": {"models"},
-    "rewards": {"rewards"},
-    "sweep.errors": set(),
-    "sweep.run": {"sweep.errors", "models", "rewards"},
-    "sweep.data": {"sweep.errors", "sweep.run", "models", "rewards"},
-    "sweep.track": {"sweep.errors", "sweep.run"},
-    "sweep.rollout": {"sweep.run", "models"},
-    "sweep.grpo": {"sweep.rollout", "sweep.run", "models"},
-    "sweep.evaluate": {"sweep.rollout", "sweep.data", "sweep.run", "rewards", "models"},
+    "models": set(),
+    "rewards": set(),
+    **{leaf: set() for leaf in LEAVES},
+    "sweep.config": {"models", "rewards"},
+    "sweep.run": {"sweep.config"},
+    "sweep.job": {"sweep.run", "sweep.config"},
+    "sweep.data": {"sweep.config", "models", "rewards"},
+    "sweep.track": {"sweep.run", "sweep.config"},
+    "sweep.rollout": {"sweep.run", "sweep.config", "models"},
+    "sweep.grpo": {"sweep.rollout", "sweep.job", "sweep.run", "sweep.config", "models"},
+    "sweep.evaluate": {"sweep.rollout", "sweep.data", "sweep.job", "sweep.run", "sweep.config", "rewards", "models"},
     "sweep.stages": {
-        "sweep.errors", "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.data", "sweep.track", "sweep.run",
-        "rewards", "models",
+        "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.job", "sweep.data", "sweep.track", "sweep.run",
+        "sweep.config", "rewards", "models",
     },
-    "sweep.plan": {"sweep.errors", "sweep.run", "sweep.data", "models", "rewards"},
-    "sweep.compare": {"sweep.errors", "sweep.run"},
-    "sweep.dispatch": {"sweep.errors", "sweep.plan", "sweep.run", "sweep.compare", "sweep.data", "models"},
-    "sweep.commands": {"sweep.errors", "sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run"},
-    "sweep.__main__": {"sweep.errors", "sweep.plan", "sweep.commands", "sweep.run"},
+    "sweep.plan": {"sweep.data", "sweep.run", "sweep.config", "models", "rewards"},
+    "sweep.compare": {"sweep.run", "sweep.config"},
+    "sweep.dispatch": {"sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models"},
+    "sweep.commands": {"sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run", "sweep.config"},
+    "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run"},
 }  # fmt: skip
+# Rooms that a login node loads: importing any of their modules loads none of HEAVY.
+WITHOUT_TORCH = (
+    "rewards", "sweep/config", "sweep/run", "sweep/data", "sweep/plan", "sweep/dispatch", "sweep/compare",
+    "sweep/commands",
+)  # fmt: skip
+HEAVY = {"torch", "transformers", "deepspeed", "vllm"}
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50  # lines
 FILES = sorted(f for p in ("models", "rewards", "sweep") for f in (ROOT / p).rglob("*.py"))
+TESTS = ROOT / "tests"
+TEST_MODULES = sorted(TESTS.rglob("test_*.py"))
+# What pytest loads, and what people run by hand.
+BESIDE_TESTS = {"conftest", "before", "faults", "keep_sweep", "recordings", "same"}
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def part_of(module: str) -> str:
@@ -51,10 +72,43 @@ def project_imports(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_imports_follow_the_arrows(file):
-    part = part_of(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    part = part_of(name_of(file))
     imported = {part_of(name) for name in project_imports(ast.parse(file.read_text()))}
-    allowed = MAY_IMPORT.get(part, set()) | {part}
+    allowed = MAY_IMPORT.get(part, set()) | {part} | (LEAVES if part.startswith("sweep.") else set())
     assert imported <= allowed, f"{part} may not import {imported - allowed}"
+
+
+def test_rooms_form_no_circle():
+    tuple(TopologicalSorter(MAY_IMPORT).static_order())  # raises CycleError, which names the circle
+
+
+def test_modules_form_no_circle():
+    modules = {name_of(file): file for file in FILES}
+    graph = {name: imported_modules(file, modules) for name, file in modules.items()}
+    tuple(TopologicalSorter(graph).static_order())
+
+
+def imported_modules(file: Path, modules: dict[str, Path]) -> set[str]:
+    """The project's modules that a module loads; `from package import module` counts as the module.
+
+    What stands under `if TYPE_CHECKING` is not loaded: a reward made of rewards names their union there.
+    """
+    tree, found = ast.parse(file.read_text()), set()
+    tree.body = [n for n in tree.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (parts & set(modules)) or {node.module}
+    return found & set(modules)
+
+
+def test_no_room_of_a_login_node_loads_torch():
+    names = [name_of(file) for file in FILES if str(file.relative_to(ROOT)).startswith(WITHOUT_TORCH)]
+    code = f"import importlib, sys\nfor n in {names}: importlib.import_module(n)\nprint(*({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("program", [["launch.py"], ["-m", "sweep"], ["-m", "sweep", "plan"]])
@@ -76,6 +130,46 @@ def test_help_loads_nothing_heavy(program):
     assert "help" in done.stdout
 
 
-def test_no_file_is_too_long():
-    long = {f: n for f in FILES if (n := len(f.read_text().splitlines())) > 400}
-    assert not long
+def test_no_file_and_no_function_is_too_long():
+    for file in FILES:
+        text = file.read_text()
+        assert len(text.splitlines()) <= LONGEST_FILE, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{file}:{node.lineno} {node.name}"
+
+
+def test_helpers_stand_apart_from_tests():
+    beside = {f.stem for f in (*TESTS.glob("*.py"), *TESTS.glob("slurm/*.py")) if f not in TEST_MODULES}
+    assert beside == BESIDE_TESTS, "what tests share is in tests/helpers, what they start in tests/programs"
+    assert not [f for f in TEST_MODULES if f.parent.name in ("helpers", "programs")]
+
+
+def test_no_two_tests_have_one_name():
+    assert len({f.name for f in TEST_MODULES}) == len(TEST_MODULES)
+
+
+def test_nothing_imports_a_test():
+    """Neither a test nor a helper, a program or a command; fixtures of conftest.py are asked for by name."""
+    tests = {"conftest", *(f.stem for f in TEST_MODULES)}
+    for file in (*TESTS.rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")):
+        assert not imported_names(ast.parse(file.read_text())) & tests, file
+
+
+def imported_names(tree: ast.AST) -> set[str]:
+    """Every word of the modules, and every name, that a module imports."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {word for alias in node.names for word in alias.name.split(".")}
+    return found
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import test_plan", "from test_plan import sign", "from tests import conftest", "from conftest import ROOT"],
+)
+def test_imports_of_tests_are_seen(line):
+    assert imported_names(ast.parse(line)) & {"conftest", "test_plan"}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 from submitit.core.utils import FailedJobError
 
+from helpers.constants import TINY
 from sweep.dispatch import guard, slurm
 from sweep.dispatch.disk import garbage
 from sweep.dispatch.local import LocalQueue

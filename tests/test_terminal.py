@@ -10,10 +10,10 @@ import termios
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
-from watched_sweep import HOSTILE, MODELS, REWARDS, watched_sweep
-from written_sweeps import finish_all
 
+from helpers.terminal import Terminal
+from helpers.watched_sweep import HOSTILE, MODELS, REWARDS, watched_sweep
+from helpers.written_sweeps import finish_all
 from sweep.__main__ import main
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 import wandb
-from conftest import ROOT, TINY
-from wandb_server import Fault, wandb_server
 
+from helpers.constants import ROOT, TINY
+from helpers.wandb_server import Fault, wandb_server
 from sweep.__main__ import main
 from sweep.plan.compose import compose_cells
 from sweep.run import wandb_process

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import torch
-from conftest import TINY
 from safetensors.torch import load_file
 
+from helpers.constants import TINY
 from sweep.data.problems import load_problems
 from sweep.run.directory import RunDirectory
 from sweep.run.provenance import code_hash, git_commit

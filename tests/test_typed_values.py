@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import ROOT
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from helpers.constants import ROOT
+from sweep.config.cell import CellConfig
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.overrides import override, parse, quoted
 from sweep.plan.plan import plan_sweep
-from sweep.run.config import CellConfig
 
 
 def bash_word(typed: str) -> str:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import ast
 
 import pytest
-from conftest import ROOT
 from pydantic import BaseModel
 
 import launch
+from helpers.constants import ROOT
 from models.config import Architecture, MiniRecipe, ModelConfig, Resources
 from rewards.base import Signal
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
 from sweep.__main__ import main
+from sweep.config.cell import CellConfig, LabelsConfig, _models_in
+from sweep.config.data import After, Columns, HubData, OneProblem, ProblemSet
 from sweep.errors import UserError
 from sweep.plan.overrides import reader_of
 from sweep.plan.plan import plan_sweep
-from sweep.run.config import CellConfig, LabelsConfig, _models_in
-from sweep.run.data import After, Columns, HubData, OneProblem, ProblemSet
 
 
 @pytest.mark.parametrize(

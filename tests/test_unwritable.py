@@ -11,10 +11,10 @@ import threading
 import time
 
 import pytest
-from conftest import ROOT, TINY
-from full_disk import PLACES, RESULT, fill
 
 import launch
+from helpers.constants import ROOT, TINY
+from programs.full_disk import PLACES, RESULT, fill
 from sweep.run import directory
 from sweep.run.directory import RunDirectory
 from sweep.run.state import State
@@ -144,8 +144,8 @@ def test_a_launch_onto_a_full_disk_says_so_and_leaves_nothing_half_copied(disk, 
 
 def test_training_fails_with_the_reason_and_goes_on_once_there_is_room(disk, tmp_path, cache_dir):
     """The disk is full in turn while a metrics row, a state, a checkpoint and the final weights are written."""
-    command = [sys.executable, "tests/full_disk.py", disk, tmp_path, cache_dir]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "tests/programs/full_disk.py", disk, tmp_path, cache_dir]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line.removeprefix(RESULT)) for line in done.stdout.splitlines() if line.startswith(RESULT)]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, python_processes
-from test_loss import PRESETS
-from test_processes import recorded_rollouts
 
+from helpers.constants import TINY
+from helpers.presets import PRESETS
+from helpers.processes import python_processes
+from helpers.recorded_rollouts import recorded_rollouts
 from models.mini.pretrain import _new_model
 from models.mini.tokenizer import build_tokenizer
 from sweep.plan.compose import compose_cells
@@ -24,7 +25,7 @@ def updates(directory: Path, cases: list[list[str]], world_size: int = 1) -> lis
     _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(directory / "model")
     (directory / "rollouts.json").write_text(json.dumps(recorded_rollouts(1)))
     (directory / "cases.json").write_text(json.dumps([[*TINY, *case] for case in cases]))
-    outputs = python_processes("tests/updates_of_a_learner.py", world_size, directory)
+    outputs = python_processes("tests/programs/updates_of_a_learner.py", world_size, directory)
     return json.loads(outputs[0].splitlines()[-1])
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from conftest import ROOT
-from made_up_results import CLAIM, cells, printed, verdict
 from rich.console import Console
 
+from helpers.constants import ROOT
+from helpers.made_up_results import CLAIM, cells, printed, verdict
 from sweep.compare.contrasts import LESS, MORE, NOT_APART, UNTESTED, Alone, Findings
 from sweep.compare.export import read_comparison
 from sweep.compare.figures.style import looks

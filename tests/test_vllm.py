@@ -6,8 +6,9 @@ import json
 import subprocess
 
 import pytest
-from conftest import ROOT, python_processes
 
+from helpers.constants import ROOT
+from helpers.processes import python_processes
 from sweep.plan.compose import compose_cells
 from sweep.plan.fit import VLLM_CPU_HEAD_SIZES
 from sweep.run.directory import RunDirectory
@@ -49,7 +50,7 @@ def test_vllm_agrees_with_the_trainer_before_and_after_every_update(tmp_path, ti
     if tied:
         (tmp_path / "tied").touch()
     bound = 1e-3 if cell.config.model.dtype == "float32" else 0.1
-    for output in python_processes("tests/vllm_equality.py", world_size, tmp_path, python=PYTHON):
+    for output in python_processes("tests/programs/vllm_equality.py", world_size, tmp_path, python=PYTHON):
         steps = json.loads(output.splitlines()[-1])
         for step in steps:
             assert step["difference"] < bound, steps

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from made_up_results import cells, verdict
 
+from helpers.made_up_results import cells, verdict
 from sweep.compare.by_cell import contrasts_by_cell
 from sweep.track.axes import axis_values
 from sweep.track.outcome import Kind, Outcome, ranges, total

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TINY
 
+from helpers.constants import TINY
+from sweep.config.tracking_rules import tracking_faults
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
-from sweep.plan.tracking import resolve, tracking_faults
+from sweep.plan.tracking import resolve
 
 KEY = "0123456789" * 4
 LONG = [f"reward.rewards=[{','.join(['ground_truth', 'no_python', 'no_repetition', 'format', 'random'] * 3)}]"]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import wandb
-from conftest import TINY
-from documented import bash_words, commands
 from wandb.sdk.data_types._private import MEDIA_TMP
-from wandb_server import Fault, WandbServer, wandb_server
-from written_sweeps import finish, finish_all
 
+from helpers.constants import TINY
+from helpers.documented import bash_words, commands
+from helpers.wandb_server import Fault, WandbServer, wandb_server
+from helpers.written_sweeps import finish, finish_all
 from sweep.__main__ import main
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.run.directory import RunDirectory

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from documented import bash_words, commands
 from rich.console import Console
-from test_compare_command import FINAL, give, launched
-from wandb_server import Fault
 
+from helpers.constants import ROOT
+from helpers.documented import bash_words, commands
+from helpers.wandb_server import Fault
+from helpers.written_sweeps import FINAL, give, launched
 from sweep.__main__ import main
 from sweep.compare.ask import answer
 from sweep.compare.dashboard import service
@@ -28,7 +28,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
 from sweep.run.wandb_process import end_service
 
-pytest_plugins = ["wandb_finished"]  # its fixtures
+pytest_plugins = ["helpers.wandb_finished"]  # its fixtures
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 import wandb
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
-from conftest import ROOT
-from made_up_results import cells, verdict
-from test_compare_command import FINAL, give
-from wandb_finished import FAMILIES
 
+from helpers.constants import ROOT
+from helpers.made_up_results import cells, verdict
+from helpers.wandb_finished import FAMILIES
+from helpers.written_sweeps import FINAL, give
 from sweep.compare.ask import answer
 from sweep.compare.dashboard import service, show
 from sweep.compare.dashboard.board import LEAST_RUNS, LINES, SPARE_RUNS, board
@@ -26,7 +26,7 @@ from sweep.dispatch import saved_view
 from sweep.run.ledger import Entry
 from sweep.run.wandb_names import SUPERSEDED
 
-pytest_plugins = ["wandb_finished"]  # its fixtures
+pytest_plugins = ["helpers.wandb_finished"]  # its fixtures
 
 NUMBERS = ("base", "final", "difference", "contrast")
 

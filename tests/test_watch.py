@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from watched_sweep import HOSTILE, MODELS, STEPS, watched_sweep, write
 
+from helpers.watched_sweep import HOSTILE, MODELS, STEPS, watched_sweep, write
 from sweep.dispatch.frame import Hints, Surface, frame, whole
 from sweep.dispatch.keys import FIRST, LAST, MEANS, NEXT, PREVIOUS, QUIT, split
 from sweep.dispatch.names import cut, names_of

@@ -11,15 +11,15 @@ from typing import Annotated
 import typer
 
 from sweep.commands.options import AsJson, Name, Output, Patterns, print_json, say
+from sweep.config.faults import counted
 from sweep.dispatch.plain import plain_line
 from sweep.dispatch.view import console, print_all, suggested
 from sweep.errors import UserError
-from sweep.plan.faults import counted
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
-from sweep.run.shown import shown_lines
 from sweep.run.state import State
+from sweep.shown import shown_lines
 
 commands = typer.Typer()
 

@@ -15,7 +15,7 @@ from sweep.dispatch.view import console
 from sweep.errors import UserError
 from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import read_sweep
-from sweep.run.shown import shown_lines
+from sweep.shown import shown_lines
 
 commands = typer.Typer()
 LAST = "last"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.run.shown import shown_lines
+from sweep.shown import shown_lines
 
 
 def _place(typed: str | Path) -> Path:

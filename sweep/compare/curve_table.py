@@ -14,7 +14,7 @@ from sweep.compare.metrics import Metric
 from sweep.compare.pool import telling
 from sweep.compare.sparkline import shown_in, sparkline
 from sweep.compare.verdict import Verdict
-from sweep.run.shown import encoding_of, shown
+from sweep.shown import encoding_of, shown
 
 WIDEST = 32  # characters of a line of bars
 LISTED = 6  # steps; of more the first and the last one are named

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweep.compare.cells import LabelStage, label_stages
-from sweep.run.shown import shown
+from sweep.shown import shown
 
 VOTES = ("equivalence", "string")
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from sweep.compare.more_tables import cost_lines
 from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
-from sweep.run.shown import shown_lines
+from sweep.shown import shown_lines
 
 WIDE = 10_000  # characters: more than any table needs
 NARROW_NAME = 8  # columns that a name is given at least, where it is as long

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweep.config.data import Columns, scalar_text
 from sweep.data.rows import Row, Rows, json_type
-from sweep.run.data import Columns, scalar_text
 
 # What public data sets call their columns, for the remedy in a message.
 COMMON = {

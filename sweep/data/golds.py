@@ -12,8 +12,8 @@ from rewards.exact import read_number
 from rewards.extraction import last_boxed
 from rewards.grading import Grade, Grader, Outcome, bad_gold
 from rewards.latex import canonical
+from sweep.config.data import After, GoldRule
 from sweep.data.rows import json_type
-from sweep.run.data import After, GoldRule
 
 MOST_WORDS = 15  # of prose in a final answer; the golds of DeepScaleR have three at most
 # Of the grades by several golds the first of these counts: a time-out leaves open whether the answer was right.

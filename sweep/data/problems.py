@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from models.mini import arithmetic
+from sweep.config.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLinesData
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.reading import Account, Problem, read_problems
 from sweep.data.rows import read_file, read_hub
 from sweep.data.splits import hold_out, unshared
 from sweep.errors import UserError
-from sweep.run.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLinesData
 
 
 @dataclass(frozen=True)

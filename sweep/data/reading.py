@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from rewards.equality import answers_equal
 from rewards.values import Values
+from sweep.config.data import Columns, scalar_text
 from sweep.data.fields import LISTED, check_columns, find, has, keep_wanted, listed, read
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.rows import Row, Rows, json_type
 from sweep.errors import UserError
-from sweep.run.data import Columns, scalar_text
 
 
 @dataclass(frozen=True)

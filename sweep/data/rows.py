@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.hub import fetch_repository
+from sweep.config.data import HubSplit
 from sweep.errors import UserError
-from sweep.run.data import HubSplit
 
 ONE_OBJECT = 'expected one object a line, such as {"prompt": "1+1", "answer": "2"}'
 LIST_HINT = "; name a file that is one list with the ending .json"

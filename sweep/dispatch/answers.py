@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sweep.dispatch.select import Run
 from sweep.errors import UserError
 from sweep.run.series import listed, read_rows
-from sweep.run.shown import shown, shown_lines
+from sweep.shown import shown, shown_lines
 
 # How grading ended (rewards.grading.Outcome), where its own word needs more.
 NAMES = {"none": "no answer", "unparsed": "wrong, read by no parser", "exceeded": "wrong, grading took too long"}

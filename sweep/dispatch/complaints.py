@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 
 OF_A_NODE = ("resources.gpus", "resources.memory_gb", "cluster.gpu_type", "cluster.cpus_per_process")
 CAUSES = (

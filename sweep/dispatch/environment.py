@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweep.config.cell import CellConfig, SlurmCluster
 from sweep.errors import UserError
 from sweep.run.claims import claims
-from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.environment import read_environment
 
 

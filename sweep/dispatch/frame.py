@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from sweep.config.faults import counted
 from sweep.dispatch.rows import Rows
 from sweep.dispatch.series import Curve
 from sweep.dispatch.words import colour_of, in_order
-from sweep.plan.faults import counted
-from sweep.run.shown import shown
 from sweep.run.status import Status
+from sweep.shown import shown
 
 LINES_OF_A_WARNING = 2
 

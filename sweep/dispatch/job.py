@@ -8,7 +8,7 @@ from pathlib import Path
 
 import submitit
 
-from sweep.run.imports import import_stage
+from sweep.dispatch.imports import import_stage
 
 
 @dataclass(frozen=True)

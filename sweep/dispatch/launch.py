@@ -11,6 +11,8 @@ from rich.console import Console
 from sweep.compare.cells import collect
 from sweep.compare.table import print_verdict
 from sweep.compare.verdict import judge
+from sweep.config.cell import LocalCluster, SlurmCluster
+from sweep.config.faults import counted
 from sweep.dispatch.ending import show_curves
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.remote import launch_on_slurm
@@ -20,12 +22,10 @@ from sweep.dispatch.submit import check_requests, prepare
 from sweep.dispatch.surroundings import unheard
 from sweep.dispatch.view import console, live_view, suggested
 from sweep.errors import UserError
-from sweep.plan.faults import counted
 from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.plan.tracking import resolve
 from sweep.plan.view import print_notes, time_left
-from sweep.run.config import LocalCluster, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Entry, Sweep, record
 from sweep.run.state import State

@@ -18,6 +18,7 @@ from typing import IO
 
 import submitit
 
+from sweep.config.cell import LocalCluster
 from sweep.dispatch.controller import LocalExecutor, start_controller
 from sweep.dispatch.job import Job
 from sweep.dispatch.prepared import Copy, Prepared, can_copy
@@ -25,7 +26,6 @@ from sweep.dispatch.surroundings import apart_from_any_job
 from sweep.errors import UserError
 from sweep.plan.fit import local_processes
 from sweep.plan.task import LABEL, TRAIN, Task
-from sweep.run.config import LocalCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.ending import last_words
 from sweep.run.files import try_lock

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from sweep.config.cell import CellConfig, SlurmCluster
 from sweep.dispatch import slurm
 from sweep.dispatch.environment import with_environment
 from sweep.dispatch.select import Run, runs, select
@@ -27,7 +28,6 @@ from sweep.plan.task import Task
 from sweep.plan.unread import unread, why_unread
 from sweep.plan.validate import check
 from sweep.run.claims import latest_claim, read_submission
-from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
 from sweep.run.ledger import Sweep

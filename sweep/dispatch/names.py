@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
-from sweep.run.shown import shown
 from sweep.run.status import Status
+from sweep.shown import shown
 
 NEXT_KEY = re.compile(r" (?=[\w.@/+~-]+=)")
 LEAST, TEXT = 4, 28  # terminal columns: of a column that is cut, and of a text beside columns

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import submitit
 
+from sweep.dispatch.imports import import_stage
 from sweep.run.claims import latest_claim
 from sweep.run.directory import RunDirectory
-from sweep.run.imports import import_stage
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
 from sweep.run.state import State
 

@@ -7,9 +7,9 @@ import time
 from rich.console import Console
 
 from sweep.run.costs import duration
-from sweep.run.shown import shown
 from sweep.run.state import State
 from sweep.run.status import Status
+from sweep.shown import shown
 
 
 class PlainLines:

@@ -21,7 +21,7 @@ from pathlib import Path
 from submitit.core.utils import JobPaths
 
 from sweep.dispatch.controller import LocalController
-from sweep.run.imports import import_stage
+from sweep.dispatch.imports import import_stage
 
 STAGES = ("sweep.stages.train", "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.evaluation")
 READY = b"ready\n"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from sweep.config.faults import counted
 from sweep.dispatch.select import runs, select
 from sweep.dispatch.states import look
 from sweep.dispatch.submit import Prepared, Submitted, submit_prepared
 from sweep.dispatch.view import live_view, suggested
-from sweep.plan.faults import counted
 from sweep.run.ledger import Sweep
-from sweep.run.shown import shown
 from sweep.run.state import State
+from sweep.shown import shown
 
 WATCH_SECONDS = 2.0
 

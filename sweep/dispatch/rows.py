@@ -12,8 +12,8 @@ from sweep.dispatch.names import names_of
 from sweep.dispatch.series import Curve, Values
 from sweep.dispatch.words import colour_of, needs_attention, number
 from sweep.run.costs import duration
-from sweep.run.shown import shown
 from sweep.run.status import Status
+from sweep.shown import shown
 
 NUMBER = 5  # columns of a reward or an accuracy, at least
 SHORTEST, USUAL, LONGEST = 6, 8, 24  # columns of a sparkline

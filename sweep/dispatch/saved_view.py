@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sweep.config.cell import CellConfig, SlurmCluster
 from sweep.dispatch.view import suggested
 from sweep.plan.plan import Plan
-from sweep.run.config import CellConfig, SlurmCluster
 
 SECONDS = 30.0  # after which the process is given up
 AT_END = 10.0  # seconds of these that a launch waits which has nothing else to do

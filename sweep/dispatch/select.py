@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from sweep.config.faults import counted
 from sweep.dispatch.states import Statuses, statuses
 from sweep.errors import UserError
-from sweep.plan.faults import counted
 from sweep.run.ledger import Entry, Sweep
 from sweep.run.state import State
 from sweep.run.status import Status

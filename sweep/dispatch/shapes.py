@@ -11,11 +11,11 @@ from pathlib import Path
 
 import submitit
 
+from sweep.config.cell import CellConfig, SlurmCluster
+from sweep.config.slurm_options import gpu_option, joined, options
 from sweep.dispatch.surroundings import apart_from_any_job
-from sweep.plan.sbatch import gpu_option, joined, options
 from sweep.plan.task import Task
 from sweep.run.claims import Submission
-from sweep.run.config import CellConfig, SlurmCluster
 from sweep.run.directory import RunDirectory
 from sweep.run.environment import environment_file
 from sweep.run.provenance import ROOT

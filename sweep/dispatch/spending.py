@@ -12,7 +12,7 @@ from rich.table import Table
 from sweep.dispatch.select import Run
 from sweep.run.costs import Cost, duration, total
 from sweep.run.outlook import Outlook, Work, outlook
-from sweep.run.shown import shown
+from sweep.shown import shown
 
 
 def outlook_of(runs: Sequence[Run]) -> Outlook:

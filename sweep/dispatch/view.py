@@ -25,8 +25,8 @@ from sweep.plan.view import LARGEST_TABLE
 from sweep.run.ledger import Sweep
 from sweep.run.outlook import Work, outlook
 from sweep.run.provenance import ROOT
-from sweep.run.shown import encoding_of
 from sweep.run.status import Status
+from sweep.shown import encoding_of
 
 TURN_SECONDS = 10.0  # for which a page is shown where there are no keys to turn it
 LOOK_SECONDS = 0.25  # between two looks at the size of the terminal, and between two drawings at least

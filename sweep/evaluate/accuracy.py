@@ -10,12 +10,12 @@ from transformers import PreTrainedModel
 
 from rewards.behaviour import uses_code
 from rewards.grading import Grader, Outcome
+from sweep.config.cell import EvaluationConfig
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
+from sweep.job.processes import gather, together
 from sweep.rollout.sample import Finish, Request, Sampler
-from sweep.run.config import EvaluationConfig
 from sweep.run.not_finite import NotFinite
-from sweep.run.processes import gather, together
 
 
 @dataclass(frozen=True)

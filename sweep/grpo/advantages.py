@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sweep.run.algorithm import AlgorithmConfig
+from sweep.config.algorithm import AlgorithmConfig
 
 
 def zero_variance(rewards_pg: torch.Tensor) -> torch.Tensor:

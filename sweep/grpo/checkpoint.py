@@ -10,6 +10,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sweep.grpo.learner import Learner
+from sweep.job.processes import gather
 from sweep.run.checkpoints import (
     RANK,
     checkpoint_path,
@@ -24,7 +25,6 @@ from sweep.run.checkpoints import (
     sync,
     write_manifest,
 )
-from sweep.run.processes import gather
 
 log = logging.getLogger("sweep")
 

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from sweep.config.algorithm import AlgorithmConfig
 from sweep.grpo.loss import response_weights
+from sweep.keyed import generator
 from sweep.rollout.sample import Sampled
-from sweep.run.algorithm import AlgorithmConfig
-from sweep.run.keyed import generator
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from models.config import Architecture
-from sweep.run.algorithm import AlgorithmConfig
+from sweep.config.algorithm import AlgorithmConfig
 
 # Dense bfloat16 TFLOP/s from the makers' data sheets, by what torch calls the device; the first that matches.
 PEAK_TFLOPS = {

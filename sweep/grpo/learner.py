@@ -17,19 +17,19 @@ from transformers import PreTrainedModel
 from models.export import write_stops
 from models.load import save_model
 from models.prompts import Stop
+from sweep.config.cell import CellConfig
 from sweep.grpo import finite
 from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
 from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
 from sweep.grpo.reference import AdapterReference, FrozenReference
 from sweep.grpo.statistics import UpdateStatistics, over_updates
+from sweep.job.memory import release_free_memory
+from sweep.job.processes import gather
+from sweep.keyed import torch_seed
 from sweep.rollout.sample import Sampled
 from sweep.run.checkpoints import sync, world_size
-from sweep.run.config import CellConfig
-from sweep.run.keyed import torch_seed
-from sweep.run.memory import release_free_memory
 from sweep.run.not_finite import NotFinite
-from sweep.run.processes import gather
 
 log = logging.getLogger("sweep.grpo")
 

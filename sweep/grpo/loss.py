@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sweep.run.algorithm import AlgorithmConfig
+from sweep.config.algorithm import AlgorithmConfig
 
 
 def response_weights(

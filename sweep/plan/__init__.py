@@ -1,1 +1,1 @@
-"""From overrides to cells: typed configuration, cross product, signatures, stages, validation, predictions."""
+"""Compose overrides into cells and stages, check them, predict what they take, and show it. Loads no torch."""

@@ -25,14 +25,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from sweep.config.cell import CellConfig
+from sweep.config.environment_rules import environment_faults
+from sweep.config.faults import say_once
 from sweep.errors import HIDDEN, UserError
-from sweep.plan.environment import environment_faults
 from sweep.plan.explain import explain_hydra, explain_validation
-from sweep.plan.faults import say_once
 from sweep.plan.files import configuration_files
 from sweep.plan.missing import file_of_choice, missing_values, texts_of
 from sweep.plan.overrides import in_hydras_grammar, parse, quoted
-from sweep.run.config import CellConfig
 
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, options_of
 from rewards.simple import TARGET
+from sweep.config.algorithm_rules import BIASED_SAMPLING, WHY_BIASED
+from sweep.config.cell import REPLACED, CellConfig, known_keys
 from sweep.errors import HIDDEN
-from sweep.plan.algorithm import BIASED_SAMPLING, WHY_BIASED
 from sweep.plan.overrides import fields_at, for_the_shell
-from sweep.run.config import REPLACED, CellConfig, known_keys
 
 UNIONS = {name for name, field in CellConfig.model_fields.items() if field.discriminator}  # schemas by a choice
 PATTERNS = {

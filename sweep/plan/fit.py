@@ -17,9 +17,9 @@ import psutil
 from models.architecture import read_architecture
 from models.config import LoraTuning
 from models.mini.shipped import shipped_mini
-from sweep.plan.faults import Labelled, counted, say_once
+from sweep.config.cell import CellConfig, LocalCluster
+from sweep.config.faults import Labelled, counted, say_once
 from sweep.plan.resources import DTYPE_BYTES, predict_disk, predict_memory
-from sweep.run.config import CellConfig, LocalCluster
 
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
 HOST_SHARE = 0.9

@@ -12,8 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sweep.config.cell import known_keys
 from sweep.plan.explain import unknown_key
-from sweep.run.config import known_keys
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 _NOWHERE = "nowhere"

@@ -28,8 +28,8 @@ from hydra.grammar.gen.OverrideParser import OverrideParser
 from omegaconf.errors import GrammarParseError
 from pydantic import BaseModel
 
+from sweep.config.cell import CellConfig
 from sweep.errors import HIDDEN, UserError, without_secrets
-from sweep.run.config import CellConfig
 
 SWEEPS = "range(0,3), choice(a,b) and glob(a*)"
 _FUNCTIONS = tuple(create_functions().functions)

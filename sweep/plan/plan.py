@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.config.cell import CellConfig
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
@@ -26,7 +27,6 @@ from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.unread import run_once
 from sweep.plan.validate import check, check_data, validate
 from sweep.run.checkpoints import checkpoints
-from sweep.run.config import CellConfig
 from sweep.run.directory import CELLS, STAGES, RunDirectory
 from sweep.run.identity import signature
 from sweep.run.names import LONGEST, short_name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from models.architecture import CHUNK_LOGITS, cache_row_bytes, read_architecture
 from models.config import Architecture, LoraTuning
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
 OPTIMIZER_BYTES = 12  # fp32 master copy and Adam's two moments

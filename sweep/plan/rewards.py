@@ -12,9 +12,9 @@ from functools import lru_cache
 from rewards.base import Signal
 from rewards.controls import Noisy, not_binary
 from rewards.simple import Custom
+from sweep.config.cell import CellConfig, LocalCluster
+from sweep.config.faults import Labelled, say_once
 from sweep.data.problems import load_problems
-from sweep.plan.faults import Labelled, say_once
-from sweep.run.config import CellConfig, LocalCluster
 from sweep.run.provenance import ROOT
 
 SECONDS = 60

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from models.config import ModelConfig, is_local
 from models.hub import content_hash
 from models.mini.shipped import shipped_mini
+from sweep.config.cell import CellConfig
 from sweep.data.problems import file_hash
 from sweep.errors import UserError
-from sweep.run.config import CellConfig
 from sweep.run.identity import SCHEMA, numbers
 
 

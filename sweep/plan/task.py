@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 
 # By name: dispatch never imports what a job runs.
 BASELINE, LABEL, TRAIN = "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.train"

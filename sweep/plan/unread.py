@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from models.config import is_local
+from sweep.config.cell import CellConfig, LocalCluster
+from sweep.config.faults import counted, say_once
 from sweep.plan.compose import SHOWN_AXES, Composition
-from sweep.plan.faults import counted, say_once
 from sweep.plan.overrides import reader_of
-from sweep.run.config import CellConfig, LocalCluster
 
 
 def unread(config: CellConfig) -> dict[str, str]:

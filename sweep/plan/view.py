@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.config.cell import LocalCluster
+from sweep.config.faults import counted
 from sweep.data.problems import describe, load_split
-from sweep.plan.faults import counted
 from sweep.plan.fit import human_bytes, local_processes
 from sweep.plan.labels import problems_left
 from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.plan.task import TRAIN, Task
 from sweep.plan.validate import problem_sets
-from sweep.run.config import LocalCluster
 from sweep.run.outlook import Work, outlook
-from sweep.run.shown import shown, shown_lines
 from sweep.run.status import Status
+from sweep.shown import shown, shown_lines
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
 SHAPES = 6  # side by side in a table of memory

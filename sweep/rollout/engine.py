@@ -7,11 +7,11 @@ import logging
 
 import torch
 
+from sweep.config.cell import RolloutConfig
 from sweep.rollout.sample import Sampler
 from sweep.rollout.stop import StopRules
 from sweep.rollout.transformers_engine import TransformersSampler
 from sweep.rollout.vllm_engine import VllmSampler
-from sweep.run.config import RolloutConfig
 
 log = logging.getLogger("sweep")
 ENGINES = {"transformers": TransformersSampler, "vllm": VllmSampler}

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from transformers import PreTrainedModel
 
-from sweep.run.keyed import Key
+from sweep.keyed import Key
 from sweep.run.not_finite import NotFinite
 
 

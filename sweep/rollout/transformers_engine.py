@@ -11,12 +11,12 @@ from transformers import PreTrainedModel
 
 from models.architecture import architecture_from
 from models.attention import Recording, decode, prepare
+from sweep.config.cell import RolloutConfig
+from sweep.keyed import generator
 from sweep.rollout.cache import KeyValueRows
 from sweep.rollout.draw import draw_tokens
 from sweep.rollout.sample import Finish, Request, Sampled
 from sweep.rollout.stop import StopRules
-from sweep.run.config import RolloutConfig
-from sweep.run.keyed import generator
 
 PREFILL_TOKENS = 4096  # of prompts computed together
 REFILL_SHARE = 0.25  # of the rows must be free before waiting requests are let in

@@ -13,10 +13,10 @@ import torch.distributed as dist
 from transformers import PreTrainedModel
 
 from models.architecture import architecture_from
+from sweep.config.cell import RolloutConfig
+from sweep.keyed import torch_seed
 from sweep.rollout.sample import Finish, Request, Sampled
 from sweep.rollout.stop import StopRules
-from sweep.run.config import RolloutConfig
-from sweep.run.keyed import torch_seed
 
 QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 

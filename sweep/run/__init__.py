@@ -1,1 +1,1 @@
-"""The run directory: its format, atomic writes, states, provenance, and the keys of every random draw."""
+"""The records on disk: run directories, states, the ledger of a sweep, claims on a run, checkpoints. Loads no torch."""

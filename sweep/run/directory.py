@@ -38,8 +38,8 @@ from types import MappingProxyType
 
 import yaml
 
+from sweep.config.cell import CellConfig, of_today
 from sweep.errors import UserError
-from sweep.run.config import CellConfig, of_today
 from sweep.run.files import (
     NO_LOCKS,
     PARTIAL,

@@ -6,14 +6,11 @@ and a retry takes them from it.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from sweep.run.files import write_text
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable that a shell can export
 
 
 def environment_file(folder: Path) -> Path:

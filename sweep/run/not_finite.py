@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 from sweep.run.files import write_text
 
 MOST_TOKENS = 2**18  # of the responses in a file: at most some 20 MB

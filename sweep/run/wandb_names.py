@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sweep.config.wandb_limits import LONGEST_TAG
 from sweep.run.names import short_name
-from sweep.run.wandb_rules import LONGEST_TAG
 
 TRAINING, FIGURES = "train", "figures"  # job types: of a cell's training, and of the run that holds a sweep's figures
 CELL = "cell"  # the configuration key of all axes but the seed in one text, since a chart groups by one key

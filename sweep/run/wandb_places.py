@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from sweep.run.config import DEFAULT_PROJECT, TrackingConfig
+from sweep.config.cell import DEFAULT_PROJECT, TrackingConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import locked, read_json, write_json
 from sweep.run.ledger import Entry, Sweep

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import psutil
 
+from sweep.config.wandb_limits import OF_ONE_RUN, TAKEN
 from sweep.run.bounded import CallFailed, within
-from sweep.run.wandb_rules import OF_ONE_RUN, TAKEN
 
 SERVICE = "wandb-core"  # the process that W&B starts beside this one
 END_SECONDS = 1.0  # for W&B to end its process by itself

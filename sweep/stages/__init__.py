@@ -1,1 +1,1 @@
-"""What a job runs: `baseline` (the untrained model's evaluation) and `train`."""
+"""What a job runs: `label` (majority labels), `baseline` (the untrained model's evaluation), `train`, `evaluation`."""

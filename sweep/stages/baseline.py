@@ -7,8 +7,8 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sweep.grpo.checks import check_forward
-from sweep.run.processes import join, leave
-from sweep.stages.attempt import attempt
+from sweep.job.attempt import attempt
+from sweep.job.processes import join, leave
 from sweep.stages.evaluation import evaluate
 from sweep.stages.policy import load_initial
 

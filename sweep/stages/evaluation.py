@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from sweep.config.cell import CellConfig
 from sweep.data.problems import Problem
-from sweep.run.config import CellConfig
+from sweep.job.attempt import Refused, attempt
+from sweep.job.processes import join, leave
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.processes import join, leave
-from sweep.stages.attempt import Refused, attempt
 from sweep.stages.policy import Initial, load_initial
 from sweep.stages.spending import evaluated_tokens
 

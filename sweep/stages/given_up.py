@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from sweep.config.cell import CellConfig
 from sweep.grpo.checkpoint import go_back
 from sweep.grpo.deal import Scored
-from sweep.run.config import CellConfig
+from sweep.job.processes import any_rank, gather
 from sweep.run.directory import RunDirectory
 from sweep.run.not_finite import NotFinite, explained, write_batch
-from sweep.run.processes import any_rank, gather
 from sweep.stages.grading import Graded
 from sweep.stages.samples import whole_rows
 

@@ -11,11 +11,11 @@ from rewards.behaviour import uses_code
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.informedness import Judged, mixed, rates, rates_within
+from sweep.config.cell import CellConfig
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
+from sweep.keyed import generator
 from sweep.rollout.sample import Finish, Sampled
-from sweep.run.config import CellConfig
-from sweep.run.keyed import generator
 
 
 @dataclass(frozen=True)

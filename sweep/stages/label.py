@@ -20,14 +20,14 @@ from rewards.grading import MOST_CHARACTERS
 from rewards.vote import Ballot, count_votes
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
+from sweep.job.attempt import Interrupted, StopRequest, attempt
+from sweep.job.phases import Phases
+from sweep.job.processes import any_rank, gather, join, leave, together
 from sweep.rollout.sample import Request
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.labels import read_rows
 from sweep.run.not_finite import NotFinite
-from sweep.run.processes import any_rank, gather, join, leave, together
-from sweep.stages.attempt import Interrupted, StopRequest, attempt
-from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial
 from sweep.stages.spending import sampled_tokens
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from models.architecture import architecture_from
+from sweep.config.cell import CellConfig
 from sweep.grpo.flops import peak_tflops, update_flops
 from sweep.grpo.learner import Learner
 from sweep.rollout.sample import Finish, Sampled
-from sweep.run.config import CellConfig
 
 
 def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_pg: torch.Tensor) -> dict[str, float]:

@@ -18,19 +18,19 @@ from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
 from models.prompts import Stop, all_prompt_ids, stop_rules
 from rewards.grading import Grader
+from sweep.config.cell import CellConfig
 from sweep.data.problems import Problem, load_split, refuse_changed
 from sweep.errors import UserError
 from sweep.evaluate.accuracy import Evaluation, evaluate
 from sweep.grpo.learner import deepspeed_settings
+from sweep.job.attempt import Interrupted, Refused, StopRequest
+from sweep.job.processes import device
+from sweep.keyed import torch_seed
 from sweep.rollout.engine import open_sampler
 from sweep.rollout.sample import Sampler
 from sweep.rollout.stop import StopRules
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
-from sweep.run.keyed import torch_seed
 from sweep.run.labels import read_labels, too_few, usable
-from sweep.run.processes import device
-from sweep.stages.attempt import Interrupted, Refused, StopRequest
 
 log = logging.getLogger("sweep")
 _MOST_GRADERS = 8  # grading processes of a rank

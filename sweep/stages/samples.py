@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweep.config.cell import CellConfig
 from sweep.grpo.deal import Scored
-from sweep.run.config import CellConfig
-from sweep.run.keyed import generator
+from sweep.keyed import generator
 from sweep.stages.grading import Graded
 
 

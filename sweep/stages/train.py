@@ -16,28 +16,28 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from sweep.config.cell import CellConfig
 from sweep.grpo.advantages import rollout_advantages, zero_variance
 from sweep.grpo.checkpoint import newest_whole, save_checkpoint
 from sweep.grpo.checks import check_agreement, check_diversity
 from sweep.grpo.deal import Scored
 from sweep.grpo.learner import Learner
+from sweep.job.attempt import Interrupted, StopRequest, attempt
+from sweep.job.phases import Phases
+from sweep.job.processes import any_rank, gather, join, leave, together
+from sweep.job.starting import Starting
+from sweep.keyed import generator
 from sweep.rollout.sample import Finish, Request
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.keyed import generator
 from sweep.run.not_finite import NotFinite
-from sweep.run.processes import any_rank, gather, join, leave, together
 from sweep.run.state import State
-from sweep.stages.attempt import Interrupted, StopRequest, attempt
 from sweep.stages.given_up import goes_back, reported
 from sweep.stages.grading import Graded, Group, grade_groups, graded_metrics
 from sweep.stages.metrics import response_metrics, reward_metrics, speed_metrics, step_line
-from sweep.stages.phases import Phases
 from sweep.stages.policy import Initial, load_initial, training_set
 from sweep.stages.samples import sample_rows
 from sweep.stages.spending import evaluated_tokens, sampled_tokens, seconds_of_steps
-from sweep.stages.starting import Starting
 from sweep.track.metrics import RowLog
 from sweep.track.mirror import open_mirror
 

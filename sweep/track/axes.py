@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 from sweep.run.ledger import Entry, Sweep, read_sweeps
 from sweep.run.wandb_names import OWN_AXES, axis_key
 

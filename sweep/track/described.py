@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
+from sweep.config.wandb_limits import LONGEST_NAME, LONGEST_TAG
 from sweep.run.directory import RunDirectory
 from sweep.run.names import short_name
 from sweep.run.state import State
 from sweep.run.wandb_names import BASE, CELL, DIFFERENCE, FINAL, TRAINING, sweep_tag
-from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
 from sweep.track.axes import Listed, axis_values, composite
 
 DIGEST, REPEATED = "synced", "repeated_steps"  # keys of the summary

@@ -11,8 +11,8 @@ import shlex
 import threading
 import time
 
+from sweep.config.cell import CellConfig
 from sweep.run.bounded import CallFailed
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.state import State

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sweep.run.shown import shown
+from sweep.shown import shown
 from sweep.track.rows import Feed
 from sweep.track.writer import Written
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.config.cell import CellConfig
 from sweep.run.bounded import CallFailed
-from sweep.run.config import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import try_lock
 from sweep.run.growing import GrowingRows

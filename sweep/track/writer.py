@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweep.run.config import CellConfig
+from sweep.config.cell import CellConfig
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, write_json
 from sweep.run.growing import GrowingRows

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, TINY, ask_slurm
-from test_submitting import owned, queued, sbatch_that
 
+from helpers.constants import ROOT, TINY
+from helpers.slurm_queue import ask_slurm, owned, queued, sbatch_that
 from sweep.dispatch import slurm as commands
 from sweep.run.claims import read_submissions
 

@@ -6,8 +6,8 @@ import re
 import shlex
 import sys
 
-from conftest import ROOT, TINY
-from documented import bash, lines_of_blocks
+from helpers.constants import ROOT, TINY
+from helpers.documented import bash, lines_of_blocks
 
 SMALL = {
     "model=qwen2_5_math_7b,olmo2_7b": "model=qwen2_mini,olmo2_mini",

@@ -10,8 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import TINY, ask_slurm
-
+from helpers.constants import TINY
+from helpers.slurm_queue import ask_accounts, ask_slurm
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 
@@ -21,10 +21,6 @@ CELL = "model=qwen2_mini reward={} seed={}"
 def run_of(root: Path, beginning: str) -> RunDirectory:
     (path,) = (root / "runs" / "cells").glob(f"{beginning}-*")
     return RunDirectory(path)
-
-
-def slurms_state(job: str) -> str:
-    return ask_slurm("sacct", "-X", "-n", "-P", "-j", job, "-o", "State")[0]
 
 
 def test_a_cell_fails_the_others_go_on_and_retry_mends_it(slurm, tmp_path):
@@ -39,8 +35,8 @@ def test_a_cell_fails_the_others_go_on_and_retry_mends_it(slurm, tmp_path):
     failed, good = found[CELL.format("random", 0)], found[CELL.format("ground_truth", 0)]
     assert failed["state"] == "failed" and failed["note"].startswith(("FileExistsError", "NotADirectoryError"))
     assert good["state"] == "done"
-    assert (slurms_state(failed["job"]), slurms_state(good["job"])) == ("FAILED", "COMPLETED")
-    assert ask_slurm("sacct", "-X", "-n", "-P", "-j", good["job"], "-o", "JobName") == ["qwen2_mini-ground_truth-s0"]
+    assert (ask_accounts(failed["job"], "State"), ask_accounts(good["job"], "State")) == ("FAILED", "COMPLETED")
+    assert ask_accounts(good["job"], "JobName") == "qwen2_mini-ground_truth-s0"
     assert "step 1/2" in slurm.command("logs", "mixed", "reward=ground*").stdout
 
     (broken / "checkpoints").unlink()
@@ -172,7 +168,7 @@ def test_two_nodes_of_two_processes_train_one_cell(slurm, tmp_path):
     found = slurm.wait_for_the_end("wide")
     assert {s["state"] for s in found.values()} == {"done"}
     status = found[CELL.format("random", 0)]
-    (line,) = ask_slurm("sacct", "-X", "-n", "-P", "-j", status["job"], "-o", "NNodes,AllocTRES")
+    line = ask_accounts(status["job"], "NNodes,AllocTRES")
     assert line.startswith("2|") and "gres/gpu=4" in line
     run = run_of(tmp_path, "qwen2_mini-random-s0")
     assert [row["step"] for row in run.read_metrics()] == [1, 2]

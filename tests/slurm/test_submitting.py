@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,24 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, SlurmShell, ask_slurm
 
+from helpers.constants import ROOT, TINY
+from helpers.shells import SlurmShell
+from helpers.slurm_queue import ask_slurm, owned, queued, sbatch_that
 from sweep.run.claims import latest_claim, read_submission
 
 HELD = [*TINY, "cluster.sbatch={hold:true}"]
-
-
-def queued(root: Path) -> list[str]:
-    """Ids of the jobs of the runs under `root` that are in the queue, array elements singly."""
-    lines = ask_slurm("squeue", "--me", "-h", "-r", "-o", "%i %Z")
-    return [line.split()[0] for line in lines if str(root) in line]
-
-
-def owned(root: Path) -> list[str | None]:
-    """The job of each run, by its latest claim."""
-    runs = root / "runs"
-    claims = [latest_claim(p / "attempts") for p in (*(runs / "cells").iterdir(), *(runs / "stages").iterdir())]
-    return [read_submission(runs, c.submission).element(c.index) for c in claims]
 
 
 def assert_each_run_is_queued_once(root: Path, count: int) -> None:
@@ -65,20 +53,6 @@ def test_a_launch_returns_and_another_submits_nothing_twice(slurm, tmp_path):
     third = slurm.launch(*sweep)
     assert "2 cells and 0 stages submitted" in third.stdout
     assert_each_run_is_queued_once(tmp_path, 10)
-
-
-def sbatch_that(tmp_path: Path, script: str) -> dict[str, str]:
-    """An environment whose sbatch runs `script`, in which `real` is Slurm's."""
-    real = subprocess.run(["which", "sbatch"], capture_output=True, text=True, check=True).stdout.strip()
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    file = folder / "sbatch"
-    file.write_text(
-        f'#!/bin/bash\nreal={real}\ncase "$*" in --test-only*) exec $real "$@";; esac\n'
-        f"n=$(cat {folder}/n 2>/dev/null || echo 0); echo $((n + 1)) >{folder}/n\n{script}\n"
-    )
-    file.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize(

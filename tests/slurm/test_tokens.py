@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 
-from conftest import TINY, ask_slurm
+from helpers.constants import TINY
+from helpers.slurm_queue import ask_slurm
 
 SECRET = "hf_Planted0Secret0of0a0job"
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 
-from conftest import ROOT, TINY, ask_slurm
-
+from helpers.constants import ROOT, TINY
+from helpers.slurm_queue import ask_accounts, ask_slurm
 from sweep.run.directory import RunDirectory
 
 LONG = ("steps=2000", "evaluation.every=2000", "checkpoint.every=5")
@@ -75,8 +75,8 @@ def test_labels_are_jobs_of_their_own_and_cells_wait_for_them(slurm, tmp_path):
     assert any("fewer than a batch of 16" in s["note"] for s in cells)
     shown = slurm.command("labels", "voted").stdout
     assert "qwen2_mini" in shown
-    started = [ask_slurm("sacct", "-X", "-n", "-P", "-j", s["job"], "-o", "Start")[0] for s in cells]
-    ended = [ask_slurm("sacct", "-X", "-n", "-P", "-j", s["job"], "-o", "End")[0] for s in stages.values()]
+    started = [ask_accounts(s["job"], "Start") for s in cells]
+    ended = [ask_accounts(s["job"], "End") for s in stages.values()]
     assert max(ended) <= min(started)
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.config.wandb_limits import LONGEST_NAME, LONGEST_TAG
 from sweep.errors import UserError
 from sweep.run.names import short_name
 from sweep.run.wandb_names import FIGURES, SUPERSEDED, TRAINING, signature_of
 from sweep.run.wandb_places import Place
 from sweep.run.wandb_process import end_service, settle
-from sweep.run.wandb_rules import LONGEST_NAME, LONGEST_TAG
 
 SECONDS = 20  # that a request may take before the server counts as gone
 PAGE = 200  # runs that are asked for at once

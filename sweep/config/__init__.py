@@ -1,0 +1,1 @@
+"""The typed configuration of a cell, and every rule among its fields. Nothing here loads torch."""

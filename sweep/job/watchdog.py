@@ -1,0 +1,166 @@
+"""A thread on every process that says where the process is, watches the others, and ends an attempt that hangs.
+
+Every process watches all, so that any of them may hang; the lowest that still answers acts. It asks the others for
+their stacks, writes all of them to the log, and hands the reason on. Nothing here waits for the main thread, which may
+be the one that hangs: not through `logging` either, whose locks it may hold.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.config.cell import ChecksConfig
+from sweep.job.patience import AwakeClock, Observer, Standing, answering, beat_seconds, complaint, patience
+from sweep.job.phases import Phases
+from sweep.run.process import start_of
+from sweep.run.ranks import STALLED_EXIT, Beat, Ranks
+
+ANSWER_SECONDS = 10.0  # for the stacks of the others
+END_SECONDS = 90.0  # from the verdict to the end of every process, whatever else hangs
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Why an attempt is ended, and the last word of each of its processes."""
+
+    reason: str
+    beats: Sequence[Beat]
+
+
+class Watchdog:
+    """Watches from its `start` to its `stop`. `give_up` is called at most once, by one of the processes."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        rank: int,
+        world_size: int,
+        phases: Phases,
+        checks: ChecksConfig,
+        log: Path,
+        give_up: Callable[[Hang], None],
+    ) -> None:
+        self.ranks, self.rank, self.world_size = ranks, rank, world_size
+        self.phases, self.checks, self.log, self.give_up = phases, checks, log, give_up
+        self.interval = beat_seconds(checks)
+        self._beats = 0
+        self._identity = {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "process_started": start_of(),
+        }
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self.ranks.open()
+        self._stacks = open(self.ranks.stacks(self.rank), "w+")  # noqa: SIM115 (faulthandler writes to it for as long)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The process leaves the attempt; it is not missed from here on."""
+        self._stopped.set()
+        self._thread.join()
+        faulthandler.cancel_dump_traceback_later()
+        with suppress(OSError):  # the run's end must not depend on it
+            self._beat(ended=True)
+        self._stacks.close()
+
+    def _watch(self) -> None:
+        observer, clock = Observer(self.world_size), AwakeClock(self.interval, time.monotonic())
+        while not self._stopped.wait(self.interval if self._beats else 0):
+            # Where this thread cannot run, because some code keeps the interpreter to itself, a timer of
+            # faulthandler's that needs no interpreter writes the stacks.
+            faulthandler.dump_traceback_later(max(2.0, self.checks.stall_minutes * 30), file=self._stacks)
+            try:
+                self._beat()
+                now = clock.tick(time.monotonic())
+                standings = observer.look(self.ranks.read(self.world_size), now)
+                judged = self.ranks.verdict
+            except (OSError, ValueError):
+                continue  # a file system that is away or broken: nobody is judged by what cannot be read
+            if judged:
+                self._follow()
+            heard = answering(standings, self.interval)
+            if any(s.overdue for s in standings) and heard[:1] == [self.rank] and self.ranks.give_verdict():
+                self._lead(standings, heard)
+                return
+
+    def _beat(self, **more: bool) -> None:
+        place = self.phases.place
+        self._beats += 1
+        said = Beat(
+            rank=self.rank,
+            phase=place.phase,
+            since=place.since,
+            changes=place.changes,
+            beats=self._beats,
+            patience=patience(place.past, self.checks),
+            **self._identity,
+        )
+        self.ranks.write(replace(said, **more))
+
+    def _follow(self) -> None:
+        """Another process gave the verdict: leave the stacks to it, and end with it or soon after."""
+        self._dump()
+        time.sleep(END_SECONDS)
+        os._exit(STALLED_EXIT)
+
+    def _lead(self, standings: Sequence[Standing], heard: Sequence[int]) -> None:
+        # Whatever the rest meets, another hanging file system for example, the process ends.
+        faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=self._stacks)
+        last, reason = {s.rank: s.beat for s in standings if s.beat}, complaint(standings, heard)
+        try:
+            last = self._log_stacks(reason, last, heard)
+        except OSError as error:
+            os.write(2, f"{reason}\nthe stacks cannot be written: {error}\n".encode())
+        self.give_up(Hang(reason, [last[rank] for rank in sorted(last)]))
+
+    def _log_stacks(self, reason: str, last: dict[int, Beat], heard: Sequence[int]) -> dict[int, Beat]:
+        """Write the reason and the stacks of all processes to the log; returns what each process said last."""
+        self._dump()
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline and not all(last[rank].dumped for rank in heard):
+            time.sleep(0.1)
+            last = self.ranks.read(self.world_size)
+        with open(self.log, "a") as log:
+            log.write(f"{reason}\n{self._all_stacks(last)}")
+        return last
+
+    def _dump(self) -> None:
+        self._stacks.seek(0)
+        self._stacks.truncate()
+        faulthandler.dump_traceback(file=self._stacks, all_threads=True)
+        self._stacks.flush()
+        self._beat(dumped=True)
+
+    def _all_stacks(self, last: dict[int, Beat]) -> str:
+        parts = []
+        for rank in range(self.world_size):
+            file = self.ranks.stacks(rank)
+            text = file.read_text(errors="replace") if file.exists() else ""
+            if rank in last and last[rank].dumped:
+                parts.append(f"stacks of rank {rank}:\n{text}")
+            elif text:
+                parts.append(f"rank {rank} does not answer; its stacks when it last could write them:\n{text}")
+            else:
+                parts.append(f"rank {rank} does not answer, so there are no stacks of it\n")
+        return "".join(parts)
+
+
+@contextmanager
+def watching(watchdog: Watchdog) -> Iterator[None]:
+    """Watch for as long as the block runs."""
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
