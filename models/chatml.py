@@ -1,4 +1,6 @@
-"""Models of any architecture with ChatML turns, such as SmolLM2; templates may write today's date, which is pinned."""
+"""Models of any architecture with ChatML turns, such as SmolLM2. A template that writes today's date needs
+`model.date`.
+"""
 
 STOP_TOKENS = ("<|im_end|>", "<|endoftext|>")
 TURN_TEXTS = ()

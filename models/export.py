@@ -18,18 +18,18 @@ GENERATION = "generation_config.json"
 def export_model(
     model: ModelConfig, prompt: PromptConfig, cache_dir: Path, final: Path, target: Path, merge: bool = True
 ) -> None:
-    """Copy the weights, tokenizer and template of `final`; adapters are merged into their model unless told otherwise.
+    """Copy the weights, tokenizer and template of `final` to `target`, with adapters merged unless `merge` is false.
 
-    What is written stops where training stopped. Unmerged adapters name the model they belong to, which is loaded with
-    them, and with its own stops. The directory appears whole or not at all.
+    The exported model ends its responses where training did. Unmerged adapters only name their base model, which is
+    loaded with them and keeps its own stop tokens. The directory appears complete or not at all.
 
     Args:
-        model: what the run began from, with the revision it loaded.
-        prompt: how it was asked.
-        final: what training left: all weights, or adapters.
+        model: the model that the run began from, with the revision it loaded.
+        prompt: the prompt format of the run.
+        final: the directory that training left, with all weights or with adapters.
     Raises:
         FileExistsError: `target` exists.
-        ValueError: unmerged adapters of a model that `AutoModelForCausalLM` cannot load by itself.
+        ValueError: the adapters belong to a model that `AutoModelForCausalLM` cannot load by itself.
     """
     if target.exists():
         raise FileExistsError(f"{target} exists; choose another directory, or remove it")
@@ -52,10 +52,10 @@ def export_model(
 
 
 def write_stops(directory: Path, stop: Stop) -> None:
-    """Have `generate` end a response of the model in `directory` where training did.
+    """Make `generate` end a response of the model in `directory` where training did.
 
-    A base model trained in a chat format would otherwise go on after the end of its turn, up to its old end of text.
-    Stop strings need `model.generate(…, tokenizer=tokenizer)`; transformers says so where it is not given.
+    Without this, a base model trained in a chat format would go on after the end of its turn, up to its old end of
+    text. Stop strings need `model.generate(…, tokenizer=tokenizer)`; transformers raises an error if it is missing.
     """
     file = directory / GENERATION
     settings = json.loads(file.read_text()) if file.exists() else {}

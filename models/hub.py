@@ -1,6 +1,6 @@
-"""Where a model's files are: fetched from the hub once, or found on this machine. Imports no torch.
+"""Find a model's files: download them from the hub once, or find them on this machine. Imports no torch.
 
-Every file a job needs is fetched together, so that after one fetch (`python -m sweep prefetch`) jobs need no network.
+All files that a job needs are fetched together, so that jobs need no network after `python -m sweep prefetch`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from typing import Literal
 
 from models.config import ModelConfig, is_local
 
-# Weights as safetensors, configuration, tokenizer; a repository's other formats of the same weights stay there.
+# Weights as safetensors, configuration, tokenizer. Other formats of the same weights are not downloaded.
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 LEFT_OUT = ["*/*"]
 SAMPLED_BYTES, SAMPLES = 2**20, 64
 
 
 def is_gguf(path: str) -> bool:
+    """Return True if `path` names a GGUF file."""
     return path.endswith(".gguf")
 
 
 def fetch(config: ModelConfig) -> Path:
-    """The directory (or GGUF file) of a model that is not a mini, downloaded if need be.
+    """Return the directory (or GGUF file) of a model that is not a mini; download it if necessary.
 
     Raises:
-        ValueError: there is no such file, repository or revision, it is gated, or there is no network; with the remedy.
+        ValueError: there is no such file, repository or revision, it is gated, or there is no network. The message says
+            what to do.
     """
     if is_local(config.path):
         path = Path(config.path)
@@ -51,15 +53,15 @@ def fetch_repository(
     patterns: list[str] | None = None,
     left_out: list[str] | None = None,
 ) -> Path:
-    """The directory of a hub repository's snapshot in the cache, downloaded if need be.
+    """Return the directory of a hub repository's snapshot in the cache; download it if necessary.
 
-    Jobs that start together share huggingface_hub's cache and its locks: each file is downloaded once.
+    Jobs that start together share huggingface_hub's cache and its locks, so each file is downloaded once.
 
     Args:
         key: the part of the configuration that names the repository, for messages.
-        patterns, left_out: which files; by default all.
+        patterns, left_out: glob patterns of files to download and to leave; None for all files and for none.
     Raises:
-        ValueError: it cannot be had; with the remedy.
+        ValueError: it cannot be downloaded. The message says what to do.
     """
     from huggingface_hub import constants, errors, snapshot_download
 
@@ -89,20 +91,21 @@ def fetch_repository(
 
 
 def commit_of(directory: Path) -> str | None:
-    """The hub commit a fetched directory holds; None for files from elsewhere."""
+    """Return the hub commit of a fetched directory; None for files that are not from the hub."""
     return directory.name if directory.parent.name == "snapshots" else None
 
 
 def content_hash(path: Path) -> str:
-    """A hash of a local model's files: whole where small, 64 samples of 1 MiB and the size where large.
+    """Return a hash of a local model's files: of all bytes of small files, of 64 samples of 1 MiB and the size of large
+    ones.
 
-    Sampling keeps planning fast; training touches every weight, so two models never agree on all samples.
+    Sampling keeps planning fast. Training changes every weight, so two different models do not agree on all samples.
     """
     digest = hashlib.blake2b(digest_size=16)
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file() and f.name[0] != ".")
     for file in files:
         size = file.stat().st_size
-        name = "" if file == path else file.name  # a single file may be called anything
+        name = "" if file == path else file.name  # the name of a single file is not part of its content
         digest.update(f"{name}\0{size}\0".encode())
         with open(file, "rb") as handle:
             stride = max(SAMPLED_BYTES, size // SAMPLES)

@@ -1,4 +1,4 @@
-"""Load a policy and its tokenizer: from the hub, a local directory, a GGUF file, or a mini recipe."""
+"""Load a policy and its tokenizer from the hub, a local directory, a GGUF file, or a mini recipe."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def weights_source(config: ModelConfig, cache_dir: Path, progress: Progress = lambda step, of: None) -> Path:
-    """Where the model's files are on this machine; fetches them, or makes the mini, if there are none yet."""
+    """Return the directory or GGUF file of the model's weights; fetch them, or make the mini, if they are not there."""
     if config.mini is not None:
         return cached_mini(config.family, config.mini, cache_dir, progress)
     return fetch(config)
 
 
 def load_tokenizer(source: Path) -> PreTrainedTokenizerBase:
-    """The model's own tokenizer, as it is."""
+    """Return the model's own tokenizer, unchanged."""
     place, options = _place(source)
     return AutoTokenizer.from_pretrained(place, **options)
 
 
 def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrainedModel:
-    """The policy in the configured dtype, with no dropout: sampler and trainer must agree on log-probs.
+    """Return the policy in the configured dtype, without dropout, because sampler and trainer must agree on log-probs.
 
-    Under DeepSpeed's ZeRO-3 each process keeps its share of every weight and never holds all of them.
+    Under DeepSpeed's ZeRO-3 each process holds only its part of every weight.
 
     Raises:
-        ValueError: its architecture is one that cannot be trained here on sequences of `tokens`, or its positions end
-            before that.
+        ValueError: the architecture cannot be trained here on sequences of `tokens`, or the model has fewer positions.
     """
     place, options = _place(source)
     settings = AutoConfig.from_pretrained(place, **options)
@@ -58,13 +57,13 @@ def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrained
     if options:
         from transformers import GgufConfig
 
-        # Without it the weights stay packed, and nothing can be trained.
+        # Without dequantizing, the weights stay packed and cannot be trained.
         options["quantization_config"] = GgufConfig(dequantize=True)
     return AutoModelForCausalLM.from_pretrained(place, config=settings, dtype=DTYPES[config.dtype], **options)
 
 
 def load_trained(config: ModelConfig, untrained: PreTrainedModel, final: Path, tokens: int = 0) -> PreTrainedModel:
-    """The policy that a run left in `final`: all its weights, or adapters over the `untrained` ones."""
+    """Return the policy that a run left in `final`: all its weights, or adapters over the `untrained` model."""
     if not (final / ADAPTER).exists():
         return load_model(config, final, tokens)
     from peft import PeftModel
@@ -73,7 +72,7 @@ def load_trained(config: ModelConfig, untrained: PreTrainedModel, final: Path, t
 
 
 def adapt(model: PreTrainedModel, tuning: TuningConfig, config: ModelConfig):
-    """The model as it is trained: itself, or frozen under LoRA adapters that begin as no change at all."""
+    """Return the model to train: `model` itself, or a frozen model with LoRA adapters that begin as zero."""
     if not isinstance(tuning, LoraTuning):
         return model
     from peft import LoraConfig, get_peft_model
@@ -82,21 +81,21 @@ def adapt(model: PreTrainedModel, tuning: TuningConfig, config: ModelConfig):
         task_type="CAUSAL_LM", r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=0.0, target_modules="all-linear"
     )
     adapted = get_peft_model(model, settings, autocast_adapter_dtype=False)
-    if config.path and not is_local(config.path):  # the hub's name for it, which means something on any machine
+    if config.path and not is_local(config.path):  # saved adapters name the hub id, which is valid on any machine
         adapted.peft_config["default"].base_model_name_or_path = config.path
         adapted.peft_config["default"].revision = config.revision
     return adapted
 
 
 def _place(source: Path) -> tuple[str, dict]:
-    """What `from_pretrained` is given for a directory, or for a GGUF file."""
+    """Return the arguments of `from_pretrained` for a directory or a GGUF file: (path, options)."""
     if is_gguf(str(source)):
         return str(source.parent), {"gguf_file": source.name}
     return str(source), {}
 
 
 def _compare(config: ModelConfig, settings) -> None:
-    """Say so where predictions were made for another shape than the files have."""
+    """Log a warning if memory was predicted for an architecture that differs from the files."""
     expected, found = read_architecture(config), architecture_from(settings.to_dict())
     if expected is None or found is None:
         return
@@ -106,16 +105,16 @@ def _compare(config: ModelConfig, settings) -> None:
 
 
 def save_model(model: PreTrainedModel, directory: Path) -> None:
-    """`save_pretrained`, for adapters and for models whose generation defaults transformers would refuse to save.
+    """Save a model or its adapters with `save_pretrained`, readable for everyone whom the umask allows.
 
-    Whoever the umask lets may read what is written.
+    Some published models ship generation options that transformers refuses to save; they are made consistent first.
     """
     if hasattr(model, "peft_config"):
         model.save_pretrained(directory, save_embedding_layers=False)
     else:
         try:
             model.generation_config.validate(strict=True)
-        except ValueError:  # sampling options beside do_sample=False, as some published models ship them
+        except ValueError:  # some published models set sampling options together with do_sample=False
             model.generation_config.do_sample = True
         model.save_pretrained(directory)
     follow_umask(directory)

@@ -1,4 +1,4 @@
-"""Who may read what is written here: whoever the umask lets, as with any other file."""
+"""The permissions of written directories follow the umask, as those of any other new file do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def follow_umask(directory: Path) -> None:
-    """Give a directory and all in it the permissions that new files get.
+    """Give a directory and everything in it the permissions that new files get.
 
-    safetensors and `tempfile` leave what they make to its owner alone. What the umask is, a new file tells: to ask the
-    system for it is to change it, for every thread.
+    safetensors and `tempfile` make files that only their owner can read. The umask is found from the mode of a new
+    file, because the system call that reads it also changes it, for every thread.
     """
     probe = directory / f".umask-{uuid.uuid4().hex}"
     probe.touch()

@@ -1,7 +1,7 @@
-"""From a problem to the ids a policy is sampled from, and what ends its answer. Imports no torch.
+"""Turn a problem into the token ids of a prompt, and find what ends a response. Imports no torch.
 
-The tokenizer's own chat template is authoritative. A problem's text never becomes anything but text: the strings of
-special tokens in it are encoded as the characters they are, so that no problem can end its turn or begin another.
+The tokenizer's own chat template is authoritative. A problem's text stays text: strings of special tokens in it are
+encoded as plain characters, so that no problem can end its turn or begin another.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from models.config import LABEL, RECORDED, ModelConfig, StopString, Strict
 from models.family import load_family
 
 PLACE = "{question}"
-# DeepSeek-R1-Zero's prompt (2501.12948, table 1) in the form in which the paper's released evaluation gives it to base
-# models without a template of their own: turns marked by lines, and a response that begins inside <think>.
+# DeepSeek-R1-Zero's prompt (2501.12948, table 1), as the paper's released evaluation gives it to base models without a
+# chat template: turns are marked by lines, and the response begins inside <think>.
 R1_ZERO = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
     "first thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning "
@@ -28,30 +28,31 @@ R1_ZERO = (
 )
 TEXTS = {"r1_zero": R1_ZERO, "none": PLACE}
 STOPS = {"r1_zero": ("</answer>",)}
-TEXT_MARK = re.compile(r"<\|\w+\|>")  # how prompts that are plain text mark turns
+TEXT_MARK = re.compile(r"<\|\w+\|>")  # marks of turns in prompts that are plain text
 
 
 class PromptConfig(Strict):
-    """How a problem is put to the model. Interventions keep the model's own format and change what stands in it."""
+    """The prompt format. Interventions keep the model's own format and change the text inside it."""
 
-    name: str = Field(pattern=LABEL, json_schema_extra=RECORDED)
+    name: str = Field(pattern=LABEL, json_schema_extra=RECORDED, description="what tables call the prompt")
     format: Literal["chat", "r1_zero", "none", "text"] = Field(
-        description="chat: the tokenizer's template; r1_zero; none: the problem alone; text: `text`"
+        description="chat: the tokenizer's own template; r1_zero: DeepSeek-R1-Zero's prompt; none: the problem alone; "
+        "text: the key `text`"
     )
-    path: str | None = Field(None, json_schema_extra=RECORDED, description="a file to read `text` from")
-    text: str | None = Field(None, description="for format=text: the whole prompt, with {question} in it")
-    question: str = Field(PLACE, description="what the problem becomes before it is formatted, with {question} in it")
-    system: str | None = Field(None, description="a system turn; null: whatever the chat template does by itself")
-    prefix: str = Field("", description="the beginning of every response, given to the model; not part of the response")
+    path: str | None = Field(None, json_schema_extra=RECORDED, description="file that `text` is read from; null: none")
+    text: str | None = Field(None, description="with format=text: the whole prompt, {question} once in it; else null")
+    question: str = Field(PLACE, description="what a problem becomes before it is formatted, {question} once in it")
+    system: str | None = Field(None, description="text of a system turn, with format=chat; null: the template's own")
+    prefix: str = Field("", description="words that every response is made to begin with; they are not part of it")
     stop_strings: tuple[StopString, ...] | None = Field(
-        None, description="texts that end a response; null: the format's"
+        None, description="texts that end a response; null: those of the format"
     )
     keep_stop: bool = Field(True, description="whether a response's text keeps the stop string that ended it")
 
     @model_validator(mode="before")
     @classmethod
     def _read_text(cls, values):
-        """The file's content becomes part of the configuration: editing it later changes no run."""
+        """Put the content of `path` into the configuration, so that editing the file later changes no run."""
         if isinstance(values, dict) and values.get("path") and not values.get("text"):
             path = Path(values["path"]).expanduser().absolute()
             try:
@@ -78,12 +79,13 @@ class PromptConfig(Strict):
 
     @property
     def stops(self) -> tuple[str, ...]:
+        """The stop strings: the configured ones, else those of the format."""
         return STOPS.get(self.format, ()) if self.stop_strings is None else self.stop_strings
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What ends a response: any of `ids`, or text that contains any of `strings`, which `keep` leaves in the text."""
+    """The end of a response: any token of `ids`, or any text of `strings`. `keep` leaves that text in the response."""
 
     ids: tuple[int, ...]
     strings: tuple[str, ...] = ()
@@ -91,12 +93,12 @@ class Stop:
 
 
 def stop_rules(tokenizer, model: ModelConfig, prompt: PromptConfig) -> Stop:
-    """The configured (else the family's) stop tokens, the tokenizer's own end of text, and the stop strings.
+    """Return the stop tokens (configured, else the family's), the tokenizer's end of text, and the stop strings.
 
     A base model's configured end often differs from its template's end of turn; a response ends at either.
 
     Raises:
-        ValueError: a token of `model.stop_tokens` is none of the tokenizer's.
+        ValueError: a token of `model.stop_tokens` is not in the tokenizer, or there is no token that ends a response.
     """
     named = load_family(model.family).STOP_TOKENS if model.stop_tokens is None else model.stop_tokens
     vocabulary = tokenizer.get_vocab()
@@ -112,7 +114,7 @@ def stop_rules(tokenizer, model: ModelConfig, prompt: PromptConfig) -> Stop:
 
 
 def prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question: str) -> list[int]:
-    """The prompt of a problem, ready for the response; exactly one beginning-of-text where the model has one.
+    """Return the token ids of a problem's prompt. It has one beginning-of-text token if the model uses one.
 
     Raises:
         ValueError: the tokenizer has no chat template, or one that writes today's date and `model.date` is null.
@@ -122,7 +124,7 @@ def prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question: st
 
 
 def all_prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, questions: Sequence[str]) -> list[list[int]]:
-    """`prompt_ids` of many problems: what stands around a question is the same for all, and made once."""
+    """Return the `prompt_ids` of many problems. The text around the questions is encoded once."""
     text = prompt.text or TEXTS.get(prompt.format, "")
     marks = (*load_family(model.family).TURN_TEXTS, *TEXT_MARK.findall(text))
     contents = [prompt.question.replace(PLACE, _harmless(question, marks)) for question in questions]
@@ -141,14 +143,18 @@ def all_prompt_ids(tokenizer, model: ModelConfig, prompt: PromptConfig, question
 
 
 def _harmless(question: str, marks: tuple[str, ...]) -> str:
-    """Where turns are marked by plain text no tokenizer can tell a quoted mark from a real one: a space breaks it."""
+    """Break marks of turns in a question by a space, because a tokenizer cannot tell a quoted plain-text mark from a
+    real one.
+    """
     for mark in marks:
         question = question.replace(mark, f"{mark[0]} {mark[1:]}")
     return question
 
 
 def _render(tokenizer, model: ModelConfig, system: str | None, questions: Sequence[str]) -> tuple[str, list[str], str]:
-    """The chat template around `questions`: text before, each question as the template leaves it, text after."""
+    """Apply the chat template to `questions`: return the text before, each question as the template writes it, and the
+    text after.
+    """
     template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     if not template:
         raise ValueError(f"the tokenizer of {model.name} has no chat template; choose prompt=r1_zero or prompt=none")
@@ -176,26 +182,29 @@ def _render(tokenizer, model: ModelConfig, system: str | None, questions: Sequen
 
 
 def _beginning(tokenizer) -> list[int]:
-    """The beginning-of-text id, if the tokenizer puts one before a text by itself."""
+    """Return the beginning-of-text id in a list, if the tokenizer puts one before every text; else an empty list."""
     ids = tokenizer("a")["input_ids"]
     return ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
 
 
 def _encode(tokenizer, texts: Sequence[str], **options) -> list[list[int]]:
-    """Ids of each text, none for an empty one; with `split_special_tokens` the strings of special tokens are text."""
+    """Return the ids of each text, none for an empty one.
+
+    With `split_special_tokens` the strings of special tokens are encoded as plain text.
+    """
     filled = [text for text in texts if text]
     found = iter(tokenizer(filled, add_special_tokens=False, **options)["input_ids"] if filled else ())
     return [list(next(found)) if text else [] for text in texts]
 
 
 def _split_last(tokenizer, text: str) -> tuple[str, str]:
-    """`text` after its last special token, which stays with the first part."""
+    """Split `text` after its last special token."""
     ends = [m.end() for m in _special(tokenizer).finditer(text)]
     return (text[: ends[-1]], text[ends[-1] :]) if ends else ("", text)
 
 
 def _split_first(tokenizer, text: str) -> tuple[str, str]:
-    """`text` before its first special token, which goes with the second part."""
+    """Split `text` before its first special token."""
     match = _special(tokenizer).search(text)
     return (text[: match.start()], text[match.start() :]) if match else (text, "")
 

@@ -1,4 +1,7 @@
-"""Exact rational arithmetic of expressions. Sizes are bounded before anything is computed: no text is costly."""
+"""Exact rational arithmetic on expression trees.
+
+The size of every result is bounded before it is computed, so that no answer, however hostile, takes long.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,27 @@ from fractions import Fraction
 from rewards.expression import Call, Num, Sym, Tree
 
 MOST_BITS = 333_000  # 100,000 decimal digits
-FEW_BITS = 4_000  # of what is computed at once, without a worker
+FEW_BITS = 4_000  # the bound for values that are computed in the main process, without a worker
 _MOST_ROOT = 64
 _MOST_TERMS, _FEW_TERMS = 1_000_000, 100  # of sums and products, with a worker and without
 
 
 class Inexact(Exception):
-    """The value is not rational, or nothing here shows that it is."""
+    """The value is not rational, or this module cannot show that it is."""
 
 
 class TooLarge(Exception):
-    """The value cannot be held within the bound."""
+    """The value needs more bits, or a sum more terms, than the bound allows."""
 
 
 class Undefined(Exception):
-    """There is no finite value."""
+    """The expression has no finite value, as 1/0."""
 
 
 class Arithmetic:
-    """Evaluates trees without free variables.
+    """Evaluates trees without free variables to fractions.
 
-    `value` raises Inexact, TooLarge or Undefined where there is no such rational number of at most `most_bits` bits.
-    A subclass may give values of its own where `inexact` is called.
+    A subclass may compute further values by overriding `inexact`, which is called where no exact rule applies.
     """
 
     def __init__(self, most_bits: int = MOST_BITS) -> None:
@@ -39,6 +41,13 @@ class Arithmetic:
         self._terms_left = _MOST_TERMS if most_bits > FEW_BITS else _FEW_TERMS
 
     def value(self, tree: Tree) -> Fraction:
+        """Return the value of `tree` as a fraction.
+
+        Raises:
+            Inexact: the value is not known to be rational.
+            TooLarge: the value, or one on the way to it, has more than `most_bits` bits.
+            Undefined: there is no finite value.
+        """
         if isinstance(tree, Num):
             return self.bounded(tree.value)
         if isinstance(tree, Sym):
@@ -61,13 +70,16 @@ class Arithmetic:
             return self.inexact(tree.name, values)
 
     def inexact(self, name: str, values: tuple) -> Fraction:
+        """Return the value of the operation `name` where no exact rule applies; this class raises Inexact."""
         raise Inexact(name)
 
     def bounded(self, value: Fraction) -> Fraction:
+        """Return `value`; raise TooLarge if it has more than `most_bits` bits."""
         self.allow(max(_bits(value)))
         return value
 
     def allow(self, bits: float) -> None:
+        """Raise TooLarge if `bits`, the predicted size of a result, is above the bound."""
         if bits > self.most_bits:
             raise TooLarge(f"{bits:.0f} bits")
 
@@ -88,13 +100,16 @@ class Arithmetic:
         return found
 
     def _joined(self, name: str, a: Fraction, b: Fraction) -> Fraction:
-        """The sum or product of two values."""
+        """Return the sum or the product of two values."""
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return _RULES[name](self, a, b)
         return self.inexact(name, (a, b))
 
     def _opaque(self, name: str, values: tuple) -> Fraction:
-        """A value of the function of that name: some number that another argument or function does not have."""
+        """Return a made-up value for a function that has a name and no definition, such as f in f(3).
+
+        Different names or arguments give different values, so that f(3) equals f(3) and not f(4) or g(3).
+        """
         (argument,) = values
         if not isinstance(argument, Fraction):
             raise Inexact(name)
@@ -151,7 +166,7 @@ def _power(on: Arithmetic, base: Fraction, exponent: Fraction) -> Fraction:
 
 
 def _root(on: Arithmetic, radicand: Fraction, index: Fraction) -> Fraction:
-    """The real root, where it is rational; odd roots of negative numbers are negative."""
+    """Return the real root if it is rational, else raise Inexact. Odd roots of negative numbers are negative."""
     if index.denominator != 1 or not 1 <= index <= _MOST_ROOT:
         raise Inexact("root")
     degree = index.numerator
@@ -165,7 +180,7 @@ def _root(on: Arithmetic, radicand: Fraction, index: Fraction) -> Fraction:
 
 
 def _whole_root(number: int, degree: int) -> int | None:
-    """The whole number whose power of `degree` is `number`."""
+    """Return the whole number whose power `degree` is `number`, or None if there is none."""
     if degree == 1 or number < 2:
         return number
     if degree == 2:

@@ -1,4 +1,4 @@
-"""Behaviour flags of a response, logged beside every reward."""
+"""Flags of a response's behaviour (code, repetition), which are logged beside every reward."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ Behaviour = Literal["code", "prose"]
 
 
 def uses_code(text: str) -> bool:
-    """Code reasoning as the paper detects it: the response contains the string "python" (2506.10947, section 4)."""
+    """Return True if the text contains "python", as the paper detects code reasoning (2506.10947, section 4)."""
     return "python" in text
 
 
 def shows(text: str, behaviour: Behaviour) -> bool:
-    """Whether a text shows a behaviour; what is no code is prose."""
+    """Return True if `text` shows `behaviour`. A text that is not code counts as prose."""
     return uses_code(text) == (behaviour == "code")
 
 
 def repeats_itself(text: str, characters: int, times: int) -> bool:
-    """Whether some stretch of so many characters occurs that many times (overlaps count, so any loop is found)."""
+    """Return True if some stretch of `characters` characters occurs at least `times` times.
+
+    Overlapping occurrences count, so that any loop is found.
+    """
     seen: dict[int, int] = {}
     for start in range(len(text) - characters + 1):
         stretch = hash(text[start : start + characters])

@@ -1,4 +1,4 @@
-"""Brackets of LaTeX: where they close, and cutting a text outside of them."""
+"""Brackets in LaTeX: find where they close, and split a text outside of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OPENING = ("(", "[", "{", "\\{", "\\langle", "\\begin")
 
 
 def without_outer_parentheses(text: str) -> str:
-    """`text` without braces or parentheses around all of it, unless they make a tuple or a choice."""
+    """Return `text` without braces or parentheses around all of it, unless they make a tuple or a choice letter."""
     for _ in range(_LAYERS):
         ends = text[:1] + text[-1:]
         if ends not in ("()", "{}") or closing_bracket(text, 0) != len(text) - 1 or text.endswith("\\}"):
@@ -23,7 +23,7 @@ def without_outer_parentheses(text: str) -> str:
 
 
 def closing_bracket(text: str, start: int) -> int | None:
-    """Where the bracket that opens at `start` closes; brackets of any kind nest."""
+    """Return the place where the bracket that opens at `start` closes, or None. Brackets of any kind nest."""
     depth = 0
     for i, kind in _brackets(text, start):
         depth += kind
@@ -33,13 +33,13 @@ def closing_bracket(text: str, start: int) -> int | None:
 
 
 def _brackets(text: str, start: int = 0):
-    """(position, +1 or -1) of every bracket from `start` on."""
+    """Yield (position, +1 or -1) for every bracket from `start` on."""
     for match in _BRACKET.finditer(text, start):
         yield match.start(), 1 if match.group() in _OPENING else -1
 
 
 def split(text: str, separator: str) -> list[str]:
-    """`text` cut at each `separator` (a regular expression) outside of all brackets."""
+    """Split `text` at each match of `separator` (a regular expression) that stands outside of all brackets."""
     levels, depth = [], 0
     for at, kind in _brackets(text):
         levels.append((at, depth))

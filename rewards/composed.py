@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rewards.base import Group, Signal, draws_of_part, gap
+from rewards.base import Response, Signal, draws_of_part, gap
 from rewards.vote import Judge
 
-if TYPE_CHECKING:  # it is the union of all rewards, these included; `rewards.signals` completes the schemas with it
+if TYPE_CHECKING:  # RewardConfig is the union of all rewards, these included: `rewards.signals` fills it in
     from rewards.signals import RewardConfig
 
 
 class _Composed(Signal):
-    """Several rewards, made one response by response; each has draws of its own."""
+    """Several rewards, combined response by response. Each part has its own random draws."""
 
-    rewards: tuple[RewardConfig, ...] = Field(min_length=1)
+    rewards: tuple[RewardConfig, ...] = Field(
+        min_length=1, description="the parts: names, or mappings with options; parts may have parts"
+    )
 
     @abstractmethod
     def combine(self, values: Sequence[float]) -> float:
-        """One reward from those of the parts."""
+        """Return one reward from the rewards that the parts gave to one response."""
 
-    def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
+    def score(self, groups: Sequence[Sequence[Response]], judge: Judge) -> list[list[float]]:
+        """Score every part with draws of its own and combine the rewards of each response."""
         scored = []
         for place, part in enumerate(self.rewards):
             own = [[replace(r, draw=draws_of_part(r.draw, place)) for r in group] for group in groups]
@@ -34,58 +37,66 @@ class _Composed(Signal):
 
     @property
     def parts(self) -> tuple[Signal, ...]:
+        """The rewards that are combined."""
         return self.rewards
 
 
 class AllOf(_Composed):
-    """The least of its rewards: 1 where all are 1."""
+    """The smallest of its rewards: 1 if all are 1."""
 
-    name: Literal["all_of"]
+    name: Literal["all_of"] = Field(description="all_of: the least of the parts")
 
     def combine(self, values: Sequence[float]) -> float:
+        """Return the smallest of the rewards."""
         return min(values)
 
     @property
     def title(self) -> str:
+        """The titles of the parts, joined by "and"."""
         return _joined("and", self.rewards)
 
 
 class AnyOf(_Composed):
-    """The greatest of its rewards: 1 where any is 1."""
+    """The largest of its rewards: 1 if any is 1."""
 
-    name: Literal["any_of"]
+    name: Literal["any_of"] = Field(description="any_of: the greatest of the parts")
 
     def combine(self, values: Sequence[float]) -> float:
+        """Return the largest of the rewards."""
         return max(values)
 
     @property
     def title(self) -> str:
+        """The titles of the parts, joined by "or"."""
         return _joined("or", self.rewards)
 
 
 class Not(Signal):
     """1 minus a reward."""
 
-    name: Literal["not"]
-    reward: RewardConfig
+    name: Literal["not"] = Field(description="not: 1 minus the part")
+    reward: RewardConfig = Field(description="the part: a name, or a mapping with options")
 
-    def score(self, groups: Sequence[Group], judge: Judge) -> list[list[float]]:
+    def score(self, groups: Sequence[Sequence[Response]], judge: Judge) -> list[list[float]]:
+        """Return 1 minus each reward of the part."""
         return [[1.0 - value for value in group] for group in self.reward.score(groups, judge)]
 
     @property
     def parts(self) -> tuple[Signal, ...]:
+        """The reward that is subtracted from 1."""
         return (self.reward,)
 
     @property
     def title(self) -> str:
+        """The title of the part, after "not"."""
         return f"not{gap(self.parts)}{self.reward.title}"
 
 
 class Weighted(_Composed):
     """The weighted sum of its rewards."""
 
-    name: Literal["weighted"]
-    weights: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(description="one for each reward")
+    name: Literal["weighted"] = Field(description="weighted: the weighted sum of the parts")
+    weights: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(description="a factor for each part")
 
     @model_validator(mode="after")
     def _one_weight_each(self) -> Weighted:
@@ -94,14 +105,17 @@ class Weighted(_Composed):
         return self
 
     def combine(self, values: Sequence[float]) -> float:
+        """Return the sum of weight × reward."""
         return sum(w * v for w, v in zip(self.weights, values, strict=True))
 
     @property
     def is_binary(self) -> bool:
+        """Always False: a weighted sum may take any value."""
         return False
 
     @property
     def title(self) -> str:
+        """The terms, each as weight and title, joined by "plus"."""
         between = gap(self.rewards)
         return f"{between}plus{between}".join(
             f"{w:g}{between}{r.title}" for w, r in zip(self.weights, self.rewards, strict=True)

@@ -1,4 +1,4 @@
-"""A user's own reward function: found without importing it, frozen as text, run in the job."""
+"""A user's own reward function: located without importing it, stored as text in the configuration, run in the job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FunctionSource(BaseModel):
-    """The file a function was found in, as it was then."""
+    """The source file of a user's function, as it was when the configuration was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     directory: str = Field(json_schema_extra={"identity": False}, description="where its other modules are found")
@@ -73,17 +73,17 @@ def _defined(tree: ast.Module) -> set[str]:
 
 
 def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[float]:
-    """The function's rewards of a group.
+    """Call the user's function on a group and return one reward for each response.
 
     Raises:
-        ValueError: it raises an exception, or does not return one finite number for each response; with the function's
-            file and line.
+        ValueError: the function raises an exception, or does not return one finite number for each response. The
+            message names the function's file and line.
     """
     try:
         own = _load(target, function)
         returned = own(group)
         found = list(returned) if isinstance(returned, Iterable) and not isinstance(returned, str | Mapping) else None
-    except Exception as error:  # whatever it is, it is the function's; where it arose is what its author needs
+    except Exception as error:  # any exception comes from the user's function: report the line that raised it
         place = _where_raised(target, function, error)
         raise ValueError(f"reward.target={target} raised {type(error).__name__}: {error} ({place})") from error
     defined = _place(target, function, getattr(getattr(own, "__code__", None), "co_firstlineno", None))
@@ -99,7 +99,7 @@ def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[fl
 
 
 def _is_finite_number(value: Any) -> bool:
-    """Numbers of numpy and torch count; text that reads as a number does not."""
+    """Return True for finite numbers, NumPy's and torch's included. Text that reads as a number does not count."""
     try:
         return not isinstance(value, str | bytes) and math.isfinite(value)
     except (TypeError, ValueError):
@@ -107,9 +107,9 @@ def _is_finite_number(value: Any) -> bool:
 
 
 def _where_raised(target: str, function: FunctionSource, error: Exception) -> str:
-    """The deepest line of the function's own file that the exception went through, else the deepest of all."""
+    """Return the deepest line of the function's own file on the traceback, else the deepest line of all."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == _named(target)]
+    own = [frame for frame in frames if frame.filename == _named(target, function)]
     if own:
         return _place(target, function, own[-1].lineno)
     if frames[-1].filename == __file__:  # the call itself failed: the function takes other arguments
@@ -118,7 +118,7 @@ def _where_raised(target: str, function: FunctionSource, error: Exception) -> st
 
 
 def _place(target: str, function: FunctionSource, line: int | None) -> str:
-    """The function's file and, of the text that was frozen, the line."""
+    """Return the function's file and, if it is known, the line of the stored text."""
     file = _module(target, function)
     lines = function.source.splitlines()
     if line is None or line > len(lines):
@@ -127,24 +127,34 @@ def _place(target: str, function: FunctionSource, line: int | None) -> str:
 
 
 def _module(target: str, function: FunctionSource) -> Path:
-    """The file that the text was frozen from."""
+    """Return the path of the file that the text was read from."""
     module = Path(function.directory, *target.partition(":")[0].split("."))
     return module / "__init__.py" if (module / "__init__.py").is_file() else module.with_name(f"{module.name}.py")
 
 
-def _named(target: str) -> str:
-    """What tracebacks call the frozen text."""
-    return f"<reward.target={target}>"
+@lru_cache
+def _named(target: str, function: FunctionSource) -> str:
+    """Return the file name that tracebacks and debuggers show for the frozen text.
+
+    It is the function's own file as long as that still holds the same text: a debugger then shows its lines and stops
+    at breakpoints that were set in it.
+    """
+    file = _module(target, function)
+    try:
+        is_same = file.read_text(encoding="utf-8") == function.source
+    except (OSError, UnicodeDecodeError):
+        is_same = False
+    return str(file) if is_same else f"<reward.target={target}>"
 
 
 @lru_cache
 def _load(target: str, function: FunctionSource):
-    """Run the frozen text as the module it was; what it imports is found beside it."""
+    """Run the stored text as the module it came from and return the function. Its imports are found beside the file."""
     name, _, wanted = target.partition(":")
     if function.directory not in sys.path:
         sys.path.append(function.directory)
     module = types.ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
-    sys.modules.setdefault(name, module)  # where dataclasses look their own module up
-    exec(compile(function.source, _named(target), "exec"), module.__dict__)
+    sys.modules.setdefault(name, module)  # dataclasses look up their own module there
+    exec(compile(function.source, _named(target, function), "exec"), module.__dict__)
     return getattr(module, wanted)

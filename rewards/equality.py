@@ -1,4 +1,4 @@
-"""Whether two answers are the same, in three values: True, False, or None where only a worker can tell."""
+"""Decide whether two answers are the same. The result is True, False, or None if only a grading worker can tell."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ T = TypeVar("T")
 
 
 def answers_equal(answer: str, gold: str, values: Values) -> bool | None:
-    """Whether `answer` says the same as `gold`. The rules are those of docs/rewards.md."""
+    """Return whether `answer` equals `gold` by the rules of docs/rewards.md; None if `values` cannot tell."""
     return Comparison(values).answers(answer, gold)
 
 
 def _packed(text: str) -> str:
-    """`text` without the spaces that LaTeX ignores; those between digits, words or two numbers of a list stay."""
+    """Return `text` without the spaces that LaTeX ignores.
+
+    Spaces between digits, between words and between two numbers of a list stay.
+    """
     text = re.sub(r"(?<=\d), (?=\d{3}(?!\d))", ",;", text)  # 123, 456 is not 123,456
     return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=[0-9]) (?=[A-Za-z])", "", text)
 
 
 def both(values: Iterable[bool | None]) -> bool | None:
-    """Three-valued `all`: False if any is False, else None if any is None."""
+    """Return the three-valued `all`: False if any is False, else None if any is None, else True."""
     found = list(values)
     return False if False in found else None if None in found else True
 
 
 def either(values: Iterable[bool | None]) -> bool | None:
-    """Three-valued `any`."""
+    """Return the three-valued `any`: True if any is True, else None if any is None, else False."""
     found = list(values)
     return True if True in found else None if None in found else False
 
 
 def paired(left: Sequence[T], right: Sequence[T], same: Callable[[T, T], bool | None]) -> bool | None:
-    """Whether the two can be paired off, in three values; each of `left` is paired with the first that fits."""
+    """Return whether the items can be paired off, in three values. Each item of `left` takes the first that fits."""
     if len(left) != len(right):
         return False
     rest, unsure = list(right), False
@@ -60,14 +63,14 @@ def paired(left: Sequence[T], right: Sequence[T], same: Callable[[T, T], bool | 
 
 
 class Comparison:
-    """Compares answers; `unparsed` collects which of "answer" and "gold" has an expression that is none."""
+    """Compares answers. `unparsed` collects which of "answer" and "gold" holds LaTeX that is not an expression."""
 
     def __init__(self, values: Values) -> None:
         self.values = values
         self.unparsed: set[str] = set()
 
     def answers(self, answer: str, gold: str) -> bool | None:
-        """Whether `answer` says the same as `gold`, both as they are written."""
+        """Return whether the texts `answer` and `gold` say the same; None if `values` cannot tell."""
         left, right = canonical(answer), canonical(gold)
         if not left or not right:
             return False
@@ -76,7 +79,7 @@ class Comparison:
         return self.same(read(left), read(right))
 
     def same(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """Whether answer `a` is gold `b`."""
+        """Return whether the parsed answer `a` equals the parsed gold answer `b`; None if `values` cannot tell."""
         if isinstance(a, nodes.Undefined) or isinstance(b, nodes.Undefined):
             return False
         if a == b:
@@ -99,7 +102,7 @@ class Comparison:
             if isinstance(a, node_type) or isinstance(b, node_type):
                 return rule(a, b)
         if isinstance(a, nodes.Based) or isinstance(b, nodes.Based):
-            return False  # equal ones are equal as they stand; 52_8 is not 52, nor 42
+            return False  # equal ones returned above (a == b); 52_8 equals neither 52 nor 42
         if isinstance(a, nodes.Words) or isinstance(b, nodes.Words):
             return _word(a) == _word(b) != ""
         if isinstance(a, Number) and isinstance(b, Number):
@@ -125,14 +128,14 @@ class Comparison:
             return None
 
     def _claims(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """A chain of equations is its last value, if the chain is true."""
+        """Compare the last values of chains of equations; a chain that states something false equals nothing."""
         claims = [n for n in (a, b) if isinstance(n, nodes.Claim)]
         held = [self.same(x, y) for claim in claims for x, y in claim.equal if not _converted(x, y)]
         held += [self._rounds(exact, near) for claim in claims for exact, near in claim.near]
         return both([*held, self.same(*(n.value if isinstance(n, nodes.Claim) else n for n in (a, b)))])
 
     def _rounds(self, exact: nodes.Node, near: Number) -> bool | None:
-        """Whether a decimal is off by no more than one in its last digit; a whole number by one half."""
+        """Return whether a decimal is off by at most one in its last digit; a whole number by one half."""
         slack = Fraction(1, 10**near.decimals) if near.decimals else Fraction(51, 100)
         if isinstance(exact, nodes.Quantity):
             exact = exact.value
@@ -142,7 +145,7 @@ class Comparison:
         return tree is not None and not symbols(tree) and self.values.within(tree, near.value, slack)
 
     def _choices(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """`(C) 15` is both C and 15."""
+        """Compare choices: `(C) 15` equals both C and 15."""
         if isinstance(a, nodes.Choice) and isinstance(b, nodes.Choice):
             return a.letter == b.letter and self.same(a.content, b.content)
         choice, other = (a, b) if isinstance(a, nodes.Choice) else (b, a)
@@ -153,7 +156,7 @@ class Comparison:
         return self.same(choice.content, b) if choice is a else self.same(a, choice.content)
 
     def _assignments(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """Names with values are compared by name, with a tuple in the order of the names, with a list as they stand."""
+        """Compare names with values: by name, with a tuple in the order of the names, with a list as they stand."""
         if isinstance(a, nodes.Assignment) and isinstance(b, nodes.Assignment):
             if sorted(a.names) != sorted(b.names):
                 return False
@@ -208,7 +211,7 @@ class Comparison:
         if isinstance(a, nodes.Bounds) and isinstance(b, nodes.Bounds) and a.variable != b.variable:
             return self._relations(nodes.Relations(a.relation), nodes.Relations(b.relation)) if a.relation else False
         sides = [n.solutions if isinstance(n, nodes.Bounds) else n for n in (a, b)]
-        # A bare (1, 3) may be a point: two inequalities that "and" joins are not taken for it.
+        # A bare (1, 3) may be a point, so two inequalities joined by "and" do not equal it.
         for bounds, other in ((a, b), (b, a)):
             bare = is_interval(other) and (other.opening, other.closing) == ("(", ")")
             point = bare and not {INFINITY, MINUS_INFINITY} & set(other.items)
@@ -217,7 +220,7 @@ class Comparison:
         return self.same(*sides)
 
     def _relations(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """Inequalities are the same if their sides' differences are, up to a positive factor."""
+        """Compare inequalities: they are the same if the differences of their sides are, up to a positive factor."""
         if not isinstance(a, nodes.Relations) or not isinstance(b, nodes.Relations):
             return False
         return paired(a.parts, b.parts, self._same_relation)
@@ -233,11 +236,11 @@ class Comparison:
         return self.values.proportional(_difference(*sides[:2]), _difference(*sides[2:]), positive=True)
 
     def _quantities(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """Units are compared where both are given; a percent sign or degrees may also be read as a factor."""
+        """Compare units if both answers have one. A percent sign or degrees may also be read as a factor."""
         x, x_unit = (a.value, a.unit) if isinstance(a, nodes.Quantity) else (a, "")
         y, y_unit = (b.value, b.unit) if isinstance(b, nodes.Quantity) else (b, "")
         if {x_unit, y_unit} in ({"degree", "degree C"}, {"degree", "degree F"}):
-            x_unit = y_unit  # a bare sign of degrees may be of any scale
+            x_unit = y_unit  # a bare degree sign may be Celsius, Fahrenheit or an angle
         if x_unit and y_unit and x_unit != y_unit and {x_unit, y_unit} != {"degree", "radian"}:
             return False
         plain = False if {x_unit, y_unit} == {"degree", "radian"} else self.same(x, y)
@@ -269,7 +272,7 @@ class Comparison:
         if isinstance(a, nodes.Bag) and isinstance(b, nodes.Bag):
             counts = _parameters(a), _parameters(b)
             if 0 not in counts and counts[0] != counts[1]:
-                return False  # f(v) = 1, f(x) = 2x does not say one thing of one variable
+                return False  # in f(v) = 1, f(x) = 2x the functions have different variables
         return self._matching(*(n.items if isinstance(n, nodes.Bag) else (n,) for n in (a, b)))
 
     def _matching(self, left: Sequence[nodes.Node], right: Sequence[nodes.Node]) -> bool | None:
@@ -303,7 +306,7 @@ class Comparison:
         return self._in_order(a.items, b.items)
 
     def _unit_vectors(self, vector: nodes.Leaf, components: Sequence[nodes.Node]) -> bool | None:
-        r"""Whether a sum of multiples of \hat i, \hat j, \hat k has these components."""
+        r"""Return whether a sum of multiples of \hat i, \hat j, \hat k has these components."""
         tree = self._tree(vector, "answer")
         units = [Sym(rf"\hat {letter}") for letter in "ijk"[: len(components)]]
         if tree is None or not symbols(tree) & {unit.name for unit in units} or len(components) not in (2, 3):
@@ -318,7 +321,9 @@ class Comparison:
         return len(left) == len(right) and both(self.same(x, y) for x, y in zip(left, right, strict=True))
 
     def _ratios(self, a: nodes.Node, b: nodes.Node) -> bool | None:
-        """`2:1` is `4:2` and 2/1; with minutes in it (`10:05`), it is a time and equals only itself."""
+        """Compare ratios: `2:1` equals `4:2` and 2/1. With minutes in it (`10:05`), it is a time and equals only
+        itself.
+        """
         if isinstance(a, nodes.Ratio) and isinstance(b, nodes.Ratio):
             if len(a.parts) != len(b.parts):
                 return False
@@ -330,7 +335,7 @@ class Comparison:
         return self._same_product(ratio.parts[0], Number(Fraction(1)), other, ratio.parts[1])
 
     def _same_product(self, a: nodes.Node, b: nodes.Node, c: nodes.Node, d: nodes.Node) -> bool | None:
-        """Whether a·b = c·d."""
+        """Return whether a·b = c·d."""
         if all(isinstance(n, Number) for n in (a, b, c, d)):
             return a.value * b.value == c.value * d.value and (a.value, b.value) != (0, 0)
         if not all(isinstance(n, (Number, nodes.Leaf)) for n in (a, b, c, d)):
@@ -340,7 +345,7 @@ class Comparison:
 
 
 def _converted(a: nodes.Node, b: nodes.Node) -> bool:
-    """Whether two quantities have units of which nothing here says how one is converted to the other."""
+    """Return True if two quantities have different units and no conversion between them is known here."""
     if not isinstance(a, nodes.Quantity) or not isinstance(b, nodes.Quantity) or a.unit == b.unit:
         return False
     return not {a.unit, b.unit} & {"%", "degree", "radian"}
@@ -351,8 +356,9 @@ def _in_radians(tree: Tree) -> bool:
 
 
 def _parameters(bag: nodes.Bag) -> int:
-    """How many different variables the functions that a list defines are functions of."""
-    return len({parameter for i in bag.items if isinstance(i, nodes.Equation) and (parameter := parameter_of(i))})
+    """Return the number of different variables in the function definitions of a list."""
+    parameters = [parameter_of(item) for item in bag.items if isinstance(item, nodes.Equation)]
+    return len({parameter for parameter in parameters if parameter is not None})
 
 
 def _difference(left: Tree, right: Tree) -> Tree:
@@ -360,7 +366,7 @@ def _difference(left: Tree, right: Tree) -> Tree:
 
 
 def _as_number(tree: Tree, unit: str) -> Tree:
-    """A percentage, or an angle in degrees, as the number that it is."""
+    """Return a percentage or an angle in degrees as the number it stands for."""
     if unit == "%":
         return Call("div", (tree, Num(Fraction(100))))
     return Call("degrees", (tree,)) if unit == "degree" else tree
@@ -371,9 +377,9 @@ def _flat(matrix: nodes.Matrix) -> tuple[nodes.Node, ...]:
 
 
 def _word(node: nodes.Node) -> str:
-    """A text answer without case, articles and punctuation; a lone letter keeps its case, being a choice or a name.
+    """Return a text answer without case, articles and punctuation, or "" if the node is not a word.
 
-    "" for what is no word: a number, or an expression with a sign.
+    A single letter keeps its case, because it is a choice or a name. Numbers and signed expressions are not words.
     """
     if isinstance(node, nodes.Words):
         text = node.text

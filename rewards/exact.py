@@ -1,4 +1,4 @@
-"""Plain numbers, read exactly: integers, decimals, fractions, mixed numbers, powers of ten, thousands separators."""
+"""Read plain numbers exactly: integers, decimals, fractions, mixed numbers, powers of ten, thousands separators."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-MOST_DIGITS = 100_000  # of a whole number
-_MOST_CHARACTERS = 1000  # of any other
-_FLOAT_DIGITS = 17  # the most that a float is printed with
+MOST_DIGITS = 100_000  # limit for a whole number
+_MOST_CHARACTERS = 1000  # limit for any other number
+_FLOAT_DIGITS = 17  # a float is printed with at most so many digits
 ENOUGH_DIGITS = 10  # a decimal with so many digits may stand for the number it rounds or cuts
 
 _INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
@@ -21,21 +21,23 @@ _SCIENTIFIC = re.compile(r"(.+?) ?\\cdot ?10 ?\^\{([+-]?\d{1,3})\}")
 
 @dataclass(frozen=True)
 class Number:
-    """An exact value; `decimals` counts the digits after the point where it is written as a plain decimal."""
+    """An exact value. If it was written as a plain decimal, `decimals` counts the digits after the point."""
 
     value: Fraction
     decimals: int | None = None
 
     @property
     def long_decimal(self) -> bool:
-        """Whether it has enough digits to stand for a number it only approximates."""
+        """True if it has so many digits that it may stand for a number it only approximates."""
         if not self.decimals:
             return False
         return abs(self._scaled) >= 10 ** (ENOUGH_DIGITS - 1)
 
     @property
     def slack(self) -> Fraction:
-        """How far a long decimal may be off: its last digit, or the last bits of the float it was printed from."""
+        """The error that a long decimal may have: one in its last digit, or the last bits of the float it was printed
+        from.
+        """
         last = Fraction(1, 10**self.decimals)
         return max(last, abs(self.value) / 2**50) if abs(self._scaled) < 10**_FLOAT_DIGITS else last
 
@@ -44,6 +46,7 @@ class Number:
         return int(self.value * 10**self.decimals)
 
     def equals(self, other: Number) -> bool:
+        """Return whether the values are equal, or one is a long decimal that rounds or cuts the other."""
         if self.value == other.value:
             return True
         for near, exact in ((self, other), (other, self)):
@@ -54,7 +57,7 @@ class Number:
 
 
 def integer(digits: str) -> int:
-    """The number that decimal digits write, however many: Python's own conversion ends at 4,300."""
+    """Return the number that decimal digits write. Python's own `int` refuses more than 4,300 digits."""
     if len(digits) <= 4000:
         return int(digits)
     half = len(digits) // 2
@@ -62,7 +65,7 @@ def integer(digits: str) -> int:
 
 
 def read_number(text: str) -> Number | None:
-    """The number that the canonical `text` writes; None where it is anything else."""
+    """Return the number that the canonical `text` writes, or None if it is anything else."""
     text = text.strip()
     if len(text) > _MOST_CHARACTERS and not (len(text) <= MOST_DIGITS + 1 and text.lstrip("+-").isdecimal()):
         return None
@@ -78,7 +81,7 @@ def read_number(text: str) -> Number | None:
 
 def _unsigned(text: str) -> Number | None:
     if text[:1] + text[-1:] in ("()", "{}"):
-        # (1,234) is a point or an interval: nobody puts parentheses around a number for its thousands.
+        # (1,234) is a point or an interval: people do not put parentheses around a number with thousands separators.
         return None if text[0] == "(" and "," in text else read_number(text[1:-1])
     if match := _PLAIN.fullmatch(text):
         return _plain(match)

@@ -11,7 +11,7 @@ TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
 
 @dataclass(frozen=True)
 class Num:
-    """A rational number as it is written."""
+    """A rational number."""
 
     value: Fraction
 
@@ -25,7 +25,7 @@ class Sym:
 
 @dataclass(frozen=True)
 class Call:
-    """An operation or function, by name, of its arguments."""
+    """An operation or a function, named by `name`, with its arguments."""
 
     name: str
     args: tuple[Tree, ...]
@@ -37,7 +37,7 @@ CIRCLE, EULER, IMAGINARY = Call("pi", ()), Call("e", ()), Call("i", ())
 
 @lru_cache(maxsize=1024)
 def symbols(tree: Tree) -> frozenset[str]:
-    """The names of the free variables of a tree."""
+    """Return the names of the free variables of a tree."""
     if isinstance(tree, Sym):
         return frozenset((tree.name,))
     if isinstance(tree, Num):
@@ -48,7 +48,7 @@ def symbols(tree: Tree) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def operations(tree: Tree) -> frozenset[str]:
-    """The names of all operations in a tree."""
+    """Return the names of all operations in a tree."""
     if not isinstance(tree, Call):
         return frozenset()
     return frozenset((tree.name,)).union(*map(operations, tree.args))

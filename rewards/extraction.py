@@ -23,7 +23,7 @@ class Extracted(NamedTuple):
 
 
 def extract_answer(response: str, strategies: Sequence[Strategy] = ("boxed", "answer_tag")) -> Extracted | None:
-    """The final answer by the first strategy that finds one; None where none does."""
+    """Return the final answer by the first strategy that finds one, or None if none does."""
     for strategy in strategies:
         text = _FINDERS[strategy](response)
         if text is not None:
@@ -32,8 +32,8 @@ def extract_answer(response: str, strategies: Sequence[Strategy] = ("boxed", "an
 
 
 def last_boxed(response: str) -> str | None:
-    r"""The content of the last closed `\boxed{…}` or `\fbox{…}`, nested braces included; `\boxed 7` is 7."""
-    # Each look at a box that never closes reads to the end, and a hostile text has many: twenty are enough.
+    r"""Return the content of the last closed `\boxed{…}` or `\fbox{…}`, nested braces included; `\boxed 7` gives 7."""
+    # A box that never closes is read to the end of the text, and a hostile text has many: only the last 20 are read.
     for match in list(_BOX.finditer(response))[:-21:-1]:
         if not match.group().endswith("{"):
             return re.compile(r"\\[a-zA-Z]+|.").match(response, match.end()).group()
@@ -44,10 +44,10 @@ def last_boxed(response: str) -> str | None:
 
 
 def group_end(text: str, begin: int) -> int | None:
-    r"""Where the brace closes that was opened just before `begin`; escaped ones (`\{`) are signs, and open nothing."""
+    r"""Return the place where the brace opened just before `begin` closes, or None. Escaped ones (`\{`) are ignored."""
     depth = 1
     for match in _BRACE.finditer(text, begin):
-        if len(match.group()) % 2 == 0:  # an odd number of backslashes before it: the last one escapes it
+        if len(match.group()) % 2 == 0:  # an odd number of backslashes, of which the last one escapes the brace
             continue
         depth += 1 if match.group().endswith("{") else -1
         if depth == 0:
@@ -67,7 +67,7 @@ def _in_tag(response: str) -> str | None:
 
 
 def _stated(response: str) -> str | None:
-    """What follows the last "the answer is", to the end of its sentence."""
+    """Return the text after the last "the answer is", to the end of its sentence."""
     last = None
     for match in _ANSWER_IS.finditer(response):
         last = match

@@ -1,4 +1,7 @@
-"""Grade answers: exact comparison at once, guarded numerical comparison where that cannot tell, each pair once."""
+"""Grade answers. Cheap exact comparison runs here; what it cannot decide goes to guarded worker processes.
+
+Every pair of answer and gold answer is computed once and remembered.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,15 @@ from rewards.structure import read
 from rewards.values import Values
 from rewards.worker import EXCEEDED, RIGHT, UNPARSED, WRONG
 
-MOST_CHARACTERS = 1000  # of an answer that is no whole number, or twice its gold answer's; a longer one is not read
+# An answer that is not a whole number and is longer than this, and than twice its gold answer, is not parsed.
+MOST_CHARACTERS = 1000
 _WHOLE_NUMBER = re.compile(rf"\s*[-+]?[0-9]{{1,{MOST_DIGITS}}}\s*")
 _REMEMBERED = 100_000
-_AT_ONCE = Values()  # what needs no worker
+_AT_ONCE = Values()  # decides the comparisons that need no worker
 
 
 class Outcome(str, Enum):
-    """What came of grading an answer; only RIGHT is correct."""
+    """The result of grading an answer. Only RIGHT is correct."""
 
     RIGHT = RIGHT
     WRONG = WRONG
@@ -38,29 +42,32 @@ class Outcome(str, Enum):
 
 
 class Grade(NamedTuple):
-    """`text_gold`: the gold answer has no symbolic form and was compared as text."""
+    """The result for one pair. `text_gold` says that the gold answer has no symbolic form and was compared as text."""
 
     outcome: Outcome
     text_gold: bool = False
 
     @property
     def correct(self) -> bool:
+        """True if the answer is right."""
         return self.outcome is Outcome.RIGHT
 
 
 class GradingConfig(BaseModel):
-    """How answers are found and compared."""
+    """The options for extracting and comparing answers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = Field(json_schema_extra={"identity": False})
-    extraction: tuple[Strategy, ...] = Field(min_length=1, description="tried in this order; the first that finds")
-    deadline_s: float = Field(gt=0, description="seconds of processor time that one answer may take")
-    memory_gb: float = Field(gt=0.25, description="of one grading process")
+    name: str = Field(json_schema_extra={"identity": False}, description="what tables call the grading")
+    extraction: tuple[Strategy, ...] = Field(
+        min_length=1, description="places where an answer is looked for, in this order; the first that has one counts"
+    )
+    deadline_s: float = Field(gt=0, description="seconds of processor time that comparing one answer may take")
+    memory_gb: float = Field(gt=0.25, description="memory that one grading process may take, in GiB")
     workers: int | None = Field(
         None,
         ge=1,
         json_schema_extra={"identity": False},
-        description="processes on each rank; null: its share of cores",
+        description="grading processes beside each training process; null: its share of the cores",
     )
 
 
@@ -73,12 +80,13 @@ class Grader:
         self._known: OrderedDict[bytes, Grade] = OrderedDict()
 
     def extract(self, response: str) -> Extracted | None:
+        """Return the final answer of a response by the configured strategies, or None if there is none."""
         return extract_answer(response, self.config.extraction)
 
     def grade(self, pairs: Sequence[tuple[str | None, str]]) -> list[Grade]:
-        """The grade of each (answer, gold), None and empty answers included.
+        """Return the grade of each (answer, gold) pair, in order. None and empty answers are graded too.
 
-        A pair is computed once, however often it comes; the answer is bounded in time, memory and length.
+        Equal pairs are computed once. Time, memory and length of each answer are bounded.
         """
         keys = [_key(answer, gold) for answer, gold in pairs]
         grades: dict[bytes, Grade] = {}
@@ -105,7 +113,7 @@ class Grader:
             self._known.popitem(last=False)
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the worker processes."""
         self.guard.close()
 
 
@@ -115,18 +123,18 @@ def _key(answer: str | None, gold: str) -> bytes:
 
 
 def grade_exactly(answer: str | None, gold: str) -> Grade | None:
-    """The grade where text and little exact arithmetic decide it; None where only a worker can."""
+    """Return the grade if text and a little exact arithmetic decide it, or None if only a worker can decide."""
     if answer is None or not answer.strip():
         return Grade(Outcome.NONE)
     if len(answer) > max(MOST_CHARACTERS, 2 * len(gold)):
         if answer.strip() == gold.strip():
             return Grade(Outcome.RIGHT)
-        # Reading very many digits takes its time, which a worker has.
+        # Reading very many digits takes long, and only a worker has a deadline.
         return None if _WHOLE_NUMBER.fullmatch(answer) else Grade(Outcome.UNPARSED)
     comparison = Comparison(_AT_ONCE)
     try:
         equal = comparison.answers(answer, gold)
-    except Exception:  # a defect that one answer finds must not end a run: a worker meets it too, and counts it
+    except Exception:  # a defect that one answer triggers must not end a run: a worker meets it again and reports it
         return None
     if equal is None:
         return None
@@ -142,5 +150,5 @@ def _is_text(gold: str) -> bool:
 
 
 def bad_gold(gold: str) -> bool:
-    """Whether no answer could ever equal `gold`: it is empty, or not equal to itself."""
+    """Return True if no answer can equal `gold`, because it is empty or does not equal itself."""
     return answers_equal(gold, gold, _AT_ONCE) is not True

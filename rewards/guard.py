@@ -1,7 +1,7 @@
-"""Grading processes that are ended at a deadline and replaced, whatever an answer does to them.
+"""A pool of grading processes. One that exceeds its deadline or dies is killed and replaced, whatever the answer was.
 
-Plain child processes and pipes: no fork of a process that holds a GPU or an engine's threads, no signals in the
-parent, so it works off the main thread.
+The workers are plain child processes with pipes. Nothing forks a process that holds a GPU or an engine's threads, and
+the parent installs no signal handlers, so the pool also works outside the main thread.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ from rewards.worker import EXCEEDED, READY, WALL_FACTOR
 
 _ROOT = Path(__file__).resolve().parents[1]
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from rewards.worker import main; "
-    "main(float(sys.argv[2]), int(sys.argv[3]))"
+    # In the place of the current directory, which may hold packages of the same names.
+    "import sys; sys.path[0] = sys.argv[1]; from rewards.worker import main; main(float(sys.argv[2]), int(sys.argv[3]))"
 )
-_START_SECONDS = 300  # imports from a network file system that is busy
-_BATCH = 32  # pairs in a message
+_START_SECONDS = 300  # enough for imports from a busy network file system
+_BATCH = 32  # most pairs in one message
 
 
 class Guard:
-    """A pool of workers, started when first needed and kept until `close`."""
+    """A pool of worker processes, started when first needed and kept until `close`."""
 
-    def __init__(self, workers: int, deadline_s: float, memory_gb: float) -> None:
-        self.workers, self.deadline_s, self.memory_gb = workers, deadline_s, memory_gb
+    def __init__(self, workers: int, deadline_s: float, memory_gib: float) -> None:
+        self.workers, self.deadline_s, self.memory_gib = workers, deadline_s, memory_gib
         self._pool: list[_Worker] = []
         self._failed_starts = 0
         self._lock = threading.Lock()
 
     def verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
-        """A worker's verdict on each (answer, gold), `exceeded` where it ran out of time, memory or digits.
+        """Return a worker's verdict on each (answer, gold): (outcome, whether the gold answer was compared as text).
+
+        The outcome is `exceeded` if the answer ran out of time, memory or digits.
 
         Raises:
-            RuntimeError: a worker does not start; its own words are in the message.
+            RuntimeError: a worker does not start. The message ends with its standard error.
         """
         with self._lock:
             return self._verdicts(pairs)
@@ -54,10 +56,10 @@ class Guard:
         while len(self._pool) < min(self.workers, len(pairs)):
             self._pool.append(self._new())
         while len(found) < len(pairs):
-            share = max(1, min(_BATCH, len(waiting) // (2 * len(self._pool))))
+            size = max(1, min(_BATCH, len(waiting) // (2 * len(self._pool))))  # small batches balance the workers
             for worker in self._pool:
                 if worker.ready and not worker.pending and waiting:
-                    batch = [waiting.popleft() for _ in range(min(share, len(waiting)))]
+                    batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
                     if not worker.send(batch, [pairs[i] for i in batch]):
                         waiting.extendleft(reversed(batch))
             with selectors.DefaultSelector() as selector:
@@ -72,7 +74,8 @@ class Guard:
                 self._count_start(worker, failed=not worker.ready and (worker.dead or late))
                 if worker.dead or late:
                     rest = list(worker.pending)
-                    # Whoever else killed a worker may have meant another: a second death is the answer's own doing.
+                    # A worker that died within its limits may have been killed by something else, such as the OOM
+                    # killer: the pair is tried once more. If a second worker dies of it, it counts as exceeded.
                     worker.kill()
                     if rest and (worker.overran or rest[0] in died):
                         found[rest.pop(0)] = (EXCEEDED, False)
@@ -83,21 +86,21 @@ class Guard:
         return [found[i] for i in range(len(pairs))]
 
     def _count_start(self, worker: _Worker, failed: bool) -> None:
-        """Three failed starts in a row are no accident."""
+        """Count failed starts in a row; raise RuntimeError at the third."""
         self._failed_starts = self._failed_starts + 1 if failed else 0 if worker.ready else self._failed_starts
         if self._failed_starts == 3:
-            raise RuntimeError(f"a grading worker does not start: {worker.last_words}")
+            raise RuntimeError(f"a grading worker does not start: {worker.error_text}")
 
     def _new(self) -> _Worker:
-        return _Worker(self.deadline_s, self.memory_gb)
+        return _Worker(self.deadline_s, self.memory_gib)
 
     @property
     def processes(self) -> list[int]:
-        """The ids of the workers that run now."""
+        """The process ids of the workers that run now."""
         return [w.process.pid for w in self._pool]
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop all workers."""
         with self._lock:
             for worker in self._pool:
                 worker.kill()
@@ -105,13 +108,13 @@ class Guard:
 
 
 class _Worker:
-    """One process, and the parent's end of its pipes."""
+    """One worker process, and the parent's ends of its pipes."""
 
-    def __init__(self, deadline_s: float, memory_gb: float) -> None:
+    def __init__(self, deadline_s: float, memory_gib: float) -> None:
         self.deadline_s = deadline_s
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(_ROOT), str(deadline_s), str(int(memory_gb * 2**30))],
+            [sys.executable, "-c", _START, str(_ROOT), str(deadline_s), str(int(memory_gib * 2**30))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -126,7 +129,7 @@ class _Worker:
         self._partial = b""
 
     def send(self, places: list[int], pairs: list[tuple[str, str]]) -> bool:
-        """Hand a batch to a worker that waits for one, and so reads it at once; False if it died while it waited."""
+        """Write a batch to a worker that waits for one. Return False if it died while it waited."""
         try:
             self.process.stdin.write(json.dumps(pairs).encode() + b"\n")
         except BrokenPipeError:
@@ -137,7 +140,7 @@ class _Worker:
         return True
 
     def receive(self) -> dict[int, tuple[str, bool]]:
-        """Verdicts that have arrived; each one starts the clock of the next answer."""
+        """Return the verdicts that have arrived, by place. Each verdict starts the clock of the next answer."""
         data = self.output.read(1 << 16)
         if not data:
             self.dead = data == b""
@@ -154,17 +157,18 @@ class _Worker:
         return found
 
     @property
-    def last_words(self) -> str:
-        """The end of what it wrote on standard error."""
+    def error_text(self) -> str:
+        """The end of its standard error."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:] or "it was killed"
 
     @property
     def overran(self) -> bool:
-        """Whether it ended by its own timer, or by the parent's clock."""
+        """True if its own timer killed it, or the parent's deadline has passed."""
         return self.process.returncode == -signal.SIGPROF or time.monotonic() > self.deadline
 
     def kill(self) -> None:
+        """Kill the process and close its pipes."""
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()

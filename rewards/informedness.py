@@ -1,9 +1,8 @@
-"""How much a reward says of the truth: its true- and false-positive rate, and the difference of both. Pure.
+"""The information that a reward carries about correctness: true- and false-positive rate, and their difference.
 
-A group holds the responses to one problem. Under a group's baseline nothing but differences within a group is learnt
-from, so that what a reward says of the truth *there* is what can be learnt. Over a whole batch a reward may seem to
-know the truth although it only knows which problems are easy: `shuffled` does, for it gives more ones where more
-responses are right.
+A group holds the responses to one problem. With a group baseline only differences within a group drive learning, so the
+information *within* groups is what can be learnt from. Over a whole batch a reward may seem informative although it
+only reflects which problems are easy: `shuffled` does, because it gives more ones where more responses are right.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Judged:
-    """A response: whether its reward is positive, and whether its answer is right."""
+    """One response: `rewarded` says that its reward is positive, `right` that its answer is correct."""
 
     rewarded: bool
     right: bool
@@ -22,31 +21,33 @@ class Judged:
 
 @dataclass(frozen=True)
 class Rates:
-    """Of the right responses, and of the wrong ones, the share that is rewarded; None where there is none of them."""
+    """The fraction of right responses, and of wrong ones, that are rewarded; None if there are no such responses."""
 
     true_positive: float | None
     false_positive: float | None
 
     @property
     def informedness(self) -> float | None:
-        """Youden's J, from -1 to 1: 1 is the truth, 0 says nothing of it, -1 is its opposite (Youden 1950)."""
+        """Youden's J, from -1 to 1: 1 for the truth, 0 for no information, -1 for its opposite (Youden 1950). None if
+        unknown.
+        """
         if self.true_positive is None or self.false_positive is None:
             return None
         return self.true_positive - self.false_positive
 
 
 def rates(responses: Sequence[Judged]) -> Rates:
-    """Of all the responses together."""
+    """Return the rates over all responses together."""
     return Rates(*(_share([r.rewarded for r in responses if r.right is right]) for right in (True, False)))
 
 
 def mixed(groups: Sequence[Sequence[Judged]]) -> list[Sequence[Judged]]:
-    """The groups that hold right and wrong answers: in the others no reward can tell them apart."""
+    """Return the groups that hold both right and wrong answers; in the others no reward can tell them apart."""
     return [group for group in groups if len({r.right for r in group}) == 2]
 
 
 def rates_within(groups: Sequence[Sequence[Judged]]) -> Rates:
-    """Of each mixed group by itself, then averaged over these, each counting once; None where there is none.
+    """Return the rates of each mixed group, averaged over these groups with equal weight; None if there is none.
 
     The difference of these means is the mean of the groups' differences.
     """

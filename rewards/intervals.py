@@ -1,4 +1,4 @@
-"""Sets of real numbers: intervals, unions of them, holes."""
+"""Sets of real numbers: intervals, unions of intervals, and intervals without single points (holes)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ REALS = Bracketed("(", (MINUS_INFINITY, INFINITY), ")")
 
 
 def is_interval(node: Node) -> bool:
+    """Return True if the node is a pair in brackets, which may be read as an interval."""
     return isinstance(node, Bracketed) and len(node.items) == 2
 
 
 def bounded(relation: str, bound: Node) -> Node:
-    """What is less than, greater than, or other than a bound."""
+    """Return the set of numbers that are less than, greater than, or other than `bound`."""
     if relation == r"\ne":
         return Without(REALS, tuple(bound.items) if isinstance(bound, Bag) else (bound,))
     if relation in (">", r"\ge"):
@@ -25,7 +26,7 @@ def bounded(relation: str, bound: Node) -> Node:
 
 
 def joined(parts: Sequence[Node]) -> Node:
-    """The union of sets: intervals that meet at an end become one, with a hole where neither holds that end."""
+    """Return the union of sets. Intervals that meet at an end are merged, with a hole if neither contains that end."""
     rest = [part for p in parts for part in (p.parts if isinstance(p, Union) else (p,))]
     merged = True
     while merged:
@@ -43,7 +44,7 @@ def joined(parts: Sequence[Node]) -> Node:
 
 
 def _merged(left: Node, right: Node) -> Node | None:
-    """The union of two intervals where the first ends where the second begins."""
+    """Return the union of two intervals if the first ends where the second begins, else None."""
     (a, a_holes), (b, b_holes) = _taken_apart(left), _taken_apart(right)
     if a is None or b is None or a.items[1] != b.items[0]:
         return None
@@ -58,7 +59,7 @@ def _taken_apart(node: Node) -> tuple[Bracketed | None, tuple[Node, ...]]:
 
 
 def _with_holes(interval: Bracketed, holes: tuple[Node, ...]) -> Node:
-    """An interval without some points; those at its ends open it, those outside of it are none."""
+    """Return an interval without some points. A point at an end opens that end; points outside are ignored."""
     low, high = interval.items
     opening, closing, inside = interval.opening, interval.closing, []
     for hole in dict.fromkeys(holes):
@@ -78,7 +79,7 @@ def _outside(point: Node, low: Node, high: Node) -> bool:
 
 
 def without(whole: Node, removed: Node) -> Node | None:
-    """A set without some points, or the real numbers without an interval; None where that is not plain."""
+    """Return a set without some points, or the real numbers without an interval; None for any other difference."""
     if isinstance(whole, Union):
         parts = [without(part, removed) for part in whole.parts]
         return None if None in parts else joined(parts)
@@ -96,7 +97,7 @@ def without(whole: Node, removed: Node) -> Node | None:
 
 
 def both_hold(sets: Sequence[Node]) -> Node | None:
-    """The intersection of intervals with holes; None where their ends cannot be ordered."""
+    """Return the intersection of intervals with holes; None if their ends cannot be ordered."""
     low, high, opening, closing = MINUS_INFINITY, INFINITY, "(", ")"
     holes: tuple[Node, ...] = ()
     for each in sets:
@@ -118,7 +119,10 @@ def both_hold(sets: Sequence[Node]) -> Node | None:
 
 
 def _order(a: Node, b: Node, infinite: Node) -> int | None:
-    """1, 0 or -1 as the first is greater, equal or less; `infinite` is less than any bound, or above all of them."""
+    """Return 1, 0 or -1 as `a` is greater than, equal to or less than `b`; None if that is unknown.
+
+    `infinite` is one of the two infinities; it is below or above every other bound.
+    """
     if a == b:
         return 0
     if isinstance(a, Number) and isinstance(b, Number):
@@ -129,7 +133,11 @@ def _order(a: Node, b: Node, infinite: Node) -> int | None:
 
 
 def listed(bounds: Sequence[Bounds]) -> Bounds:
-    """`x < 1, x > 3` says "or", `x > 1, x < 3` says "and": nobody lists conditions of which one always holds."""
+    """Return the meaning of inequalities that are separated by commas.
+
+    `x < 1, x > 3` means "or" and `x > 1, x < 3` means "and", since a list of which one condition always holds says
+    nothing.
+    """
     variable, sets = bounds[0].variable, [b.solutions for b in bounds]
     together = both_hold(sets)
     either = joined(sets)

@@ -1,4 +1,4 @@
-"""The canonical text of an answer: one spelling for what LaTeX, Unicode and plain text write in many ways."""
+"""The canonical text of an answer: one spelling for the many ways in which LaTeX, Unicode and plain text write it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUBSCRIPTS = str.maketrans({chr(0x2080 + d): f"_{{{d}}}" for d in range(10)})
 
 _VECTOR = r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)"
 _TEXT_STYLE = "text(?:rm|bf|it|tt|sf|sc|normal|up)|emph|math(?:rm|it|sf|tt|up)"
-# Sets of numbers and unit vectors keep what sets them apart from letters.
+# The letters of number sets and unit vectors keep a mark, so that they differ from variables of the same letter.
 _SPECIAL = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\(?:mathbb|Bbb)\s*(?:\{\s*([RQZNC])\s*\}|([RQZNC])(?![a-zA-Z]))", r"\\mathbb{\1\2}"),
     (r"\\(?:mathbf|bf)\s*(?:\{\s*([RQZN])\s*\}|([RQZN])(?![a-zA-Z]))", r"\\mathbb{\1\2}"),
@@ -97,7 +97,7 @@ _LOOKS = re.compile(
 )
 _LONG_CUT = re.compile(r"(-?\d*\.\d{9,}) ?\\ldots")  # so many digits stand for the number that they cut
 _MARKED = re.compile(r"\\text ?\{")
-_LONGEST_KEPT = 2000  # characters of what is kept in memory
+_LONGEST_KEPT = 2000  # characters; longer texts are not cached
 _DIGITS = re.compile(r"\s*[-+]?[0-9]+\s*")
 _SIMPLE = re.compile(r"[A-Za-z0-9]")
 _INFIX = re.compile(r"\\(choose|over)(?![a-zA-Z])")
@@ -109,7 +109,7 @@ _BOX = re.compile(r"^\s*\\(?:boxed|fbox)\s*\{")
 
 
 def canonical(text: str) -> str:
-    """`text` in one spelling. Two answers with equal canonical texts are the same answer."""
+    """Return `text` in one spelling. Two answers with equal canonical texts are the same answer."""
     if len(text) > _LONGEST_KEPT and _DIGITS.fullmatch(text):
         return text.strip()
     return _canonical(text) if len(text) <= _LONGEST_KEPT else _canonical.__wrapped__(text)
@@ -120,7 +120,7 @@ def _canonical(text: str) -> str:
     text = _ROOT.sub(lambda m: f"\\sqrt{{{m.group(1).strip('()')}}}", text)
     text = unicodedata.normalize("NFC", text.translate(_TRANSLATION).translate(_SUBSCRIPTS)).strip()
     text = _without_delimiters(text)
-    # A dollar delimits mathematics unless it is escaped, or stands before a number alone: then it is money.
+    # A dollar sign delimits mathematics, unless it is escaped or the whole text is an amount of money such as $5.
     if re.fullmatch(r"-?\$[\d,. ]*\d", text):
         text = "\\" + text if text[0] == "$" else "-\\$" + text[2:]
     text = re.sub(r"(?<!\\)\$|(?<!\\)\\[()\[\]]", " ", text)
@@ -144,7 +144,7 @@ def _canonical(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    r"""`text` without commands that only say how their argument looks: `\mathbf{73}`, `\color{red}{5}`."""
+    r"""Return `text` without commands that only say how their argument looks: `\mathbf{73}`, `\color{red}{5}`."""
     parts, at = [], 0
     for match in _LOOKS.finditer(text):
         end = None if match.start() < at else group_end(text, match.end())
@@ -157,7 +157,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _without_infix(text: str) -> str:
-    r"""`{n \choose k}` as `\binom{n}{k}`, `{a \over b}` as `\frac{a}{b}`."""
+    r"""Write `{n \choose k}` as `\binom{n}{k}` and `{a \over b}` as `\frac{a}{b}`."""
     for match in list(_INFIX.finditer(text))[::-1][:20]:
         start, depth = match.start() - 1, 0
         while start >= 0 and depth >= 0:
@@ -189,7 +189,7 @@ def _without_delimiters(text: str) -> str:
 
 
 def _with_braced_fractions(text: str) -> str:
-    r"""`\frac12` and `\frac1{2}` as `\frac{1}{2}`, `\binom n2` as `\binom{n}{2}`."""
+    r"""Write `\frac12` and `\frac1{2}` as `\frac{1}{2}`, and `\binom n2` as `\binom{n}{2}`."""
     parts, at = [], 0
     for match in _FRAC.finditer(text):
         if match.start() < at:

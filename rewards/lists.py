@@ -1,4 +1,4 @@
-"""Lists of answers: values, alternatives, conditions that hold together, names with their values."""
+"""Read lists of answers: values, alternatives, conditions that hold together, names with their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BY_AND = re.compile(
 
 
 def listing(text: str, read: Read) -> Node | None:
-    """What "or", "and", commas and semicolons separate; None where nothing does."""
+    """Read items separated by "or", "and", commas or semicolons; return None if there is only one item."""
     alternatives = [p for p in (p.strip(" ,;") for p in split(text, BY_OR.pattern)) if p]
     if len(alternatives) < 2:
         groups = [p for p in split(text, ";") if p]
@@ -35,7 +35,7 @@ def _any_of(items: list[Node]) -> Node:
 
 
 def conjunction(text: str, read: Read) -> Node | None:
-    """What "and", commas and semicolons separate; None where nothing does."""
+    """Read items separated by "and", commas or semicolons; return None if there is only one item."""
     by_and = [p for p in (p.strip(" ,;") for p in split(text, BY_AND.pattern)) if p]
     parts = [p for piece in by_and for p in split(piece, "[,;]") if p]
     if len(parts) < 2 and not text.rstrip().endswith(","):
@@ -47,7 +47,7 @@ def conjunction(text: str, read: Read) -> Node | None:
         if len(by_and) == len(parts):
             together = both_hold([i.solutions for i in items])
             if together == Bag(()):
-                return Bag(tuple(items))  # nothing is so: two such statements are the same only part by part
+                return Bag(tuple(items))  # no number satisfies both: compare such statements part by part
             if together is not None:
                 return Bounds(items[0].variable, together, joined=True)
         return listed(items)
@@ -55,19 +55,19 @@ def conjunction(text: str, read: Read) -> Node | None:
 
 
 def _is_all_but_some(solutions: Node) -> bool:
-    """Whether a set is all real numbers but some points."""
+    """Return True if a set is all real numbers except some points."""
     return isinstance(solutions, Without) and solutions.interval == REALS
 
 
 def _more_holes(items: list[Node]) -> list[Node]:
-    r"""`x \ne 1, 2` as `x \ne 1, x \ne 2`."""
+    r"""Read `x \ne 1, 2` as `x \ne 1, x \ne 2`."""
     variable = items[0].variable
     plain = (Leaf, Number)
     return [Bounds(variable, Without(REALS, (i,))) if isinstance(i, plain) else i for i in items]
 
 
 def _values(items: list[Node]) -> Node:
-    """A bag of values; one name of all of them, or several names, are kept with them."""
+    """Return a bag of the values. If all have one name, or each has its own, the names are kept."""
     pairs: list[tuple[str | None, Node]] = []
     for item in items:
         name = item.left if isinstance(item, Equation) and item.named and not is_function(item.left) else None
@@ -84,5 +84,5 @@ def _values(items: list[Node]) -> Node:
 
 
 def _numbered(names: list[str]) -> bool:
-    """Whether names are those of one unknown's several values: x_1, x_2."""
+    """Return True if the names are those of several values of one unknown: x_1, x_2."""
     return len({re.sub(r"_\d+$", "", name) for name in names}) == 1

@@ -1,4 +1,4 @@
-"""What an answer can be; the leaves are exact numbers, words, or LaTeX that may be an expression."""
+"""The kinds of answers, as the nodes of a tree. The leaves are exact numbers, words, or LaTeX."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rewards.exact import Number
 
 @dataclass(frozen=True)
 class Leaf:
-    """LaTeX that is an expression, or is compared as it stands."""
+    """LaTeX that is an expression, or that is compared as text."""
 
     latex: str
 
 
 @dataclass(frozen=True)
 class Words:
-    """A text answer: a name, a choice letter, yes or no."""
+    """A text answer, such as a name, a choice letter, yes or no."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice letter with what it stands for: `(C) 15`."""
+    """A choice letter with the content it stands for: `(C) 15`."""
 
     letter: str
     content: Node
@@ -40,12 +40,12 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Undefined:
-    """What has no finite value, as 1/0; it equals nothing, not even itself."""
+    """An expression without a finite value, as 1/0. It equals nothing, not even itself."""
 
 
 @dataclass(frozen=True)
 class Based:
-    """Digits in a base, as `52_8`, with their sign."""
+    """Digits in a base other than ten, as `52_8`, with their sign."""
 
     digits: str
     base: int
@@ -83,7 +83,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Without:
-    """An interval with holes: single points of its inside that are not in it."""
+    """An interval with holes: single points inside it that do not belong to it."""
 
     interval: Bracketed
     holes: tuple[Node, ...]
@@ -91,12 +91,14 @@ class Without:
 
 @dataclass(frozen=True)
 class Matrix:
+    """A matrix, row by row."""
+
     rows: tuple[tuple[Node, ...], ...]
 
 
 @dataclass(frozen=True)
 class Claim:
-    r"""A value with what is claimed on the way to it: it stands only if all of `equal` and `near` are true.
+    r"""A value with the statements made on the way to it. It counts only if all of `equal` and `near` are true.
 
     `2 + 3 = 5` claims that 2 + 3 and 5 are equal, `22/7 \approx 3.14` that the second rounds the first.
     """
@@ -108,7 +110,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Equation:
-    """`left = right`; `named` where the left only names what the right is (`x = 5`, `f(x) = x`, `A(1, 2)`)."""
+    """`left = right`. `named` says that the left side only names the right one (`x = 5`, `f(x) = x`, `A(1, 2)`)."""
 
     left: str
     right: str
@@ -117,12 +119,13 @@ class Equation:
 
     @property
     def name(self) -> str:
+        """The left side without spaces and braces."""
         return re.sub(r"[ {}]", "", self.left)
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Several names and their values: `x = 1, y = 2`, or, in an order of its own, `(x, y) = (1, 2)`."""
+    """Several names and their values. `ordered` is true for `(x, y) = (1, 2)` and false for `x = 1, y = 2`."""
 
     names: tuple[str, ...]
     values: tuple[Node, ...]
@@ -131,9 +134,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Inequalities in one variable, as the set of its solutions; `joined` where "and" joins two of them.
+    """Inequalities in one variable, as the set of their solutions. `joined` says that "and" joins two of them.
 
-    `relation`: the inequality as it is written, as in Relations, where it is a single one.
+    `relation` is the inequality as written, in the form of Relations, if there is a single one.
     """
 
     variable: str
@@ -144,7 +147,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Relations:
-    """Inequalities between expressions, each as (the lesser side, whether it is less or may be equal, the greater)."""
+    """Inequalities between expressions, each as (lesser side, True if strictly less, greater side)."""
 
     parts: tuple[tuple[str, bool, str], ...]
 

@@ -19,7 +19,7 @@ NUMBER_WORDS = {*_SMALL, *SCALES}
 
 
 def split_numeral(text: str) -> tuple[int, str] | None:
-    """(number, the words behind it) of a text that begins with a number in words; None where it does not."""
+    """Return (number, the remaining words) of a text that begins with a number in words; None if it does not."""
     words = re.split(r"[\s-]+", text.strip().lower())
     if words[0] in ("a", "an") and words[1:2] and words[1] in SCALES:
         words[0] = "one"
@@ -28,7 +28,7 @@ def split_numeral(text: str) -> tuple[int, str] | None:
         if word in _SMALL:
             after_tens = group % 100 >= 20 and group % 10 == 0 and 0 < _SMALL[word] < 10
             if group % 100 and not after_tens:
-                return None  # `two three` is no number
+                return None  # `two three` is not a number
             group += _SMALL[word]
         elif word in ("hundred", "dozen") and group:
             group *= SCALES[word]

@@ -1,4 +1,7 @@
-"""Values of expressions to as many digits as their sizes ask for. Loaded in grading workers alone: see `guard.py`."""
+"""Numerical values of expressions, with as many digits as the sizes of the numbers require.
+
+Only grading workers import this module, because mpmath is slow to load and an answer may take long: see `guard.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,23 @@ from rewards.arithmetic import Arithmetic, Inexact, TooLarge, Undefined
 from rewards.expression import TRIGONOMETRIC, Num, Tree
 from rewards.values import Values
 
-DIGITS = 50  # to which two values must agree, beyond what follows from the sizes of the numbers in them
-_SPARE = 30  # digits that roundings may cost
+DIGITS = 50  # two values must agree to so many digits, beyond those that the sizes of the numbers in them require
+_SPARE = 30  # further digits, which rounding errors may use up
 _MOST_DIGITS = 20_000
 
 Value = Fraction | mpf | mpc
 
 
 class NumericValues(Values):
-    """Compares trees exactly where both are rational, else to DIGITS digits."""
+    """Compares trees exactly if both are rational, else to DIGITS digits."""
 
     def same(self, a: Tree, b: Tree) -> bool | None:
+        """Return whether two trees without variables have the same value; None if an operation has no rule here.
+
+        Raises:
+            Undefined: one has no finite value.
+            TooLarge: one needs too many digits.
+        """
         try:
             (x, y), numbers = _evaluated((a, b))
         except Inexact:
@@ -32,6 +41,7 @@ class NumericValues(Values):
             return bool(abs(_number(x) - _number(y)) < numbers.zero)
 
     def within(self, tree: Tree, value: Fraction, slack: Fraction) -> bool | None:
+        """Return whether a tree without variables is less than `slack` away from `value`; False if it has no value."""
         try:
             (found, _, _), numbers = _evaluated((tree, Num(value), Num(slack)))
         except (Inexact, Undefined, TooLarge):
@@ -41,12 +51,12 @@ class NumericValues(Values):
 
 
 def _evaluated(trees: tuple[Tree, ...]) -> tuple[list[Value], Numeric]:
-    """The values of trees, to as many digits as the largest and the smallest number met in them ask for.
+    """Return the values of trees, with as many digits as the largest and the smallest number in them require.
 
     Raises:
         Undefined: one has no finite value.
         TooLarge: one cannot be held.
-        Inexact: one has an operation that has no value here.
+        Inexact: one has an operation that has no rule here.
     """
     digits, found = DIGITS + _SPARE, None
     for _ in range(3):
@@ -54,7 +64,7 @@ def _evaluated(trees: tuple[Tree, ...]) -> tuple[list[Value], Numeric]:
             numbers = Numeric(digits)
             try:
                 found = [numbers.value(tree) for tree in trees]
-            except Undefined:  # or a small number that so few digits do not show
+            except Undefined:  # perhaps only a number too small for this many digits: try again with more
                 found = None
         needed = _SPARE + numbers.most - numbers.finest
         if needed <= digits or (found and all(isinstance(value, Fraction) for value in found)):
@@ -68,17 +78,24 @@ def _evaluated(trees: tuple[Tree, ...]) -> tuple[list[Value], Numeric]:
 
 
 class Numeric(Arithmetic):
-    """Goes on with mpmath's numbers where a value is not rational, and notes how large and small numbers get."""
+    """Evaluates with mpmath where a value is not rational, and records how large and small the numbers get."""
 
     def __init__(self, digits: int) -> None:
         super().__init__()
         self.digits, self.most, self.least = digits, 0, 0
 
     def bounded(self, value: Fraction) -> Fraction:
+        """Return `value` after recording its size; raise TooLarge above the bound."""
         self.note(super().bounded(value))
         return value
 
     def inexact(self, name: str, values: tuple) -> Value:
+        """Return the value of the operation `name`, computed by mpmath.
+
+        Raises:
+            Inexact: there is no rule for the operation.
+            Undefined: there is no finite value.
+        """
         function = _FUNCTIONS.get(name)
         if function is None:
             raise Inexact(name)
@@ -89,7 +106,7 @@ class Numeric(Arithmetic):
         else:
             try:
                 found = function(self, *map(_number, values))
-            except (ZeroDivisionError, ValueError) as error:  # mpmath's words for a pole
+            except (ZeroDivisionError, ValueError) as error:  # mpmath raises these at a pole
                 raise Undefined(name) from error
         if isinstance(found, mpc) and abs(found.imag) < self.zero:
             found = found.real
@@ -102,12 +119,12 @@ class Numeric(Arithmetic):
 
     @property
     def zero(self) -> mpf:
-        """A sum or a sine that is smaller than this is zero with rounding errors."""
+        """The threshold of zero: a sum or a sine below it is zero with rounding errors."""
         return mpf(10) ** self.finest
 
     @property
     def finest(self) -> int:
-        r"""The exponent of what is not told from zero.
+        r"""The decimal exponent below which a number cannot be told from zero.
 
         Large numbers may come very close to one another: (1 + \sqrt{2})^{200}, of 76 digits, is 10^{-76} away from a
         whole number. So the size of the largest number counts twice.
@@ -115,6 +132,7 @@ class Numeric(Arithmetic):
         return self.least - DIGITS - 2 * self.most
 
     def note(self, value: Value) -> None:
+        """Record the size of `value`."""
         if not value:
             return
         exponent = _exponent(value)
@@ -122,7 +140,7 @@ class Numeric(Arithmetic):
 
 
 def _exponent(value: Value) -> int:
-    """The decimal exponent, about."""
+    """Return the decimal exponent of `value`, approximately."""
     if isinstance(value, Fraction):
         return int((value.numerator.bit_length() - value.denominator.bit_length()) * 0.30103)
     return int(mpmath.mag(value) * 0.30103) if abs(mpmath.mag(value)) < 10**9 else int(mpmath.mag(value))
@@ -193,7 +211,7 @@ def _hyperbolic(name: str):
     def value(on: Numeric, argument: mpf | mpc) -> mpf | mpc:
         if abs(argument) > 10**6:
             raise TooLarge(name)
-        on.note(mpmath.exp(-2 * abs(argument)))  # by so little \tanh may miss 1
+        on.note(mpmath.exp(-2 * abs(argument)))  # the distance of \tanh from 1
         return function(_not_zero(on, argument) if name == "coth" else argument)
 
     return value
@@ -204,7 +222,9 @@ def _absolute(on: Numeric, number: mpf | mpc) -> mpf:
 
 
 def _rounded(function):
-    """Down or up to a whole number, where a value next to one is that one."""
+    """Return a function that rounds down or up, and takes a value within rounding errors of a whole number as that
+    number.
+    """
 
     def value(on: Numeric, number: mpf | mpc) -> mpf:
         if isinstance(number, mpc):
@@ -231,7 +251,7 @@ def _gamma(on: Numeric, number: mpf | mpc) -> mpf | mpc:
 
 
 _OF_FRACTIONS = {"pow", "root"}
-# These make small numbers of no large ones: a result that is small is no rounding error.
+# These operations never cancel large numbers, so a small result is not a rounding error.
 _EXACT_AS_THEIR_ARGUMENTS = {
     "pi",
     "e",

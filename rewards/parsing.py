@@ -1,4 +1,4 @@
-"""The expression that LaTeX writes: what is not wholly understood is refused, so that nothing is lost."""
+"""Parse the expression that LaTeX writes. A text that is not wholly understood is refused, so that nothing is lost."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Unparsed(Exception):
 
 @lru_cache(maxsize=1024)
 def parse(latex: str) -> Tree:
-    """The tree of canonical LaTeX, decimals as exact fractions.
+    """Return the tree of canonical LaTeX, with decimals as exact fractions.
 
     Raises:
-        Unparsed: the text, or a part of it, is no expression that this reads.
+        Unparsed: the text, or a part of it, is not an expression that this parser reads.
     """
     return _Parser(_TEXT.sub(_function_or_letter, latex)).whole()
 
@@ -169,7 +169,7 @@ class _Parser:
         return tree
 
     def argument(self) -> Tree:
-        """What stands in braces, or one token."""
+        """Read a group in braces, or a single token."""
         if self.next == "{":
             return self.group()
         self.depth += 1
@@ -222,7 +222,7 @@ class _Parser:
         value = Num(Fraction(integer(digits + decimals), 10 ** len(decimals)))
         if self.next == "_":
             raise Unparsed("a base")
-        # 2\frac{1}{3} is a mixed number, as far as whole numbers and a proper fraction are written.
+        # 2\frac{1}{3} is a mixed number if all three are whole numbers and the fraction is proper.
         if "." not in whole and self.tokens[self.at : self.at + 2] == [r"\frac", "{"]:
             top, closed, opened, bottom, end = (self.tokens + [""] * 7)[self.at + 2 : self.at + 7]
             if (closed, opened, end) == ("}", "{", "}") and top.isdecimal() and bottom.isdecimal():
@@ -239,7 +239,7 @@ class _Parser:
         return self._value_of(name) if letter in "fg" else Sym(name)
 
     def _value_of(self, name: str) -> Tree:
-        r"""f(x), g(0) and \Gamma(0) are values of functions; with more in the brackets, the letter may be a factor."""
+        r"""Read f(x), g(0) and \Gamma(0) as values of functions. With more in the brackets, f may be a factor."""
         if self.next == "(" and self.tokens[self.at + 2 : self.at + 3] == [")"]:
             argument = self.group()
             if isinstance(argument, (Num, Sym)):
@@ -247,7 +247,7 @@ class _Parser:
         return Sym(name)
 
     def _decorated(self, name: str) -> str:
-        """A name with the subscript and primes that follow it."""
+        """Return the name with the subscript and primes that follow it."""
         while self.next in ("_", "'"):
             if self.take() == "'":
                 name += "'"
@@ -334,7 +334,7 @@ class _Parser:
         return Call("pow", (found, power)) if power is not None else found
 
     def _function_argument(self) -> Tree:
-        r"""`(x+1)`, or the factors up to the next bracket, function or sign: `\sin 2x (1+y)` multiplies by 1+y."""
+        r"""Read `(x+1)`, or the factors up to the next bracket, function or sign: `\sin 2x (1+y)` multiplies by 1+y."""
         self.depth += 1
         if self.depth > DEEPEST:
             raise Unparsed("too deep")
@@ -355,7 +355,7 @@ class _Parser:
         return self.next[1:] in _ONE_ARGUMENT | _SEVERAL | {"sum", "prod"}
 
     def _series(self, name: str) -> Tree:
-        r"""`\sum_{k=a}^{b}` and what is multiplied behind it."""
+        r"""Read `\sum_{k=a}^{b}` and the product that follows it."""
         self.take("_")
         self.take("{")
         variable = self.take()
@@ -366,7 +366,7 @@ class _Parser:
         self.take("}")
         self.take("^")
         end = self.argument()
-        self.bound.append(variable)  # within the terms, i and e are the variable too
+        self.bound.append(variable)  # if the variable is called i or e, it is not the constant within the terms
         terms = self.product()
         self.bound.pop()
         return Call(name, (Sym(variable), start, end, terms))

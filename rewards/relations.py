@@ -1,4 +1,4 @@
-"""Equations, chains of them, and inequalities."""
+"""Read equations, chains of equations, and inequalities."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 
 
 def is_name(text: str) -> bool:
-    """Whether a side only names something: `x`, `f(x)`, `AB`, `Area`; not `|x|` or `xy`, which are functions of it."""
+    """Return True if a side only names something: `x`, `f(x)`, `AB`, `Area`; not `|x|` or `xy`, which depend on x."""
     text = text.strip()
     if len(text) > 60:
         return False
@@ -59,17 +59,21 @@ def is_name(text: str) -> bool:
 
 
 def is_function(name: str) -> bool:
+    """Return True if `name` is a function of one letter, such as f(x)."""
     return _FUNCTION.fullmatch(name.replace(" ", "")) is not None
 
 
 def parameter_of(equation: Equation) -> str | None:
-    """The variable of the function that an equation defines."""
+    """Return the variable of the function that an equation defines, or None if it defines none."""
     match = _FUNCTION.fullmatch(equation.left.replace(" ", ""))
-    return match and match.group(2)
+    return match.group(2) if match else None
 
 
 def with_parameter_of(equation: Equation, other: Equation) -> tuple[str, str] | None:
-    """(name, right side) of a function's equation, its parameter renamed to that of the other; None if it cannot be."""
+    """Return (name, right side) of a function's equation with its parameter renamed to that of `other`, or None.
+
+    None means that one is not the definition of a function, or that renaming would change the meaning.
+    """
     mine, theirs = (_FUNCTION.fullmatch(e.left.replace(" ", "")) for e in (equation, other))
     if mine is None or theirs is None:
         return None
@@ -82,7 +86,7 @@ def with_parameter_of(equation: Equation, other: Equation) -> tuple[str, str] | 
 
 
 def equation(text: str, read: Read) -> Node | None:
-    """An equation, a chain of them that ends in a value, or a value with its approximation."""
+    """Read an equation, a chain of equations that ends in a value, or a value with its approximation."""
     exact, *approximations = split(text, _APPROXIMATELY)
     if approximations and exact and all(approximations):
         return _approximated(exact, approximations, read)
@@ -90,7 +94,7 @@ def equation(text: str, read: Read) -> Node | None:
     if len(sides) < 2 or not all(sides):
         return None
     if len(set(sides)) == 1:
-        return Leaf(text)  # 0 = 0 says nothing
+        return Leaf(text)  # 0 = 0 is compared as text
     if len(sides) == 2 and not is_name(sides[0]) and is_name(sides[1]) and _constant(sides[0]):
         sides.reverse()  # 5 = x
     left, right = sides[0], sides[-1]
@@ -132,7 +136,7 @@ def _near(value: Node, near: list[Number]) -> Node:
 
 
 def _constant(text: str) -> bool:
-    """Whether `text` is an expression without variables, with a unit or without."""
+    """Return True if `text` is an expression without variables, with or without a unit."""
     measured = split_unit(text)
     try:
         tree = parse(measured[0] if measured else text)
@@ -142,7 +146,7 @@ def _constant(text: str) -> bool:
 
 
 def bounds(text: str, read: Read) -> Node | None:
-    """Inequalities: in one variable, the set of its solutions; between expressions, what they say of which."""
+    """Read inequalities: in one variable as the set of its solutions, between expressions as Relations."""
     relations = [m.group() for m in _RELATION.finditer(text)]
     sides = split(text, _RELATION.pattern)
     if not 1 <= len(relations) == len(sides) - 1 <= 3 or not all(sides):

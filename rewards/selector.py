@@ -1,4 +1,4 @@
-"""Which responses something is meant for, by what their texts show."""
+"""Select responses by their texts, for options that apply to some responses only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewards.behaviour import Behaviour, shows
 
-LONGEST_IN_A_NAME = 24  # characters of a text; longer ones that begin alike have a column of their own in a comparison
+# Characters of `contains` that a title holds. If two longer texts begin alike, a comparison gives them a column.
+LONGEST_IN_A_NAME = 24
 
 
 class Selector(BaseModel):
-    """What a text has to show to be selected: everything that is set here. At least one thing is."""
+    """Conditions on a text. A text is selected if it meets every one that is set; at least one must be."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     contains: str | None = Field(None, min_length=1, description="these characters stand in the text")
@@ -30,7 +31,7 @@ class Selector(BaseModel):
         return self
 
     def selects(self, text: str) -> bool:
-        """Whether the text shows everything that is set."""
+        """Return True if the text meets every condition that is set."""
         return (
             (self.contains is None or self.contains in text)
             and (self.behaviour is None or shows(text, self.behaviour))
@@ -40,7 +41,7 @@ class Selector(BaseModel):
 
     @property
     def title(self) -> str:
-        """What is selected, as it stands in the title of a reward: of a text that it contains the beginning."""
+        """The conditions as they stand in the title of a reward; of `contains` only the beginning."""
         words = [
             f"has_{_in_a_name(self.contains)}" if self.contains is not None else None,
             self.behaviour,
@@ -51,7 +52,7 @@ class Selector(BaseModel):
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The options that are not set, which select nothing and are no part of what a run is."""
+        """The conditions that are not set. They select nothing and are not part of a run's identity."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is None)
 
 

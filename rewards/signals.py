@@ -1,6 +1,7 @@
-"""All reward signals, the sweep's second axis, as one schema: the key `name` says which signal the options are of.
+"""All reward signals, the sweep's second axis, as one schema. The key `name` decides which signal the options belong
+to.
 
-Definitions stand in docs/rewards.md. `signal.score(groups, judge)` returns a reward for each response of each group.
+docs/rewards.md defines the signals. `signal.score(groups, judge)` returns a reward for each response of each group.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rewards.simple import (
 
 
 def _named(value: Any) -> Any:
-    """A bare name stands for the reward with its default options."""
+    """Read a bare name as the reward with its default options."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -40,10 +41,10 @@ REWARD_NAMES = tuple(_SIGNALS)
 
 
 def options_of(name: str) -> list[str]:
-    """The options of the reward `name`, those within its selector by their dotted keys."""
+    """Return the options of the reward `name`; those of its selector as dotted keys."""
     own = list(_SIGNALS[name].model_fields) if name in _SIGNALS else []
     return [*own, *(f"when.{option}" for option in Selector.model_fields if "when" in own)]
 
 
-for _of_others in (AllOf, AnyOf, Not, Weighted, Noisy):  # their schemas name RewardConfig, which is known from here on
+for _of_others in (AllOf, AnyOf, Not, Weighted, Noisy):  # their schemas refer to RewardConfig, which now exists
     _of_others.model_rebuild()

@@ -1,6 +1,6 @@
-"""What kind of thing an answer is: number, quantity, word, list, tuple, interval, matrix, equation …
+"""Find out what kind of thing an answer is: number, quantity, word, list, tuple, interval, matrix, equation …
 
-`read` turns canonical text into a tree whose leaves are exact numbers, words, or LaTeX that is an expression.
+`read` turns canonical text into a tree whose leaves are exact numbers, words, or LaTeX.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from rewards.parsing import Unparsed, parse
 from rewards.relations import Read, bounds, equation
 from rewards.units import split_unit
 
-DEEPEST = 12  # levels of brackets; what lies deeper is compared as it stands
+DEEPEST = 12  # levels of brackets; anything deeper is compared as text
 
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z' .-]*[A-Za-z]")
@@ -88,7 +88,7 @@ _VECTORS = re.compile(r"(?:[-+0-9./ ijk{}]|\\frac(?![a-z])|\\sqrt(?![a-z]))+")
 
 @lru_cache(maxsize=1024)
 def read(text: str, depth: int = 0) -> Node:
-    """The structure of canonical `text`."""
+    """Return the structure of canonical `text`; every text has one."""
     text = without_outer_parentheses(text.strip()).rstrip(". ")
     if depth > DEEPEST:
         return Leaf(text)
@@ -108,18 +108,22 @@ def _number(text: str, inner: Read) -> Node | None:
 
 def _infinite(text: str, inner: Read) -> Node | None:
     match = _INFINITE.fullmatch(text)
-    return match and Leaf(("-" if match.group(1) == "-" else "") + r"\infty")
+    if match is None:
+        return None
+    return Leaf(("-" if match.group(1) == "-" else "") + r"\infty")
 
 
 def _measured(text: str, inner: Read) -> Node | None:
-    """A plain number with its unit; its commas separate thousands, not answers."""
+    """Read a plain number with its unit. Its commas separate thousands, not answers."""
     found = split_unit(text)
-    number = found and read_number(found[0])
-    return number and (Quantity(number, found[1]) if found[1] else number)
+    number = read_number(found[0]) if found else None
+    if number is None:
+        return None
+    return Quantity(number, found[1]) if found[1] else number
 
 
 def _time(text: str, inner: Read) -> Node | None:
-    """A time of day, which is no ratio."""
+    """Read a time of day, such as `10:05`, which is not a ratio."""
     bare = re.sub(r" +", "", _TEXT.sub(r"\1", text)).lower()
     match = re.fullmatch(r"(\d{1,2}:\d\d(?::\d\d)?)(?:([ap])\.?m\.?)?", bare)
     if match is None or not (match.group(2) or ":0" in bare):
@@ -155,7 +159,7 @@ def _words(text: str, inner: Read) -> Node | None:
     bare = _TEXT.sub(lambda m: f" {m.group(1)} ", text).strip()
     spelled = bare != text.strip() and not re.search(r"[\\{}=<>^_+*/\d]", bare)
     if spelled and re.match(r"[-−]|.*-\s*$", bare):
-        return None  # a sign before a word makes no word
+        return None  # a word with a sign is not read as words
     if spelled and ("," in bare or re.fullmatch(r"[A-J](?: +(?:and|or) +[A-J])+", bare)):
         return conjunction(bare, inner)
     if spelled or _is_prose(text.rstrip("!")):
@@ -165,7 +169,7 @@ def _words(text: str, inner: Read) -> Node | None:
 
 
 def _numeral(text: str, inner: Read) -> Node | None:
-    """A number in words, with its unit."""
+    """Read a number in words, with its unit."""
     found = split_numeral(text)
     if found is None:
         return None
@@ -174,7 +178,7 @@ def _numeral(text: str, inner: Read) -> Node | None:
 
 
 def _is_prose(text: str) -> bool:
-    """Whether unmarked letters are words rather than variables: `ellipse` and `all of them`, not `p - q` or `xy`."""
+    """Return True if unmarked letters are words, not variables: `ellipse` and `all of them`, not `p - q` or `xy`."""
     if not _WORD.fullmatch(text):
         return False
     words = re.split(r"[' .-]+", text)
@@ -183,7 +187,7 @@ def _is_prose(text: str) -> bool:
 
 
 def _compound(text: str, inner: Read) -> Node | None:
-    """`3 hours and 20 minutes`."""
+    """Read a measure of several units, such as `3 hours and 20 minutes`."""
     bare = re.sub(r" +", " ", _TEXT.sub(r" \1 ", text)).strip()
     if not _MEASURES.fullmatch(bare):
         return None
@@ -203,7 +207,7 @@ def _matrix(text: str, inner: Read) -> Node | None:
 
 
 def _system(text: str, inner: Read) -> Node | None:
-    """Equations in rows, as a list of them; a function by cases, as rows whose order does not matter."""
+    """Read equations in rows as a list, and a function by cases as rows whose order does not matter."""
     if text.startswith(r"\{") and closing_bracket(text, 0) is None:
         return inner(text[2:])  # \left\{ … \right.
     match = _SYSTEM.fullmatch(text)
@@ -231,7 +235,7 @@ def _every_real(text: str, inner: Read) -> Node | None:
 
 
 def _except(text: str, inner: Read) -> Node | None:
-    """`all real numbers except 0`."""
+    """Read `all real numbers except 0`."""
     match = _EXCEPT.fullmatch(text)
     if match is None or not _EVERY_REAL.fullmatch(match.group(1).removesuffix("}").strip()):
         return None
@@ -262,7 +266,7 @@ def _union(text: str, inner: Read) -> Node | None:
 
 
 def _difference(text: str, inner: Read) -> Node | None:
-    r"""`\mathbb{R} \setminus \{0\}`, also with a minus sign or a backslash."""
+    r"""Read `\mathbb{R} \setminus \{0\}`, also with a minus sign or a backslash."""
     parts = split(text, r"\\setminus(?![a-zA-Z])|(?<=\})\s*(?:-|\\)\s*(?=\\\{)")
     if len(parts) != 2 or not all(parts):
         return None
@@ -275,7 +279,7 @@ def _list(text: str, inner: Read) -> Node | None:
     if whole != text and not re.search("[,;]", whole):
         return inner(whole)  # the commas of 100,000\pi separate no answers
     if ", " in text:
-        text = re.sub(r"(?<=\d),(?=000(?!\d))", "", text)  # nor do the short ones of 1,000, 2,000
+        text = re.sub(r"(?<=\d),(?=000(?!\d))", "", text)  # in 1,000, 2,000 only ", " separates answers
     return listing(text, inner) if BY_OR.search(text) or BY_AND.search(text) or re.search("[,;]", text) else None
 
 
@@ -289,7 +293,7 @@ def _set(text: str, inner: Read) -> Node | None:
     if len(bar) == 2 and _RELATION_SIGN.search(bar[1]):  # { x | 1 < x < 2 }
         variable, *domain = split(bar[0], r"\\in(?![a-zA-Z])")
         found = inner(bar[1]) if not domain or inner(domain[0]) == REALS else None
-        if isinstance(found, Bounds):  # the letter is bound, so that another would do
+        if isinstance(found, Bounds):  # the letter is bound: { y | 1 < y < 2 } is the same set
             return found.solutions if found.variable == re.sub(r"[ {}]", "", variable) else Leaf(text)
         return found
     if len(bar) == 1 and re.search(r"[<>]|\\(?:le|ge|ne)(?![a-z])", content):
@@ -312,7 +316,7 @@ def _bracketed(text: str, inner: Read) -> Node | None:
 
 
 def _point(text: str, inner: Read) -> Node | None:
-    """`A(1, 2)`: a point with its name."""
+    """Read `A(1, 2)`, a point with its name."""
     match = _POINT.fullmatch(text)
     if match is None or closing_bracket(match.group(2), 0) != len(match.group(2)) - 1:
         return None
@@ -344,7 +348,7 @@ def _quantity(text: str, inner: Read) -> Node | None:
 
 
 def _expression(text: str) -> Node:
-    """A leaf: a number where little arithmetic tells it; text around mathematics and thousands separators go."""
+    """Return a leaf, or a number if a little arithmetic gives one, without text marks and thousands separators."""
     text = _TEXT.sub(
         lambda m: m.group(1) if re.fullmatch(r" ?(?:[a-zA-Z]|[\d+\-*/^ ]{1,3}) ?", m.group(1)) else m.group(), text
     )

@@ -1,8 +1,8 @@
-"""Try a reward function of a user's own once, in a process of its own: `python -m rewards.trial`.
+"""Try a user's reward function once, in a separate process: `python -m rewards.trial`.
 
 Reads a JSON object from standard input (`target`, `function`, `question`, `gold`, `samples`) and prints one line of
-JSON: `error` is what the function did wrong, "" where it gave its rewards; `missing`, whether it imports what is not
-installed here; `rewards`, what it gave.
+JSON: `error` says what the function did wrong ("" if nothing), `missing` is true if it imports a package that is not
+installed here, `rewards` are the rewards it gave.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rewards.custom import FunctionSource, call
 
 
 def made_up_group(question: str, gold: str, samples: int) -> list[Response]:
-    """Responses of the kinds that a policy gives, in turn: a right one, a wrong one, a cut one, an empty one."""
+    """Return `samples` made-up responses of four kinds in turn: right, wrong, truncated, empty."""
     kinds = [
         (f"Let me see. The answer is \\boxed{{{gold}}}.", gold, True, False),
         ("```python\nprint(1)\n```\nSo it is \\boxed{-1}.", "-1", False, False),
@@ -30,12 +30,13 @@ def made_up_group(question: str, gold: str, samples: int) -> list[Response]:
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
-    group = made_up_group(asked["question"], asked["gold"], asked["samples"])
+    """Read the request, call the function on a made-up group, and print the result."""
+    request = json.load(sys.stdin)
+    group = made_up_group(request["question"], request["gold"], request["samples"])
     error, missing, rewards = "", False, []
-    with contextlib.redirect_stdout(sys.stderr):  # what the function prints is no answer
+    with contextlib.redirect_stdout(sys.stderr):  # standard output carries the result alone
         try:
-            rewards = call(asked["target"], FunctionSource(**asked["function"]), group)
+            rewards = call(request["target"], FunctionSource(**request["function"]), group)
         except ValueError as raised:
             error, missing = str(raised), isinstance(raised.__cause__, ImportError)
     print(json.dumps({"error": error, "missing": missing, "rewards": rewards}), flush=True)

@@ -1,4 +1,4 @@
-"""Units at the end of an answer, currencies at its beginning, and words that scale: million, dozen."""
+"""Read units at the end of an answer, currencies at its beginning, and words that scale: million, dozen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from rewards.numerals import NUMBER_WORDS, SCALES
 
-# Spellings of the units that answers carry, by the name they are compared under; "" where the word says nothing.
+# Spellings of units, by the name under which they are compared; "" for words without meaning, such as "units".
 _SPELLINGS = {
     "radian": "radian radians rad",
     "dollar": "dollar dollars usd",
@@ -83,7 +83,7 @@ _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_BEHIND = {"squared": 2, "cubed": 3}
 _SCALES = SCALES | {word + "s": factor for word, factor in SCALES.items()}
 _PARTS = "half third quarter fourth fifth sixth seventh eighth ninth tenth hundredth thousandth"
-# Words that make a statement of what stands before them, not a unit.
+# Words that are not units: after a number they make it a part of a statement.
 _NOT_UNITS = {
     *(NUMBER_WORDS - set(SCALES)), *_PARTS.split(), *(word + "s" for word in _PARTS.split()), "halves",
     "twice", "thrice", "double", "triple",
@@ -117,9 +117,9 @@ _CURRENCY = re.compile(r"(-?) ?(?:\\text ?\{ ?)?(?:\\\$|\\pounds|£|€|\$)(?: ?
 
 
 def split_unit(text: str) -> tuple[str, str] | None:
-    """(value, unit) of an answer with a unit; the unit is "" where it is a plain noun; None where there is none.
+    r"""Return (value, unit) of an answer with a unit, or None if it has none. The unit of a plain noun is "".
 
-    A word that scales goes into the value: `6 million dollars` is (`(6)\\cdot 1000000`, `dollar`).
+    A word that scales goes into the value: `6 million dollars` is (`(6)\cdot 1000000`, `dollar`).
     """
     text = _UNIT_FRACTION.sub(r"\1 / \2", text)
     if match := _CURRENCY.fullmatch(text):
@@ -171,16 +171,16 @@ def _named(value: str, words: str, marked: bool, separated: bool = True) -> tupl
         if tokens and tokens[0][0]:
             return None  # a power of a million
     if len(names) == 1 and len(names[0]) == 1 and names[0] not in _UNITS:
-        return None  # a letter in text is a letter
+        return None  # a single letter in text mode is a letter, not a unit
     unit = _canonical_unit(tokens)
     if not unit and not re.search(r"\d|\\pi", value):
-        return None  # `n odd` says more than n
+        return None  # `n odd` is a statement, not n with a unit
     scaled = value.strip() if factor == 1 else f"({value.strip()})\\cdot {factor}"
     return scaled, unit
 
 
 def _is_unit_word(word: str) -> bool:
-    """Whether a word without mark as text may be a unit or a noun, not a product of variables."""
+    """Return True if a word that is not marked as text may be a unit or a noun, not a product of variables."""
     lower = word.lower()
     if len(word) == 1:
         return word == "¢" or word in _BARE_LETTERS
@@ -188,7 +188,7 @@ def _is_unit_word(word: str) -> bool:
 
 
 def _canonical_unit(tokens: list[tuple[str, str, str]]) -> str:
-    """`cubic feet` as foot^3, m/s^2 as metre second^-2; "" for a noun that is no unit of measurement."""
+    """Return `cubic feet` as foot^3 and m/s^2 as metre second^-2; "" for a noun that is not a unit of measurement."""
     powers: dict[str, int] = {}
     sign, power, last, written = 1, 1, "", 1
     expanded = []

@@ -1,4 +1,4 @@
-"""Equality of expressions, by their values: a constant has one, functions are compared at fixed points."""
+"""Equality of expressions by their values. Constants have one value; functions are compared at fixed points."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from rewards.expression import Call, Num, Sym, Tree, operations, symbols
 _DENOMINATORS = (17, 19, 23)
 _MORE_DENOMINATORS = (1, 7, 29, 3, 31, 11, 37, 41, 43, 47, 53, 59)
 _PIECEWISE = {"floor", "ceil", "abs", "max", "min", "gcd", "lcm"}  # and powers of -1
-_FEWEST = 2  # points at which both functions must have values
+_FEWEST = 2  # both functions must have values at so many points at least
 _ZERO = Num(Fraction(0))
 
 
 class Values:
-    """Compares trees by exact arithmetic alone, within a size that costs nothing; None where that cannot tell."""
+    """Compares trees by exact arithmetic on numbers so small that it is fast; None if that cannot tell."""
 
     def same(self, a: Tree, b: Tree) -> bool | None:
-        """Whether two trees without variables have the same value.
+        """Return whether two trees without variables have the same value; None if this class cannot tell.
 
         Raises:
             Undefined: one has no finite value.
-            TooLarge: one cannot be held, in a subclass that has nobody left to ask.
+            TooLarge: one cannot be held. Only subclasses raise it; here the result is None.
         """
         found = [self._exactly(tree) for tree in (a, b)]
         return None if None in found else found[0] == found[1]
 
     def within(self, tree: Tree, value: Fraction, slack: Fraction) -> bool | None:
-        """Whether a tree without variables is less than `slack` away from a number."""
+        """Return whether a tree without variables is less than `slack` away from `value`; None if this class cannot
+        tell.
+        """
         found = self._exactly(tree)
         return None if found is None else abs(found - value) < slack
 
@@ -43,7 +45,7 @@ class Values:
             return None
 
     def equal(self, a: Tree, b: Tree) -> bool | None:
-        """Whether two expressions are equal, as numbers or as functions of their variables."""
+        """Return whether two expressions are equal, as numbers or as functions of their variables; None if unknown."""
         names = symbols(a) | symbols(b)
         if not names:
             return self._same_constant(a, b)
@@ -68,7 +70,9 @@ class Values:
             raise
 
     def proportional(self, a: Tree, b: Tree, positive: bool = False) -> bool | None:
-        """Whether one function is the other times a constant other than 0 (over 0 if `positive`)."""
+        """Return whether one function is the other times a constant other than 0 (above 0 if `positive`); None if
+        unknown.
+        """
         names = symbols(a) | symbols(b)
         if not names:
             return False
@@ -93,7 +97,7 @@ class Values:
 
 @lru_cache(maxsize=1024)
 def _in_pieces(tree: Tree) -> bool:
-    """Whether a function may follow different rules at different places."""
+    """Return True if a function may follow different rules at different places."""
     if not isinstance(tree, Call):
         return False
     powers = tree.name == "pow" and symbols(tree.args[1]) and "neg" in operations(tree.args[0])
@@ -105,9 +109,11 @@ def _negated(verdict: bool | None) -> bool | None:
 
 
 def _points(names: frozenset[str], piecewise: bool) -> Iterator[dict[str, Fraction]]:
-    """Where functions are compared: the same places for the same names, in no simple relation to one another.
+    """Yield the points at which functions are compared: the same for the same names, in no simple relation to one
+    another.
 
-    All coordinates are positive at the first; each is negative at one of the next two. Pieces need more places.
+    All coordinates are positive at the first point; each is negative at one of the next two. Piecewise functions need
+    more points.
     """
     for number, denominator in enumerate(_DENOMINATORS + (_MORE_DENOMINATORS if piecewise else ())):
         yield {name: _coordinate(name, number, denominator) for name in names}
@@ -136,5 +142,5 @@ def _substituted(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> Tree:
 
 
 def substituted(tree: Tree, point: Mapping[str, Fraction]) -> Tree:
-    """The tree with numbers for its variables."""
+    """Return the tree with numbers for its variables."""
     return _substituted(tree, tuple(sorted(point.items())))

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 Vote = Literal["equivalence", "string"]
-Judge = Callable[[Sequence[tuple[str | None, str]]], list[bool]]  # whether each answer equals what it is compared with
+Judge = Callable[[Sequence[tuple[str | None, str]]], list[bool]]  # (answer, reference) pairs -> whether each is equal
 
 
 class Ballot(NamedTuple):
-    """A class of equal answers: its first spelling among the most frequent, and the places that voted for it."""
+    """A class of equal answers: its most frequent spelling, the earliest of equals, and the places that gave it."""
 
     answer: str
     voters: tuple[int, ...]
 
 
 def count_votes(groups: Sequence[Sequence[str | None]], vote: Vote, judge: Judge) -> list[list[Ballot]]:
-    """For each group its classes of equal answers, the largest first; of equally large ones, the earliest.
+    """Return for each group its classes of equal answers, the largest first; of equally large ones, the earliest first.
 
-    Responses without an answer, or with an empty one, do not vote. By `string`, answers are equal if they are the same
-    characters (as in the paper's reference code); by `equivalence`, if `judge` says so: the most frequent spelling
-    gathers what equals it, then the next one that is left.
+    Responses without an answer, or with an empty one, do not vote. With vote `string`, answers are equal if they are
+    the same characters (as in the paper's reference code). With `equivalence`, the most frequent spelling gathers all
+    answers that `judge` finds equal to it, then the most frequent of the rest does, and so on.
     """
     spellings = [_spellings(group) for group in groups]
     if vote == "string":
@@ -42,7 +42,7 @@ def count_votes(groups: Sequence[Sequence[str | None]], vote: Vote, judge: Judge
 
 
 def _spellings(group: Sequence[str | None]) -> dict[str, list[int]]:
-    """The places of each distinct answer, the most frequent first."""
+    """Return the places of each distinct answer, the most frequent answer first."""
     places: dict[str, list[int]] = {}
     for place, answer in enumerate(group):
         if answer is not None and answer.strip():

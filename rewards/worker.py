@@ -1,6 +1,6 @@
-"""A grading worker: reads batches of (answer, gold) from standard input, writes a verdict a line. Started by `guard`.
+"""A grading worker: reads batches of (answer, gold) from standard input and writes one verdict a line.
 
-Nothing here trusts its input: the kernel ends this process at the deadline and limits its memory.
+`guard` starts it. The input is not trusted: the kernel ends this process at the deadline and limits its memory.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from rewards.arithmetic import TooLarge
 from rewards.equality import Comparison
 
 READY = "ready"
-WALL_FACTOR = 4  # how much longer than its processor time an answer may take by the clock on the wall
+WALL_FACTOR = 4  # elapsed time that an answer may take, in multiples of its processor time
 RIGHT, WRONG, UNPARSED, EXCEEDED = "right", "wrong", "unparsed", "exceeded"
-# Graded before the first answer, so that the library of numbers is loaded at the start and at nobody's expense.
+# Graded before the first answer, so that loading mpmath does not count against an answer's time.
 _WARM_UP = ((r"\frac{1+\sqrt{5}}{2}x^{2}", r"x^{2}\cdot (\frac{1}{2}+\frac{\sqrt{5}}{2})"), (r"\cos 2\pi", "1"))
 
 
 def main(deadline_s: float, memory_bytes: int) -> None:
-    """Serve until standard input ends.
+    """Grade batches until standard input ends.
 
-    The kernel ends the process when an answer has used `deadline_s` of processor time, even in the middle of a
-    computation that never returns to Python. Processor time, so that a busy machine fails no honest answer; the parent
-    watches the clock on the wall besides. A parent that dies closes the pipe, which ends an idle worker; a busy one is
-    ended by its own timers.
+    The kernel ends the process when an answer has used `deadline_s` seconds of processor time, even in the middle of a
+    computation that never returns to Python. Processor time is counted so that a busy machine does not fail an answer;
+    the parent also limits the elapsed time. If the parent dies, the pipe closes, which ends an idle worker; a busy one
+    is ended by its own timers.
     """
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not pass for a verdict
+    os.dup2(2, 1)  # a line that a library prints must not be read as a verdict
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)  # a job that is asked to stop still grades the step it is in
+        signal.signal(number, signal.SIG_IGN)  # a job that must stop finishes grading its current step first
     for number in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
     for answer, gold in _WARM_UP:
@@ -51,7 +51,7 @@ def main(deadline_s: float, memory_bytes: int) -> None:
 
 
 def _verdict(answer: str, gold: str) -> tuple[str, bool]:
-    """The verdict, and whether the gold answer had no symbolic form where one was looked for."""
+    """Return the outcome, and True if the gold answer has no symbolic form although one was looked for."""
     from rewards.numeric import NumericValues
 
     comparison = Comparison(NumericValues())
@@ -59,7 +59,7 @@ def _verdict(answer: str, gold: str) -> tuple[str, bool]:
         equal = comparison.answers(answer, gold)
     except (MemoryError, TooLarge):
         return EXCEEDED, False
-    except Exception:  # no text may end a worker; what it does to the arithmetic is counted, never passed for "wrong"
+    except Exception:  # no answer may end a worker: a defect counts as "unparsed", never as "wrong"
         return UNPARSED, False
     if equal:
         return RIGHT, "gold" in comparison.unparsed

@@ -1,1 +1,3 @@
-"""The life of a sweep: plan → dispatch → stages (rollout, grpo, evaluate, track) → compare."""
+"""RLVR Sweep. A sweep is planned, dispatched to jobs, trained and evaluated in stages, recorded, and compared."""
+
+__version__ = "0.1.0"

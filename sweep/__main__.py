@@ -1,6 +1,7 @@
-"""The command line: `python -m sweep --help` lists it. Loads no torch.
+"""The command line; `python -m sweep --help` lists the commands. Starting it loads no torch.
 
-From any directory it is `python PATH/TO/sweep`, which Python runs as a script of that directory.
+From any directory it can be run as `python PATH/TO/sweep`: Python then runs it as a script of that directory. If it is
+installed, the command `rlvr-sweep` does the same.
 """
 
 from __future__ import annotations
@@ -8,30 +9,35 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:
-    # Python put this directory at the head of the path, where its modules would be found without their package's name.
+if __name__ == "__main__":
+    # Python put another directory first on the path. With -m it is the current one, where a folder `models` of the user
+    # would hide the project's; else it is this one, whose modules could be imported without the package's name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import typer
 
-from sweep.commands import after, before, during, inside
+from sweep.commands import after, before, during, inside, launch
+from sweep.config.local import default_output_dir, local_file
 from sweep.errors import UserError
 from sweep.run.unwritable import complaint
 from sweep.shown import shown_lines
 
-COMPOSING = ("plan", "prefetch")  # take overrides, of which output_dir is one
+COMPOSING = ("launch", "plan", "prefetch")  # these commands take overrides, of which output_dir is one
 app = typer.Typer(
-    help="Plan, watch and compare sweeps. Launch one with `python launch.py -m …`.",
+    help="Plan, launch, watch and compare sweeps.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (before.commands, during.commands, inside.commands, after.commands):
+for commands in (before.commands, launch.commands, during.commands, inside.commands, after.commands):
     app.add_typer(commands)
 
 
 def _arguments(typed: list[str]) -> list[str]:
-    """`typed` with `output_dir=DIR`, as a launch takes it, turned into the option that means the same here."""
+    """Return `typed` with the override `output_dir=DIR` of a launch turned into the option --output-dir.
+
+    If settings of this machine name an output directory, that option comes first, so that a typed one wins.
+    """
     words: list[str] = []
     for word in typed:
         if word.startswith("output_dir=") and typed[0] not in COMPOSING and words[-1:] != ["--set"]:
@@ -40,11 +46,13 @@ def _arguments(typed: list[str]) -> list[str]:
             words += ["--output-dir", one_value(word)]
         else:
             words.append(word)
+    if words and not words[0].startswith("-") and words[0] not in COMPOSING and local_file():
+        words[1:1] = ["--output-dir", str(default_output_dir())]
     return words
 
 
 def main(typed: list[str]) -> int:
-    """Returns the exit code: 2 for bad input."""
+    """Run the command that was typed and return its exit code: 2 for bad input."""
     try:
         return app(_arguments(typed), standalone_mode=False) or 0
     except UserError as error:
@@ -56,7 +64,7 @@ def main(typed: list[str]) -> int:
         print(fault, file=sys.stderr)
         return 2
     except Exception as error:
-        # Typer's own usage errors, whichever click it brings along.
+        # Usage errors are recognised by this method, because Typer may bring its own copy of click's classes.
         if not hasattr(error, "format_message"):
             raise
         print(error.format_message(), file=sys.stderr)

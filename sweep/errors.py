@@ -1,29 +1,32 @@
-"""Errors that a person can mend, and what no message may show."""
+"""Errors caused by invalid input, and the removal of secrets from messages."""
 
 from __future__ import annotations
 
 import re
 
-HIDDEN = "…"  # stands in messages and records where a value of `cluster.env` would
-_SHOWN = rf'"?{HIDDEN}|\{{\w+:"{HIDDEN}"(,\w+:"{HIDDEN}")*\}}'  # what a message shows in a value's place
+HIDDEN = "…"  # replaces values of `cluster.env` in messages and records
+_SHOWN = rf'"?{HIDDEN}|\{{\w+:"{HIDDEN}"(,\w+:"{HIDDEN}")*\}}'  # values that are hidden already
 _KEY = r"(\bcluster\.env(?:\.[^\s=:.]+)*|\bcluster(?==\{))"  # or the whole section as a mapping
 _VALUE = re.compile(rf"{_KEY}=(?!{_SHOWN}).*", re.S)
 
 
 def without_secrets(text: str) -> str:
-    """`text` up to the first value that it gives `cluster.env`, which may hold a token; names of variables stay.
+    """Return `text` up to the first value of `cluster.env`, which may be a token. Names of variables stay.
 
-    Where such a value ends cannot be told, so that all that follows it is left out.
+    Everything after such a value is dropped as well, because its end cannot be recognised.
     """
     return _VALUE.sub(rf"\1={HIDDEN}", text)
 
 
 class UserError(Exception):
-    """Bad input: shown as its message alone, exit code 2. Say what, where (cell, key, file), what to do."""
+    """Invalid input: the message is shown without a traceback, and the exit code is 2.
+
+    A message says what is wrong, where (cell, key, file), and what to do.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__("\n".join(map(without_secrets, message.split("\n"))))
 
 
 class DamagedFile(UserError, ValueError):
-    """A file that this project wrote does not hold what was written; the message begins with the file."""
+    """A file that this project wrote does not hold what was written. The message begins with the file."""

@@ -1,7 +1,7 @@
-"""Text of a run as a terminal is given it: what would control the terminal is shown instead, and obeyed by nothing.
+"""Escape characters that would control a terminal, so that a run's text is shown and has no other effect.
 
-Names, notes, errors and logs hold what models, rewards and libraries wrote. An escape sequence among it could clear
-the screen, recolour it, or write over other lines, and marks for the direction of writing could reorder a line.
+Names, notes, errors and logs contain text from models, rewards and libraries. An escape sequence in it could clear the
+screen, recolour it, or write over other lines, and a direction mark could reorder a line.
 """
 
 from __future__ import annotations
@@ -16,32 +16,42 @@ CONTROLLING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def shown(text: str, keep: str = "", encoding: str = "utf-8") -> str:
-    r"""The text with `\x1b` for an escape character, `\n` for a new line, `\u202e` for a mark of direction, and so on.
+    r"""Return the text with `\x1b` for an escape character, `\n` for a new line, `\u202e` for a direction mark, and so
+    on.
 
     Args:
-        keep: characters that are left as they are.
-        encoding: of the terminal; characters that it lacks are shown in the same way.
+        keep: characters that are left unchanged.
+        encoding: the terminal's; characters that it cannot show are escaped too.
     """
     visible = "".join(_escaped(c) if c not in keep and unicodedata.category(c) in CONTROLLING else c for c in text)
     return visible.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def shown_lines(text: str, encoding: str = "utf-8") -> str:
-    """The same of a text of several lines, whose ends and tabs are meant."""
+    """Return the text as `shown` does, but with its newlines and tabs unchanged."""
     return shown(text, "\n\t", encoding)
 
 
 def encoding_of(declared: str, environment: Mapping[str, str]) -> str:
-    """The encoding of what a terminal can show, where Python writes to it in the encoding `declared`.
+    """Return the encoding of the characters that a terminal can show, if Python writes to it in the encoding
+    `declared`.
 
-    A locale of C or POSIX promises ASCII alone, whatever Python makes of it. Where none is named, Python is believed.
+    The locales C and POSIX guarantee only ASCII, whatever encoding Python chooses. If no locale is set, `declared` is
+    used.
     """
     lang, of_characters = environment.get("LANG"), environment.get("LC_CTYPE")
     if lang in ASCII_LOCALES and of_characters in ("C.UTF-8", "C.utf8", "UTF-8"):
-        of_characters = lang  # Python itself has put this in the place of LANG=C
+        of_characters = lang  # Python sets LC_CTYPE by itself if LANG is C
     locale = environment.get("LC_ALL") or of_characters or lang
     return "ascii" if locale in ASCII_LOCALES else declared
 
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def human_bytes(size: float) -> str:
+    """A number of bytes as people write it: 1.5 GiB."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    power = next((p for p in range(len(units)) if round(size / 1024**p, 1) < 1024), len(units) - 1)
+    return f"{size / 1024**power:.1f} {units[power]}"

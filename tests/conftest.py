@@ -6,14 +6,20 @@ import json
 import os
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from helpers.constants import ROOT
+from helpers.quick import is_quick
 from helpers.shells import Shell, SlurmShell
 from helpers.slurm_queue import ask_slurm
+from helpers.workers import WholeUnits, place_of
+
+# The settings of the machine that runs the tests count in none of them, nor in what they start.
+os.environ["RLVR_SWEEP_LOCAL"] = "null"
+os.environ["XDG_CONFIG_HOME"] = str(ROOT / ".pytest_cache" / "config")
 
 
 @pytest.fixture(scope="session")
@@ -63,15 +69,17 @@ def _quiet_environment(monkeypatch, tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give workers whole files, those that launch most sweeps first, so that none is left with a long one at the end.
-
-    Tests on Slurm go to one worker: there is one Slurm, and workers would wait for each other.
-    """
-    groups = {item: "slurm" if "slurm" in item.path.parts else item.path.name for item in items}
-    launches = Counter(groups[item] for item in items if {"shell", "slurm"} & set(item.fixturenames))
+    """Begin with what takes longest, and mark tests that start no process and plan no sweep as quick."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    items.sort(key=lambda item: -launches[groups[item]])
+        if is_quick(item):
+            item.add_marker(pytest.mark.quick)
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> WholeUnits:
+    """Workers take whole files, and one of them all tests on Slurm."""
+    return WholeUnits(config, log)
 
 
 @pytest.fixture(scope="module")

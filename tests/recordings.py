@@ -143,6 +143,8 @@ def pin_the_machine(home: Path) -> None:
         "NETRC": str(home / "netrc"),
         "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
         "HF_HUB_OFFLINE": "1",
+        "RLVR_SWEEP_LOCAL": "null",
+        "XDG_CONFIG_HOME": str(home),
         "HF_HOME": str(home / "huggingface"),
         "CUDA_VISIBLE_DEVICES": "",
         "COLUMNS": "120",

@@ -24,10 +24,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]  # helpers import the project
-
-from helpers.constants import ROOT, TINY  # noqa: E402  found by the line above
-from helpers.digests import Digest, differences, digest  # noqa: E402
+from helpers.constants import ROOT, TINY
+from helpers.digests import Digest, differences, digest
 
 # By name, what is typed beside TINY. A barely trained mini is never right: a random reward gives it something to learn.
 CELLS: dict[str, tuple[str, ...]] = {
@@ -102,7 +100,7 @@ def _run(command: list[str], code: Path) -> subprocess.CompletedProcess:
 
 def environment() -> dict[str, str]:
     """One thread a process: sums then add up in one order, and two launches share two cores."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "RLVR_SWEEP_LOCAL": "null"}
 
 
 def checkout(commit: str, target: Path) -> Path:

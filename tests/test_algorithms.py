@@ -9,7 +9,7 @@ import pytest
 
 from helpers.presets import PRESETS, algorithm
 from sweep.config.algorithm_rules import algorithm_faults
-from sweep.grpo.deal import Scored, split_updates
+from sweep.grpo.deal import WithAdvantage, split_updates
 from sweep.plan.compose import compose_cells
 from sweep.plan.signature import fields, training_identity
 from sweep.rollout.sample import Finish, Sampled
@@ -81,29 +81,29 @@ def test_the_papers_groups_of_four_are_identity_and_micro_batches_are_not():
     assert sign("algorithm.aggregation_size=8") != sign()
 
 
-def responses(count: int) -> list[Scored]:
+def responses(count: int) -> list[WithAdvantage]:
     rng = random.Random(0)
     lengths = [rng.randint(1, 9) for _ in range(count)]
-    return [Scored(Sampled([1], [i] * n, [0.0] * n, Finish.EOS, ""), float(i)) for i, n in enumerate(lengths)]
+    return [WithAdvantage(Sampled([1], [i] * n, [0.0] * n, Finish.EOS, ""), float(i)) for i, n in enumerate(lengths)]
 
 
 def test_updates_hold_every_response_once_in_keyed_order():
     chosen = algorithm(updates_per_rollout=4)
-    updates = split_updates(responses(32), chosen, 16, seed=0, step=1)
+    updates = split_updates([responses(32)], chosen, 16, seed=0, step=1)
     assert [len(u) for u in updates] == [8] * 4
-    assert sorted(part.advantage for u in updates for part in u) == list(range(32))
-    assert split_updates(responses(32), chosen, 16, seed=0, step=1) == updates
-    assert split_updates(responses(32), chosen, 16, seed=0, step=2) != updates
+    assert sorted(weighted.response.advantage for u in updates for weighted in u) == list(range(32))
+    assert split_updates([responses(32)], chosen, 16, seed=0, step=1) == updates
+    assert split_updates([responses(32)], chosen, 16, seed=0, step=2) != updates
 
 
 def test_responses_that_do_not_count_leave_the_means():
     rollout = [replace(s, counted=i < 10) for i, s in enumerate(responses(32))]
-    updates = split_updates(rollout, algorithm(updates_per_rollout=4), 16, seed=0, step=1)
+    updates = split_updates([rollout], algorithm(updates_per_rollout=4), 16, seed=0, step=1)
     assert [len(u) for u in updates] == [3, 3, 2, 2]
     for update in updates:
         assert sum(p.weight * len(p.sampled.ids) for p in update) == pytest.approx(1.0)
         assert sum(p.share * len(p.sampled.ids) for p in update) == pytest.approx(1.0)
     few = [replace(s, counted=i < 2) for i, s in enumerate(responses(32))]
-    assert [len(u) for u in split_updates(few, algorithm(updates_per_rollout=4), 16, seed=0, step=1)] == [1, 1]
+    assert [len(u) for u in split_updates([few], algorithm(updates_per_rollout=4), 16, seed=0, step=1)] == [1, 1]
     none = [replace(s, counted=False) for s in responses(32)]
-    assert split_updates(none, algorithm(), 16, seed=0, step=1) == []
+    assert split_updates([none], algorithm(), 16, seed=0, step=1) == []

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from helpers.constants import ROOT, TINY
 from helpers.made_up_results import cells, verdict
-from helpers.written_sweeps import entry_of, finish, finish_all
+from helpers.written_sweeps import finish, finish_all
 from sweep.compare.cells import collect
 from sweep.compare.export import verdict_json
 from sweep.compare.metrics import Metric
@@ -121,7 +121,7 @@ def test_plan_and_compare_say_that_a_run_is_beyond_the_steps_asked_for(tmp_path)
     plan = plan_sweep([*TINY, "name=s", f"output_dir={tmp_path}", "steps=3"])
     (note,) = plan.notes
     assert "is at step 6 already, beyond steps=3: it is not trained further" in note
-    record("s", tmp_path, [], [entry_of(plan.cells[0], tmp_path)], [])
+    record("s", tmp_path, [], [plan.cells[0].entry], [])
     assert "asked for steps=3, and shown as of step 6" in table(tmp_path)
     (note,) = plan_sweep([*TINY, f"output_dir={tmp_path}", "steps=3", "evaluation.samples_per_problem=2"]).notes
     assert "beyond steps=3" in note
@@ -137,7 +137,7 @@ def test_choices_of_one_name_stay_apart_and_pool_with_an_earlier_launch_of_one_o
 
 def test_a_cell_that_was_never_frozen_stands_with_its_seeds(tmp_path):
     plan = plan_sweep([*TINY, "name=s", f"output_dir={tmp_path}", "seed=0,1"])
-    record("s", tmp_path, [entry_of(plan.stages[0], tmp_path)], [entry_of(cell, tmp_path) for cell in plan.cells], [])
+    record("s", tmp_path, [plan.stages[0].entry], [cell.entry for cell in plan.cells], [])
     for task in (*plan.stages, plan.cells[0]):
         finish(task)
     assert rows(tmp_path) == {("reward=ground_truth",): [0, 1]}
@@ -172,7 +172,7 @@ def test_few_modules_of_compare_know_the_records():
         and [name.name for name in node.names] != ["write_bytes"]
     }
     # The dashboard looks up which runs a sweep lists, to find them on W&B; their results come from the others.
-    assert readers == {"cells.py", "over_steps.py", "dashboard/board.py", "dashboard/show.py"}
+    assert readers == {"cells.py", "over_steps.py", "dashboard/show.py"}
 
 
 def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_path):

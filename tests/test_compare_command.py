@@ -227,7 +227,7 @@ def test_the_command_that_is_shown_launches_what_lacks_into_the_same_sweep(tmp_p
     before = launched(tmp_path / "a place", *typed)
     command = judge(collect(tmp_path / "a place", "s")).suggestions[0].command
     python, script, flag, *overrides = shlex.split(command)
-    assert (python, script, flag) == ("python", "launch.py", "-m")
+    assert (python, script, flag) == ("python", str(ROOT / "launch.py"), "-m")  # typed in another directory
     after = plan_sweep(overrides)
     assert (after.name, after.root) == (before.name, before.root)
     known = {task.signature for task in before.cells}

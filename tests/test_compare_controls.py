@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.constants import TINY
-from helpers.written_sweeps import entry_of, finish
+from helpers.written_sweeps import finish
 from sweep.__main__ import main
 from sweep.compare.cells import collect
 from sweep.compare.metrics import Metric
@@ -29,7 +29,7 @@ def root(tmp_path_factory):
     for typed in LAUNCHES:
         overrides = [*TINY, "name=s", "seed=0,1", *typed, f"output_dir={place}"]
         plan = plan_sweep(overrides)
-        entries = [[entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells)]
+        entries = [[task.entry for task in tasks] for tasks in (plan.stages, plan.cells)]
         record(plan.name, plan.root, *entries, overrides)
         for task in plan.tasks:
             finish(task, ENDS.get(task.axes.get("reward", ""), 0.55) + 0.01 * task.config.seed**2)

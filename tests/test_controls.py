@@ -24,6 +24,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
 from sweep.run.provenance import WEIGHTS
 from sweep.stages.grading import Graded, graded_metrics
+from sweep.stages.groups import Group
 
 GROUPS = of_mixed_difficulty(200)
 TEXTS = ["", "python", "x = 3\npython", "a long answer in prose", "3+4=7"]
@@ -105,19 +106,20 @@ def test_rates_by_hand():
     assert rates_within(alike).informedness is None
 
 
-def graded(slot: int, reward: float, correct: bool) -> Graded:
-    grade = Grade(Outcome.RIGHT if correct else Outcome.WRONG)
-    return Graded(
-        slot, Problem("p", "3+4", ("7",)), Sampled([1], [2], [0.0], Finish.EOS, ""), reward, grade, None, False
-    )
+def graded_group(slot: int, *responses: tuple[float, bool]) -> Group[Graded]:
+    """A group whose responses have these rewards, and are right where it says so."""
+    sampled = Sampled([1], [2], [0.0], Finish.EOS, "")
+    grades = [(reward, Grade(Outcome.RIGHT if correct else Outcome.WRONG)) for reward, correct in responses]
+    graded = [Graded(sampled, reward, grade, None, False) for reward, grade in grades]
+    return Group(slot, Problem("p", "3+4", ("7",)), graded)
 
 
 def test_a_step_logs_the_rates_of_its_groups_and_of_the_batch():
     """Slot 9 took the place of a group that was sampled before it; a reward that is not binary counts above 0."""
-    first = [graded(0, 0.5, True), graded(0, 1.0, True), graded(0, 0.0, True), graded(0, -1.0, False)]
-    second = [graded(9, 1.0, True), graded(9, 0.1, False), graded(9, 0.0, False), graded(9, 0.0, False)]
-    alike = [graded(2, 1.0, True) for _ in range(4)]
-    row = graded_metrics([*first, *second, *alike], ["boxed"])
+    first = graded_group(0, (0.5, True), (1.0, True), (0.0, True), (-1.0, False))
+    second = graded_group(9, (1.0, True), (0.1, False), (0.0, False), (0.0, False))
+    alike = graded_group(2, *[(1.0, True)] * 4)
+    row = graded_metrics([first, second, alike], ["boxed"])
     assert {name: value for name, value in row.items() if "rate" in name or "inform" in name or "mixed" in name} == {
         "reward/mixed_share": pytest.approx(2 / 3),
         "reward/true_positive_rate": pytest.approx((2 / 3 + 1) / 2),
@@ -127,7 +129,7 @@ def test_a_step_logs_the_rates_of_its_groups_and_of_the_batch():
         "reward/pooled_false_positive_rate": 1 / 4,
         "reward/pooled_informedness": 5 / 8,
     }
-    none = graded_metrics(alike, ["boxed"])
+    none = graded_metrics([alike], ["boxed"])
     assert none["reward/mixed_share"] == 0 and none["reward/pooled_true_positive_rate"] == 1
     assert (
         none["reward/informedness"] is none["reward/true_positive_rate"] is none["reward/pooled_informedness"] is None

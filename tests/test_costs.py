@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from helpers.made_up_results import cells, printed, verdict
+from helpers.made_up_statuses import made_up_status, status_of
 from sweep.compare.metrics import Metric
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.run.costs import Cost, Spent, cost_of, total
 from sweep.run.directory import RunDirectory
-from sweep.run.outlook import Work, outlook
+from sweep.run.outlook import outlook
 from sweep.run.state import RunState, State
-from sweep.run.status import Status, read_status
+from sweep.run.status import Status
 
 
 def test_attempts_add_up_and_the_latest_lasts_until_its_last_sign_of_life():
@@ -91,7 +92,7 @@ def test_the_time_of_a_killed_attempt_counts_until_its_heart_stopped(run):
 
     (run.path / "heartbeat").touch()
     os.utime(run.path / "heartbeat", (written.updated + 100, written.updated + 100))
-    assert read_status("c", run.path, 4).cost.seconds == pytest.approx(written.updated + 100 - 1000)
+    assert status_of(run.path, 4).cost.seconds == pytest.approx(written.updated + 100 - 1000)
     with run.exclusive() as before:
         assert before == pytest.approx(written.updated + 100)
 
@@ -102,16 +103,18 @@ def test_the_files_time_of_a_copied_heartbeat_adds_nothing_to_an_attempt_that_sa
     ended = run.read_state().updated
     (run.path / "heartbeat").touch()
     os.utime(run.path / "heartbeat", (ended + 86400, ended + 86400))
-    assert read_status("c", run.path, 4).cost.seconds == ended - 1000
+    assert status_of(run.path, 4).cost.seconds == ended - 1000
     assert run.read_state().with_attempt_closed(ended + 86400)[-1].until == ended
+
+
+TRAIN, BASELINE, LABEL = "sweep.stages.train", "sweep.stages.baseline", "sweep.stages.label"
 
 
 def at(state: State, step: int = 0, seconds: float = 0.0, left: float | None = None, **cost) -> Status:
     known = Cost(attempts=1, seconds=seconds, **cost) if seconds else Cost()
-    return Status("x", state, step, 10, seconds_left=left, cost=known)
+    return made_up_status("x", state, step, 10, seconds_left=left, cost=known, module=TRAIN)
 
 
-TRAIN, BASELINE = "sweep.stages.train", "sweep.stages.baseline"
 DONE = at(State.DONE, 10, 110.0, repeated_seconds=10.0)  # 10 s a step without what was made again
 
 
@@ -142,15 +145,15 @@ DONE = at(State.DONE, 10, 110.0, repeated_seconds=10.0)  # 10 s a step without w
     ],
 )
 def test_the_time_left_follows_from_what_was_measured(work, at_once, words):
-    said = outlook([Work(TRAIN, model, status) for model, status in work], at_once).words()
+    statuses = [replace(status, entry=replace(status.entry, model=model)) for model, status in work]
+    said = outlook(statuses, at_once).words()
     assert said == words or (words == "unknown" and words in said)
 
 
 def test_a_stage_is_guessed_from_stages_of_its_kind_alone():
-    done = Status("x", State.DONE, cost=Cost(attempts=1, seconds=30.0))
-    queued = Status("x", State.QUEUED)
-    assert outlook([Work(BASELINE, "a", done), Work(BASELINE, "a", queued)], 1).seconds == 30
-    found = outlook([Work(BASELINE, "a", done), Work("sweep.stages.label", "a", queued)], 1)
+    done = made_up_status("x", State.DONE, module=BASELINE, cost=Cost(attempts=1, seconds=30.0))
+    assert outlook([done, made_up_status("x", State.QUEUED, module=BASELINE)], 1).seconds == 30
+    found = outlook([done, made_up_status("x", State.QUEUED, module=LABEL)], 1)
     assert found.seconds is None and found.unmeasured == ("the labels of a",)
 
 

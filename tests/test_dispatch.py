@@ -12,22 +12,23 @@ from pathlib import Path
 import pytest
 
 from helpers.constants import TINY
+from helpers.made_up_statuses import made_up_status, status_of
 from sweep.config.cell import CellConfig
 from sweep.dispatch.disk import garbage, remove
 from sweep.dispatch.local import LocalQueue
-from sweep.dispatch.shapes import _index_list, pieces, shares
-from sweep.dispatch.slurm import JobView, expand, words
-from sweep.dispatch.states import join
+from sweep.dispatch.shapes import _index_list, array_throttles, split_evenly
+from sweep.dispatch.slurm import JobView, error_text, expand
+from sweep.dispatch.states import combine
 from sweep.errors import UserError
 from sweep.job.attempt import Interrupted, StopRequest
 from sweep.plan.plan import plan_sweep
 from sweep.run.checkpoints import write_manifest
 from sweep.run.claims import Claim, claim, claims, latest_claim, new_submission, read_submission
 from sweep.run.directory import RunDirectory
+from sweep.run.entry import Entry
 from sweep.run.files import write_json
-from sweep.run.ledger import Entry, read_sweep, record
+from sweep.run.ledger import read_sweep, record
 from sweep.run.state import RunState, State
-from sweep.run.status import Status, read_status
 
 
 def test_only_one_launch_gets_the_next_attempt(tmp_path):
@@ -56,9 +57,9 @@ def test_an_intent_is_waited_for_while_its_launch_may_live(tmp_path):
 
 
 def test_arrays_are_no_larger_than_the_cluster_takes():
-    assert [len(p) for p in pieces(range(1000), 1001)] == [1000]
-    assert [len(p) for p in pieces(range(10), 4)] == [3, 4, 3]
-    assert [i for piece in pieces(range(2500), 1001) for i in piece] == list(range(2500))
+    assert [len(p) for p in split_evenly(range(1000), 1001)] == [1000]
+    assert [len(p) for p in split_evenly(range(10), 4)] == [3, 4, 3]
+    assert [i for piece in split_evenly(range(2500), 1001) for i in piece] == list(range(2500))
     assert _index_list([0, 1, 2, 5, 7, 8]) == "0-2,5,7-8"
 
 
@@ -67,11 +68,11 @@ def test_arrays_are_no_larger_than_the_cluster_takes():
     [([5, 5], None, [None, None]), ([90, 10], 10, [8, 2]), ([1, 1, 1], 3, [1, 1, 1]), ([4, 4], 1, [1, 1])],
 )
 def test_what_runs_at_once_is_dealt_out_over_the_arrays(sizes, at_once, expected):
-    assert shares(sizes, at_once) == expected
+    assert array_throttles(sizes, at_once) == expected
 
 
 def test_slurms_words_and_ids_are_read():
-    assert words("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job failed\n") == (
+    assert error_text("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job failed\n") == (
         "invalid partition specified: x; Batch job failed"
     )
     assert expand("12_[1-3,7%2]") == ["12_1", "12_2", "12_3", "12_7"]
@@ -111,15 +112,15 @@ ENDED = BEGUN.model_copy(update={"state": State.DONE})
 )
 def test_two_sources_make_one_state(directory, slurm, written, silence, expected, note):
     notes = {"failed": "ValueError: no", "interrupted": "its process is gone"}
-    status = Status("a cell", State(directory), job="7_0", note=notes.get(directory, ""))
-    joined = join(status, slurm and JobView("7_0", *slurm), written, silence)
+    status = made_up_status("a cell", State(directory), job="7_0", note=notes.get(directory, ""))
+    joined = combine(status, slurm and JobView("7_0", *slurm), written, silence)
     assert joined.state == expected
     assert joined.note == note
 
 
 def test_a_checkpoint_longer_than_the_grace_is_told():
     written = RunState(job="7_0", save_seconds=90.0, grace_seconds=30.0)
-    joined = join(Status("a cell", State.RUNNING, job="7_0"), JobView("7_0", "RUNNING"), written, (0, 0))
+    joined = combine(made_up_status("a cell", State.RUNNING, job="7_0"), JobView("7_0", "RUNNING"), written, (0, 0))
     assert joined.note == "a checkpoint takes 90 s, preemption leaves 30 s: it would go on from the last one"
 
 
@@ -147,11 +148,11 @@ def test_launches_of_one_sweep_add_up(tmp_path):
 def test_a_run_on_another_machine_lives_by_its_heartbeat(tmp_path):
     run = RunDirectory(tmp_path)
     run.write_state(state="running", host="node7")
-    assert read_status("", tmp_path, 1).state == "interrupted"
+    assert status_of(tmp_path, 1).state == "interrupted"
     (tmp_path / "heartbeat").touch()
-    assert read_status("", tmp_path, 1).state == "running"
+    assert status_of(tmp_path, 1).state == "running"
     os.utime(tmp_path / "heartbeat", (time.time() - 600,) * 2)
-    assert read_status("", tmp_path, 1).state == "interrupted"
+    assert status_of(tmp_path, 1).state == "interrupted"
 
 
 def a_done_run(root: Path, *overrides: str) -> tuple[RunDirectory, CellConfig]:

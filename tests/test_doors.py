@@ -13,16 +13,17 @@ import psutil
 import pytest
 
 from helpers.constants import TINY
-from helpers.written_sweeps import entry_of, finish, finish_all
+from helpers.written_sweeps import finish, finish_all
 from sweep.__main__ import main
-from sweep.dispatch import manage, slurm
+from sweep.dispatch import manage, on_slurm, slurm
 from sweep.dispatch.disk import garbage
 from sweep.dispatch.manage import retry
 from sweep.dispatch.select import Run, runs, select
 from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, Sweep, read_sweep, record
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep, read_sweep, record
 from sweep.run.state import State
 from sweep.run.status import Status
 
@@ -32,7 +33,7 @@ SLURM = [*TINY, "name=s", "cluster=slurm", "reward=random,format", "cluster.acco
 def launched(root: Path, *typed: str) -> Sweep:
     """A sweep of which the baseline is done and every cell failed."""
     plan = plan_sweep([*SLURM, f"output_dir={root}", *typed])
-    stages, cells = ([entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells))
+    stages, cells = ([task.entry for task in tasks] for tasks in (plan.stages, plan.cells))
     for task in plan.tasks:
         finish(task)
     for task in plan.cells:
@@ -52,9 +53,9 @@ def launched(root: Path, *typed: str) -> Sweep:
         ("deepspeed=zero3", "deepspeed='zero3': is a section"),
         ("resources.gpu=2", "resources.gpu: no such key. Did you mean resources.gpus?"),
         # What nothing would read.
-        ("resources.micro_batch_tokens=64", "deepspeed.micro_batch_tokens took its value from resources.micro_batch"),
-        ("resources.rollout_cache_gb=2", "give --set rollout.cache_gb=…"),
-        ("resources.gradient_checkpointing=true", "give --set deepspeed.gradient_checkpointing=…"),
+        ("resources.micro_batch_tokens=64", "no such key any more; in its place there is deepspeed.micro_batch_tokens"),
+        ("model.resources.rollout_cache_gb=2", "rollout.cache_gb took its value from model.resources.rollout_cache_gb"),
+        ("model.resources.gradient_checkpointing=true", "give --set deepspeed.gradient_checkpointing=…"),
         ("model.resources.hours=3", "give --set resources.hours=…"),
         ("model.resources.micro_batch_tokens=3", "give --set deepspeed.micro_batch_tokens=…"),
         ("tracking.project=other", "would change nothing, because tracking.mode=disabled"),
@@ -81,8 +82,8 @@ def test_a_retry_submits_what_never_was_and_says_where_there_is_nothing_to_do(tm
     lost = RunDirectory(sweep.directory(sweep.cells[1]))
     (lost.path / "state.json").unlink()
     submitted = []
-    monkeypatch.setattr(manage, "check_requests", lambda tasks, root: submitted.append([t.label for t in tasks]))
-    monkeypatch.setattr(manage, "submit", lambda *_: submitted.append("submit") or manage.Submitted())
+    monkeypatch.setattr(on_slurm, "check_requests", lambda tasks, root: submitted.append([t.label for t in tasks]))
+    monkeypatch.setattr(on_slurm, "submit", lambda *_: submitted.append("submit") or manage.Submitted())
     retry(sweep, [], [], ["resources.hours=5", "deepspeed.micro_batch_tokens=64"], False)
     assert submitted == [[cell.label for cell in sweep.cells], "submit"]
     for cell in sweep.cells:
@@ -103,9 +104,11 @@ def listed() -> list[Run]:
     made = [("baseline of a", {}), *((" ".join(f"{k}={v}" for k, v in axes.items()), axes) for axes in AXES)]
     return [
         Run(
-            Entry(label, "m", axes, "a", "b", 0, f"{n}f00d0123456"[:12], 4 * bool(axes), f"cells/run{n}-x", []),
             Path(f"/nowhere/cells/run{n}-x"),
-            Status(label, State.DONE),
+            Status(
+                Entry(label, "m", axes, "a", "b", 0, f"{n}f00d0123456"[:12], 4 * bool(axes), f"cells/run{n}-x", []),
+                State.DONE,
+            ),
         )
         for n, (label, axes) in enumerate(made)
     ]
@@ -211,7 +214,7 @@ def test_cancel_stops_the_recorded_process_and_no_other_that_has_its_number(tmp_
 
 def test_a_job_that_slurm_will_not_cancel_is_named_with_its_words(monkeypatch):
     found = listed()
-    queued = [replace(run, status=Status(run.entry.label, State.QUEUED, job=f"7_{n}")) for n, run in enumerate(found)]
+    queued = [replace(run, status=replace(run.status, state=State.QUEUED, job=f"7_{n}")) for n, run in enumerate(found)]
 
     def cancelled(jobs):
         if "7_1" in jobs:
@@ -251,5 +254,5 @@ def test_remove_takes_cells_out_of_a_sweep_and_keeps_what_they_computed(tmp_path
         2,
         f"s: no such sweep; no sweep was launched into {tmp_path} yet\n  --output-dir names another output directory\n",
     )
-    record("s", tmp_path, [entry_of(base, tmp_path)], [entry_of(random, tmp_path)], [])  # as another launch does
+    record("s", tmp_path, [base.entry], [random.entry], [])  # as another launch does
     assert [run.entry.reward for run in runs(read_sweep(tmp_path, "s"))][1:] == ["random"]

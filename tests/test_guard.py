@@ -24,7 +24,7 @@ SLOW = ("\\sum_{k=1}^{900000} \\sin k", "\\sqrt{3}")  # small numbers, but very 
 
 @pytest.fixture
 def guard():
-    made = Guard(workers=2, deadline_s=DEADLINE, memory_gb=1.0)
+    made = Guard(workers=2, deadline_s=DEADLINE, memory_gib=1.0)
     yield made
     made.close()
 
@@ -175,7 +175,7 @@ def _runs(pid: int) -> bool:
 
 def test_a_worker_that_cannot_start_says_why():
     with pytest.raises(RuntimeError, match=r"(?s)does not start: .*(MemoryError|failed to map)"):
-        Guard(workers=1, deadline_s=1.0, memory_gb=0.01).verdicts([HONEST])
+        Guard(workers=1, deadline_s=1.0, memory_gib=0.01).verdicts([HONEST])
 
 
 def test_the_trainer_never_loads_the_symbolic_library():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 from rich.console import Console
 
 from helpers.constants import ROOT, TINY
-from helpers.written_sweeps import entry_of, finish_all
+from helpers.written_sweeps import finish_all
 from models.config import RECORDED
 from models.hub import content_hash
 from sweep.compare.cells import collect
@@ -339,8 +340,8 @@ def test_compare_refuses_to_subtract_results_of_other_rules_and_says_which(tmp_p
     finish_all(newer)
     # A final result under the old rules beside a base under the new ones, as a job leaves them that was frozen before.
     base = newer.stages[0]
-    mixed = entry_of(plan.cells[0], tmp_path, stages=[str(base.directory.relative_to(tmp_path))])
-    record("mixed", tmp_path, [entry_of(base, tmp_path)], [mixed], [])
+    mixed = replace(plan.cells[0].entry, stages=[str(base.directory.relative_to(tmp_path))])
+    record("mixed", tmp_path, [base.entry], [mixed], [])
     (cell,) = collect(tmp_path, "mixed").cells
     assert cell.difference is None and cell.base_accuracy == cell.final_accuracy == 0.5
     assert f"rules.grading {rules.GRADING} and {rules.GRADING + 1}" in cell.unlike
@@ -357,8 +358,8 @@ def test_runs_of_the_first_schema_are_named_as_such_and_never_taken_for_todays(t
     write_json(run.result, {"step": 4, "accuracy": 0.5})
     (fault,) = plan_sweep(typed).obstacles
     assert "identity schema 1, now 2" in fault and old.name in fault
-    entry = entry_of(cell, tmp_path, signature="0123456789ab", directory=f"cells/{old.name}")
-    record("s", tmp_path, [entry_of(plan.stages[0], tmp_path)], [entry], [])
+    entry = replace(cell.entry, signature="0123456789ab", directory=f"cells/{old.name}")
+    record("s", tmp_path, [plan.stages[0].entry], [entry], [])
     assert collect(tmp_path, "s").cells[0].older == "identity schema 1, now 2"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from helpers.constants import TINY
+from helpers.made_up_statuses import status_of
 from rewards.grading import Grader, GradingConfig
 from sweep.compare.labels import label_summaries
 from sweep.data.problems import Problem
@@ -13,9 +14,10 @@ from sweep.plan.plan import plan_sweep
 from sweep.plan.signature import labels_identity, training_identity
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN
 from sweep.run.directory import RunDirectory
+from sweep.run.entry import Entry
 from sweep.run.labels import read_labels, read_rows, too_few, usable
-from sweep.run.ledger import Entry, record
-from sweep.run.status import blocked_by, read_status
+from sweep.run.ledger import record
+from sweep.run.status import blocked_by
 from sweep.stages.label import label_rows
 
 
@@ -121,7 +123,7 @@ def test_labels_are_made_once_resumed_sharded_and_rule_cells_out(shell, tmp_path
 def test_a_refused_run_is_over_and_not_done(tmp_path):
     run = RunDirectory(tmp_path)
     run.write_state(state="refused", note="labels leave 0 of 9 problems, fewer than a batch of 4")
-    status = read_status("cell", tmp_path, 30)
+    status = status_of(tmp_path, 30)
     assert status.ended and status.state == "refused" and "0 of 9" in status.note
     assert blocked_by([], status) == status
 

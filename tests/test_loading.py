@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from helpers.constants import ROOT, TINY
 from helpers.processes import python_processes
 from helpers.real_weights import smollm2
+from helpers.shells import Shell
 from models.config import LoraTuning
 from models.export import write_stops
 from models.hub import content_hash
@@ -28,8 +30,8 @@ from sweep.run.directory import RunDirectory
 QUESTION = torch.tensor([[5, 6, 7, 8, 9, 10]])
 
 
-def the_cell(tmp_path: Path) -> RunDirectory:
-    (path,) = (tmp_path / "runs" / "cells").iterdir()
+def the_cell(root: Path) -> RunDirectory:
+    (path,) = (root / "runs" / "cells").iterdir()
     return RunDirectory(path)
 
 
@@ -38,17 +40,23 @@ def tiny_config(*overrides: str):
     return cell.config
 
 
-@pytest.fixture
-def tiny_model(tmp_path) -> Path:
-    """A randomly initialised mini on disk, its weights in several shards."""
+@pytest.fixture(scope="module")
+def kept_model(tmp_path_factory) -> Path:
+    """A randomly initialised mini on disk, its weights in several shards; tests write nothing into it."""
     config = tiny_config().model
     tokenizer = build_tokenizer(config.family)
     torch.manual_seed(0)
-    directory = tmp_path / "tiny model"
+    directory = tmp_path_factory.mktemp("kept") / "tiny model"
     _new_model(config.family, config.mini, tokenizer).save_pretrained(directory, max_shard_size="10KB")
     tokenizer.save_pretrained(directory)
     assert len(list(directory.glob("*.safetensors"))) > 1
     return directory
+
+
+@pytest.fixture
+def tiny_model(tmp_path, kept_model) -> Path:
+    """A copy of the mini, for tests that change it."""
+    return Path(shutil.copytree(kept_model, tmp_path / "tiny model"))
 
 
 def local(model: Path) -> list[str]:
@@ -62,42 +70,60 @@ def logits(model) -> torch.Tensor:
         return model(input_ids=QUESTION).logits.float()
 
 
-def export(tmp_path: Path, target: Path, *options: str, cell: str = "") -> subprocess.CompletedProcess:
-    cell = cell or the_cell(tmp_path).signature[:6]
+PLAIN = ["steps=2", "reward=random"]
+LORA = ["tuning=lora", "tuning.rank=4", "reward=random", "optimizer.learning_rate=1e-2"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache_dir, kept_model) -> Path:
+    """Where the mini was trained for two steps; tests write nothing into it."""
+    root = tmp_path_factory.mktemp("trained")
+    Shell(root, cache_dir).launch(*local(kept_model), *PLAIN)
+    return root
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory, cache_dir, kept_model) -> tuple[Path, Path]:
+    """Where adapters were trained for three steps, once at a stretch and once with an end after the first."""
+    stretch, resumed = tmp_path_factory.mktemp("stretch"), tmp_path_factory.mktemp("resumed")
+    for root, steps in ((stretch, 3), (resumed, 1), (resumed, 3)):
+        Shell(root, cache_dir).launch(*local(kept_model), *LORA, f"steps={steps}")
+    return stretch, resumed
+
+
+def export(root: Path, target: Path, *options: str, cell: str = "") -> subprocess.CompletedProcess:
+    cell = cell or the_cell(root).signature[:6]
     command = [sys.executable, "-m", "sweep", "export", cell, str(target), *options]
-    place = ["--output-dir", str(tmp_path / "runs")]
+    place = ["--output-dir", str(root / "runs")]
     return subprocess.run([*command, *place], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_local_sharded_model_trains_and_exports(shell, tmp_path, tiny_model):
-    shell.launch(*local(tiny_model), "steps=2", "reward=random")
-    run = the_cell(tmp_path)
+def test_a_local_sharded_model_trains_and_exports(trained, tmp_path, kept_model):
+    run = the_cell(trained)
     assert json.loads(run.provenance.read_text())["model"] == {
-        "path": str(tiny_model), "revision": None, "commit": None, "content": content_hash(tiny_model),
+        "path": str(kept_model), "revision": None, "commit": None, "content": content_hash(kept_model),
     }  # fmt: skip
     target = tmp_path / "exported"
-    assert export(tmp_path, target).returncode == 0
-    trained, initial = AutoModelForCausalLM.from_pretrained(target), AutoModelForCausalLM.from_pretrained(tiny_model)
-    assert not torch.equal(logits(trained), logits(initial))
-    assert torch.equal(logits(trained), logits(AutoModelForCausalLM.from_pretrained(run.final)))
+    assert export(trained, target).returncode == 0
+    exported, initial = AutoModelForCausalLM.from_pretrained(target), AutoModelForCausalLM.from_pretrained(kept_model)
+    assert not torch.equal(logits(exported), logits(initial))
+    assert torch.equal(logits(exported), logits(AutoModelForCausalLM.from_pretrained(run.final)))
     tokenizer = AutoTokenizer.from_pretrained(target)
-    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(tiny_model).chat_template
-    assert tokenizer("1+2")["input_ids"] == AutoTokenizer.from_pretrained(tiny_model)("1+2")["input_ids"]
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(kept_model).chat_template
+    assert tokenizer("1+2")["input_ids"] == AutoTokenizer.from_pretrained(kept_model)("1+2")["input_ids"]
     ends = [tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_end|>")]
     for directory in (run.final, target):
         assert sorted(GenerationConfig.from_pretrained(directory).eos_token_id) == sorted(ends)
-    again = export(tmp_path, target)
+    again = export(trained, target)
     assert again.returncode == 2 and "exists" in again.stderr
-    unknown = export(tmp_path, tmp_path / "other", cell="nowhere")
+    unknown = export(trained, tmp_path / "other", cell="nowhere")
     assert unknown.returncode == 2 and run.path.name in unknown.stderr
 
 
-def test_lora_trains_resumes_and_exports_merged_or_not(shell, tmp_path, tiny_model):
-    lora = [*local(tiny_model), "tuning=lora", "tuning.rank=4", "reward=random", "optimizer.learning_rate=1e-2"]
-    shell.launch(*lora, "steps=1")
-    shell.launch(*lora, "steps=2")
-    run = the_cell(tmp_path)
-    assert [row["step"] for row in run.read_metrics()] == [1, 2]
+def test_lora_trains_resumes_and_exports_merged_or_not(adapted, tmp_path, kept_model):
+    _, resumed = adapted
+    run = the_cell(resumed)
+    assert [row["step"] for row in run.read_metrics()] == [1, 2, 3]
     assert not (run.final / "model.safetensors").exists()
     _, checkpoint = sorted(run.checkpoints.glob("step_*"))
     saved = torch.load(next(checkpoint.glob("mp_rank_*")), weights_only=False)["module"]
@@ -107,12 +133,12 @@ def test_lora_trains_resumes_and_exports_merged_or_not(shell, tmp_path, tiny_mod
     ]  # DeepSpeed keeps a tied head
 
     merged, adapters = tmp_path / "merged", tmp_path / "adapters"
-    assert export(tmp_path, merged).returncode == 0
-    assert export(tmp_path, adapters, "--no-merge").returncode == 0
+    assert export(resumed, merged).returncode == 0
+    assert export(resumed, adapters, "--no-merge").returncode == 0
     assert not (merged / "adapter_config.json").exists()
     one, two = AutoModelForCausalLM.from_pretrained(merged), AutoModelForCausalLM.from_pretrained(adapters)
     assert len(one.generation_config.eos_token_id) == 2  # where training stopped
-    initial = AutoModelForCausalLM.from_pretrained(tiny_model)
+    initial = AutoModelForCausalLM.from_pretrained(kept_model)
     torch.testing.assert_close(logits(one), logits(two), atol=1e-5, rtol=1e-5)
     assert (logits(one) - logits(initial)).abs().max() > 1e-3
     assert AutoTokenizer.from_pretrained(merged).chat_template == AutoTokenizer.from_pretrained(adapters).chat_template
@@ -133,14 +159,8 @@ def test_an_exported_model_ends_its_answers_where_training_did(tiny_model):
         generated()
 
 
-def test_lora_resumes_bit_for_bit(shell, tmp_path, tiny_model):
-    lora = [*local(tiny_model), "tuning=lora", "tuning.rank=4", "reward=random", "optimizer.learning_rate=1e-2"]
-    shell.launch(*lora, "steps=3")
-    once = load_file(the_cell(tmp_path).final / "adapter_model.safetensors")
-    (tmp_path / "runs").rename(tmp_path / "once")
-    shell.launch(*lora, "steps=1")
-    shell.launch(*lora, "steps=3")
-    resumed = load_file(the_cell(tmp_path).final / "adapter_model.safetensors")
+def test_lora_resumes_bit_for_bit(adapted):
+    once, resumed = (load_file(the_cell(root).final / "adapter_model.safetensors") for root in adapted)
     assert resumed.keys() == once.keys() and all(torch.equal(resumed[k], once[k]) for k in once)
 
 
@@ -161,13 +181,10 @@ def test_adapters_begin_as_no_change(tiny_model):
 
 
 @pytest.mark.parametrize("options", [["deepspeed.gradient_checkpointing=true"], ["deepspeed.offload_optimizer=true"]])
-def test_saving_memory_changes_no_number(shell, tmp_path, tiny_model, options):
-    run = [*local(tiny_model), "steps=2", "reward=random"]
-    shell.launch(*run)
-    plain = the_cell(tmp_path)
+def test_saving_memory_changes_no_number(shell, tmp_path, trained, kept_model, options):
+    plain = the_cell(trained)
     expected, weights = plain.read_metrics(), load_file(plain.final / "model.safetensors")
-    (tmp_path / "runs").rename(tmp_path / "plain")
-    shell.launch(*run, *options)
+    shell.launch(*local(kept_model), *PLAIN, *options)
     saving = the_cell(tmp_path)
     for row, other in zip(saving.read_metrics(), expected, strict=True):
         assert row["train/loss"] == pytest.approx(other["train/loss"], abs=1e-6)

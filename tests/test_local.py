@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from helpers.constants import ROOT, TINY
+from helpers.made_up_statuses import made_up_status, status_of
 from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue
 from sweep.dispatch.plain import PlainLines
@@ -24,7 +24,6 @@ from sweep.run.files import read_json, try_lock, write_json
 from sweep.run.process import start_of
 from sweep.run.ranks import STALLED_EXIT, Beat, Ranks
 from sweep.run.state import Stall, State
-from sweep.run.status import Status, read_status
 
 SLEEP = "import time; time.sleep(600)"
 KILLED = "import os; os.kill(os.getpid(), 9)"
@@ -64,7 +63,7 @@ def test_two_launches_start_a_run_once(queue):
     # The other launch's job has ended by the time this one gets its turn.
     baseline.write_state(state=State.DONE)
     held.close()
-    before = Status("baseline", State.QUEUED)
+    before = made_up_status("baseline", State.QUEUED)
     assert queue._start(queue.tasks[0], before).state == State.DONE
     assert queue.submitted == []
 
@@ -112,7 +111,7 @@ def test_an_interrupted_launch_leaves_runs_on_other_machines_alone(queue, monkey
         (run.path / "heartbeat").touch()
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a process of this machine was signalled"))
     queue.stopping = True
-    found = queue._run(lambda statuses: None)
+    found = queue._run(lambda statuses: None, time.sleep)
     assert [s.state for s in found] == [State.RUNNING] * 2
     assert all(s.note.endswith("runs on node7; give the command there") for s in found)
 
@@ -151,7 +150,7 @@ def test_a_run_whose_process_stands_still_has_stalled(tmp_path, heartbeat, updat
         while not (run.path / "heartbeat").exists():
             time.sleep(0.01)
         os.utime(run.path / "heartbeat", (time.time() - heartbeat,) * 2)
-        status = read_status("a cell", tmp_path, 4)
+        status = status_of(tmp_path, 4)
     assert (str(status.state), status.note) == (state, note)
     assert not status.ended
 
@@ -159,8 +158,8 @@ def test_a_run_whose_process_stands_still_has_stalled(tmp_path, heartbeat, updat
 def test_runs_of_one_label_are_not_shown_in_turn():
     out = io.StringIO()
     show = PlainLines(Console(file=out, width=140))
-    first = Status("baseline of m", State.RUNNING, run="baseline-m-1")
-    statuses = [first, replace(first, run="baseline-m-2", state=State.QUEUED)]
+    first = made_up_status("baseline of m", State.RUNNING, run="baseline-m-1")
+    statuses = [first, made_up_status("baseline of m", State.QUEUED, run="baseline-m-2")]
     for _ in range(5):
         show.show(statuses)
     assert len(out.getvalue().splitlines()) == 2

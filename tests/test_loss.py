@@ -15,6 +15,7 @@ from sweep.grpo.loss import (
     kl_estimate,
     level_log_ratio,
     policy_loss,
+    ratio_denominator,
     response_weights,
     truncated_correction,
 )
@@ -42,11 +43,11 @@ def inputs(logprobs_bt: torch.Tensor, lengths: list[int], advantages: list[float
     mask_bt = (torch.arange(logprobs_bt.shape[1])[None] < torch.tensor(lengths)[:, None]).to(logprobs_bt.dtype)
     zeros_bt = torch.zeros_like(logprobs_bt)
     fields = {
-        "logprobs_bt": logprobs_bt,
+        "trainer_logprobs_bt": logprobs_bt,
         "entropy_bt": zeros_bt,
-        "old_logprobs_bt": zeros_bt,
+        "denominator_logprobs_bt": zeros_bt,
         "sampler_logprobs_bt": zeros_bt,
-        "rollout_logprobs_bt": zeros_bt,
+        "old_trainer_logprobs_bt": zeros_bt,
         "reference_logprobs_bt": None,
         "advantages_b": torch.tensor(advantages, dtype=logprobs_bt.dtype),
         "mask_bt": mask_bt,
@@ -123,7 +124,9 @@ def test_sampler_correction_is_capped_and_has_no_gradient():
 def test_the_papers_switch_takes_the_probability_for_the_ratio():
     logprobs_bt = torch.tensor([[math.log(0.25), math.log(0.5)]], requires_grad=True)
     chosen = algorithm("paper", ratio="probability", clip_low=None, clip_high=None)
-    loss, statistics = policy_loss(inputs(logprobs_bt, [2], [2.0], old_logprobs_bt=logprobs_bt.detach()), chosen)
+    loss, statistics = policy_loss(
+        inputs(logprobs_bt, [2], [2.0], denominator_logprobs_bt=logprobs_bt.detach()), chosen
+    )
     assert loss.item() == pytest.approx(-2.0 * (0.25 + 0.5) / 2)
     loss.backward()
     torch.testing.assert_close(logprobs_bt.grad, torch.tensor([[-0.25, -0.5]]))
@@ -137,8 +140,34 @@ def test_the_difference_to_the_sampler_is_of_the_policy_that_sampled():
     )[1]
     assert found.means["sampler_difference"].item() == pytest.approx(0.2)
     assert found.maxima["sampler_difference_max"].item() == pytest.approx(0.3)
-    unknown = policy_loss(inputs(zeros_bt, [2], [1.0], rollout_logprobs_bt=None), algorithm())[1]
+    unknown = policy_loss(inputs(zeros_bt, [2], [1.0], old_trainer_logprobs_bt=None), algorithm())[1]
     assert "sampler_difference" not in unknown.means
+
+
+def test_the_denominator_is_the_trainers_the_samplers_or_the_policy_itself():
+    trainer_bt, old_bt, sampler_bt = torch.zeros(1, 2, requires_grad=True), torch.ones(1, 2), torch.full((1, 2), 2.0)
+    for changes, expected in (
+        ({"old_logprobs": "trainer"}, 1.0),
+        ({"old_logprobs": "sampler"}, 2.0),
+        ({"on_policy": True, "clip_low": None, "clip_high": None}, 0.0),
+    ):
+        found_bt = ratio_denominator(algorithm(**changes), trainer_bt, old_bt, sampler_bt)
+        assert found_bt.tolist() == [[expected] * 2] and not found_bt.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("sampler_logprobs_bt", torch.zeros(1, 3)),
+        ("denominator_logprobs_bt", torch.zeros(2, 4)),
+        ("reference_logprobs_bt", torch.zeros(3)),
+        ("advantages_b", torch.zeros(1)),
+        ("weights_bt", torch.zeros(2, 1)),
+    ],
+)
+def test_a_tensor_whose_shape_is_not_what_its_name_says_is_refused(name, tensor):
+    with pytest.raises(ValueError, match=rf"{name} has shape \({tensor.shape[0]},"):
+        inputs(torch.zeros(2, 3), [3, 2], [1.0, -1.0], **{name: tensor})
 
 
 def written_out(x: LossInputs, a: AlgorithmConfig) -> torch.Tensor:
@@ -147,19 +176,19 @@ def written_out(x: LossInputs, a: AlgorithmConfig) -> torch.Tensor:
     for b in range(len(x.advantages_b)):
         tokens = int(x.mask_bt[b].sum())
         advantage = x.advantages_b[b]
-        log_ratios = [x.logprobs_bt[b, t] - x.old_logprobs_bt[b, t] for t in range(tokens)]
+        log_ratios = [x.trainer_logprobs_bt[b, t] - x.denominator_logprobs_bt[b, t] for t in range(tokens)]
         if a.on_policy:
-            log_ratios = [x.logprobs_bt[b, t] - x.logprobs_bt[b, t].detach() for t in range(tokens)]
+            log_ratios = [x.trainer_logprobs_bt[b, t] - x.trainer_logprobs_bt[b, t].detach() for t in range(tokens)]
         for t in range(tokens):
             log_ratio = sum(log_ratios) / tokens if a.ratio_level == "sequence" else log_ratios[t]
-            ratio = torch.exp(x.logprobs_bt[b, t] if a.ratio == "probability" else log_ratio)
+            ratio = torch.exp(x.trainer_logprobs_bt[b, t] if a.ratio == "probability" else log_ratio)
             low = 1 - a.clip_low if a.clip_low is not None else 0.0
             high = 1 + a.clip_high if a.clip_high is not None else math.inf
             value = torch.minimum(ratio * advantage, torch.clip(ratio, low, high) * advantage)
             if a.tis_cap is not None:
-                value = value * min(math.exp(x.old_logprobs_bt[b, t] - x.sampler_logprobs_bt[b, t]), a.tis_cap)
+                value = value * min(math.exp(x.denominator_logprobs_bt[b, t] - x.sampler_logprobs_bt[b, t]), a.tis_cap)
             if x.reference_logprobs_bt is not None:
-                d = x.logprobs_bt[b, t] - x.reference_logprobs_bt[b, t]
+                d = x.trainer_logprobs_bt[b, t] - x.reference_logprobs_bt[b, t]
                 kl = {"k1": d, "k2": d * d / 2, "k3": torch.exp(-d) - 1 + d}[a.kl_estimator]
                 value = value - a.kl_coefficient * kl
             value = value + a.entropy_coefficient * x.entropy_bt[b, t]
@@ -199,7 +228,7 @@ def test_loss_and_gradients_equal_autograd_of_the_formulas_in_float64(name, chan
         lengths,
         advantages,
         entropy_bt=entropy_bt,
-        old_logprobs_bt=logprobs_bt.detach() if chosen.on_policy else logprobs_bt.detach() + step * draw() * mask_bt,
+        denominator_logprobs_bt=logprobs_bt.detach() + (0 if chosen.on_policy else step * draw() * mask_bt),
         sampler_logprobs_bt=draw() * mask_bt,
         reference_logprobs_bt=draw() * mask_bt if chosen.kl_coefficient else None,
         weights_bt=torch.tensor(weights, dtype=torch.float64)[:, None] * mask_bt,

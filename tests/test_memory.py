@@ -168,10 +168,10 @@ def test_a_shape_too_small_is_refused_with_the_cheapest_change(overrides, remedy
 
 
 def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
-    monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: (80 * 2**30,) * 4)
+    monkeypatch.setattr("sweep.plan.machine.gpu_memories", lambda: (80 * 2**30,) * 4)
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "asks for 8 GPUs and this machine has 4; set resources.gpus=4" in fault
-    monkeypatch.setattr("sweep.plan.fit.gpu_memories", lambda: ())
+    monkeypatch.setattr("sweep.plan.machine.gpu_memories", lambda: ())
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "this machine has no GPU" in fault
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())

@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from helpers.constants import ROOT
-from sweep.config.cell import REPLACED
+from sweep.config.keys import REPLACED
 from sweep.plan.plan import plan_sweep
 from sweep.run import identity
 from sweep.run.directory import RunDirectory

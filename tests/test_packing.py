@@ -14,7 +14,7 @@ from models import bfloat16
 from models.attention import prepare
 from sweep.config.rules import cell_faults
 from sweep.grpo import logprobs as module
-from sweep.grpo.deal import deal, fill
+from sweep.grpo.deal import deal, pad
 from sweep.grpo.logprobs import LogprobHead, Policy, pack_sequences
 from sweep.plan.compose import compose_cells
 
@@ -156,8 +156,8 @@ def test_a_sequence_over_the_budget_goes_alone_and_none_is_left_out():
 
 
 def test_where_there_are_more_processes_than_sequences_some_repeat_the_first():
-    assert fill("ab", 4) == [("a", True), ("b", True), ("a", False), ("a", False)]
-    assert fill("abc", 2) == [("a", True), ("b", True), ("c", True)]
+    assert pad("ab", 4) == [("a", True), ("b", True), ("a", False), ("a", False)]
+    assert pad("abc", 2) == [("a", True), ("b", True), ("c", True)]
 
 
 @pytest.mark.parametrize(

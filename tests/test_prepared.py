@@ -163,7 +163,7 @@ def test_a_queue_prepares_for_several_processes_and_goes_on_where_that_fails(tmp
     monkeypatch.setattr(queue, "_submit", lambda task: pytest.fail("too early"))
     first = queue._start_ready(queue._statuses())
     assert [(str(s.state), s.note) for s in first] == [("queued", "waits while what all jobs need is imported")] * 2
-    until(lambda: queue._imports_are_settled(queue._statuses()))
+    until(lambda: queue._may_start(queue._statuses()))
     assert queue._prepared.copy(tmp_path, {}) is None
 
     started = []
@@ -176,7 +176,7 @@ def test_a_queue_prepares_for_several_processes_and_goes_on_where_that_fails(tmp
 def test_a_single_process_or_one_that_is_told_to_imports_for_itself(tmp_path, shared, kept):
     tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", f"cluster.share_imports={shared}"]).tasks
     queue = LocalQueue(tasks[:kept], tmp_path, tasks[0].config.cluster)
-    assert queue._imports_are_settled(queue._statuses()) and queue._prepared is None
+    assert queue._may_start(queue._statuses()) and queue._prepared is None
 
 
 def test_a_copy_that_has_ended_is_not_signalled(tmp_path):

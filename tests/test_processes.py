@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,21 +23,33 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json
 from sweep.run.state import State
 
+STAGES = (1, 2, 3)
 
-@pytest.mark.parametrize("stage", [1, 2, 3])
-def test_one_and_two_processes_agree_in_fp32(tmp_path, stage):
-    (cell,) = compose_cells([*TINY, f"deepspeed=zero{stage}", "deepspeed.micro_batch_tokens=36", "seed=1"])
+
+@pytest.fixture(scope="module")
+def updated(tmp_path_factory) -> Path:
+    """Run directories of every ZeRO stage, updated by one process and by two; and the model that they began with."""
+    directory = tmp_path_factory.mktemp("updated")
+    for stage in STAGES:
+        (cell,) = compose_cells([*TINY, f"deepspeed=zero{stage}", "deepspeed.micro_batch_tokens=36", "seed=1"])
+        (directory / "runs" / f"zero{stage}").mkdir(parents=True)
+        RunDirectory(directory / "runs" / f"zero{stage}").freeze(cell.config, "test", {}, {})
     model = cell.config.model
     torch.manual_seed(0)
-    _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(tmp_path / "model")
-    RunDirectory(tmp_path).freeze(cell.config, "test", {}, {})
-    (tmp_path / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
+    _new_model(model.family, model.mini, build_tokenizer(model.family)).save_pretrained(directory / "model")
+    (directory / "rollouts.json").write_text(json.dumps(recorded_rollouts(2)))
     for world_size in (1, 2):
-        python_processes("tests/programs/one_process_of_two.py", world_size, tmp_path)
-    losses = [json.loads((tmp_path / f"losses-{n}.json").read_text()) for n in (1, 2)]
+        python_processes("tests/programs/one_process_of_two.py", world_size, directory)
+    return directory
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_one_and_two_processes_agree_in_fp32(updated, stage):
+    run = updated / "runs" / f"zero{stage}"
+    losses = [json.loads((run / f"losses-{n}.json").read_text()) for n in (1, 2)]
     assert losses[1] == [pytest.approx(row, rel=1e-5, abs=1e-8) for row in losses[0]]
-    one, two = (load_file(tmp_path / f"weights-{n}.safetensors") for n in (1, 2))
-    before = load_file(tmp_path / "model" / "model.safetensors")
+    one, two = (load_file(run / f"weights-{n}.safetensors") for n in (1, 2))
+    before = load_file(updated / "model" / "model.safetensors")
     assert any((one[name] != before[name]).any() for name in before)
     for name in one:
         difference = torch.linalg.vector_norm(one[name] - two[name]) / torch.linalg.vector_norm(one[name])

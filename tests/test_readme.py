@@ -16,6 +16,7 @@ import launch
 from helpers.constants import ROOT, TINY
 from helpers.documented import PAGES, PROGRAMS, bash, bash_words, commands, inline, lines_of_blocks
 from helpers.real_weights import smollm2
+from sweep import __version__
 from sweep.__main__ import main
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
@@ -142,6 +143,6 @@ def test_the_first_commands_are_demo_and_test():
 
 def test_the_citation_is_one():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    project = dict(re.findall(r'^(version|license) = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M))
+    license = re.search(r'^license = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M).group(1)
     assert cited["cff-version"] == "1.2.0" and cited["message"] and cited["title"] and cited["authors"]
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert (cited["version"], cited["license"]) == (__version__, license)

@@ -35,7 +35,7 @@ def test_three_steps_on_math_problems(shell, tmp_path, monkeypatch):
         "algorithm.prompts_per_step=2",
         "algorithm.samples_per_prompt=2",
         "algorithm.updates_per_rollout=1",
-        "rollout.max_response_tokens=48",
+        "rollout.max_response_tokens=24",
         "evaluation.problems=2",
         "evaluation.every=3",
         "tracking.mode=disabled",

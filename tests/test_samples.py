@@ -6,19 +6,21 @@ import pytest
 
 from helpers.constants import TINY
 from rewards.grading import Grade, Outcome
-from sweep.config.cell import REPLACED, CellConfig, known_keys, of_today
+from sweep.config.cell import CellConfig
+from sweep.config.keys import REPLACED, known_keys, of_today
 from sweep.data.problems import Problem
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.rollout.sample import Finish, Sampled
 from sweep.stages.grading import Graded
+from sweep.stages.groups import Group
 from sweep.stages.samples import kept_places, sample_rows, shortened
 
 
-def graded(slot: int, sample: int, text: str = "x") -> Graded:
-    problem = Problem(f"p{slot}", "1+1", ("2",))
-    sampled = Sampled([1], [2], [0.0], Finish.EOS, f"{text} {slot}.{sample}")
-    return Graded(slot, problem, sampled, 1.0, Grade(Outcome.RIGHT), None, False)
+def graded_group(slot: int, text: str = "x") -> Group[Graded]:
+    sampled = [Sampled([1], [2], [0.0], Finish.EOS, f"{text} {slot}.{sample}") for sample in range(4)]
+    responses = [Graded(response, 1.0, Grade(Outcome.RIGHT), None, False) for response in sampled]
+    return Group(slot, Problem(f"p{slot}", "1+1", ("2",)), responses)
 
 
 def config_of(*overrides: str) -> CellConfig:
@@ -37,10 +39,10 @@ def test_the_step_alone_chooses_the_groups_and_more_groups_add_to_fewer():
 @pytest.mark.parametrize("change", ["reward=random", "seed=7", "algorithm=dapo", "model=olmo2_mini"])
 def test_cells_keep_all_answers_of_the_same_places(change):
     one, other = config_of("tracking.sample_groups=2"), config_of("tracking.sample_groups=2", change)
-    batch = [graded(slot, sample) for slot in range(4) for sample in range(4)]
+    groups = [graded_group(slot) for slot in range(4)]
     for step in range(1, 9):
-        rows = sample_rows(one, step, batch)
-        assert rows == sample_rows(other, step, batch)
+        rows = sample_rows(one, step, groups)
+        assert rows == sample_rows(other, step, groups)
         assert [row["sample"] for row in rows] == [0, 1, 2, 3] * 2
         assert all(row["response"] == f"x {row['slot']}.{row['sample']}" for row in rows)
 
@@ -48,7 +50,7 @@ def test_cells_keep_all_answers_of_the_same_places(change):
 def test_a_group_that_another_replaced_is_kept_under_its_own_slot():
     config = config_of("tracking.sample_groups=4")
     places = [0, 9, 2, 3]  # the problem in place 1 was replaced in the second round
-    rows = sample_rows(config, 1, [graded(slot, sample) for slot in places for sample in range(4)])
+    rows = sample_rows(config, 1, [graded_group(slot) for slot in places])
     assert [row["slot"] for row in rows[::4]] == places and len(rows) == 16
 
 
@@ -67,7 +69,7 @@ def test_long_texts_lose_their_middle_and_say_so(text, characters, expected):
 
 def test_a_line_is_bounded():
     config = config_of("tracking.sample_characters=20")
-    for row in sample_rows(config, 1, [graded(slot, sample, "y" * 500) for slot in range(4) for sample in range(4)]):
+    for row in sample_rows(config, 1, [graded_group(slot, "y" * 500) for slot in range(4)]):
         assert len(row["response"]) < 60 and "left out" in row["response"]
 
 

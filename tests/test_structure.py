@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from helpers.constants import ROOT
+from models.family import families, load_family
 
 # What each room may import of the project. On the submitting side dispatch → compare, plan → data → config, run. Inside
 # a job stages → grpo, evaluate → rollout → job → run → config, with data and track beside them.
-LEAVES = {"sweep.errors", "sweep.keyed", "sweep.shown"}
+LEAVES = {"sweep.__version__", "sweep.errors", "sweep.keyed", "sweep.program", "sweep.shown"}
 MAY_IMPORT = {
     "models": set(),
     "rewards": set(),
@@ -35,7 +37,7 @@ MAY_IMPORT = {
     "sweep.compare": {"sweep.run", "sweep.config"},
     "sweep.dispatch": {"sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models"},
     "sweep.commands": {"sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run", "sweep.config"},
-    "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run"},
+    "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run", "sweep.config"},
 }  # fmt: skip
 # Rooms that a login node loads: importing any of their modules loads none of HEAVY.
 WITHOUT_TORCH = (
@@ -63,13 +65,16 @@ def part_of(module: str) -> str:
 def project_imports(tree: ast.AST) -> set[str]:
     names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom) and node.module == "sweep":
+            names |= {f"sweep.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return {n for n in names if n.split(".")[0] in ("models", "rewards", "sweep")}
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_imports_follow_the_arrows(file):
     part = part_of(name_of(file))
@@ -78,10 +83,19 @@ def test_imports_follow_the_arrows(file):
     assert imported <= allowed, f"{part} may not import {imported - allowed}"
 
 
+@pytest.mark.quick
+def test_the_page_on_architecture_has_these_arrows():
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), flags=re.M)
+    shown = {room: set(re.findall(r"`([\w.]+)`", imported)) for room, imported in rows}
+    assert shown == {room: allowed for room, allowed in MAY_IMPORT.items() if room not in LEAVES}
+
+
+@pytest.mark.quick
 def test_rooms_form_no_circle():
     tuple(TopologicalSorter(MAY_IMPORT).static_order())  # raises CycleError, which names the circle
 
 
+@pytest.mark.quick
 def test_modules_form_no_circle():
     modules = {name_of(file): file for file in FILES}
     graph = {name: imported_modules(file, modules) for name, file in modules.items()}
@@ -130,6 +144,7 @@ def test_help_loads_nothing_heavy(program):
     assert "help" in done.stdout
 
 
+@pytest.mark.quick
 def test_no_file_and_no_function_is_too_long():
     for file in FILES:
         text = file.read_text()
@@ -139,6 +154,7 @@ def test_no_file_and_no_function_is_too_long():
                 assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{file}:{node.lineno} {node.name}"
 
 
+@pytest.mark.quick
 def test_helpers_stand_apart_from_tests():
     beside = {f.stem for f in (*TESTS.glob("*.py"), *TESTS.glob("slurm/*.py")) if f not in TEST_MODULES}
     assert beside == BESIDE_TESTS, "what tests share is in tests/helpers, what they start in tests/programs"
@@ -149,6 +165,7 @@ def test_no_two_tests_have_one_name():
     assert len({f.name for f in TEST_MODULES}) == len(TEST_MODULES)
 
 
+@pytest.mark.quick
 def test_nothing_imports_a_test():
     """Neither a test nor a helper, a program or a command; fixtures of conftest.py are asked for by name."""
     tests = {"conftest", *(f.stem for f in TEST_MODULES)}
@@ -173,3 +190,10 @@ def imported_names(tree: ast.AST) -> set[str]:
 )
 def test_imports_of_tests_are_seen(line):
     assert imported_names(ast.parse(line)) & {"conftest", "test_plan"}
+
+
+@pytest.mark.parametrize("name", families())
+def test_a_module_of_models_that_is_not_shared_is_a_family(name):
+    """A new shared module that is missing from `models.family.SHARED` would be offered as a family."""
+    module = load_family(name)
+    assert isinstance(module.STOP_TOKENS, tuple) and isinstance(module.TURN_TEXTS, tuple)

@@ -10,6 +10,7 @@ import pytest
 from submitit.core.utils import FailedJobError
 
 from helpers.constants import TINY
+from helpers.made_up_statuses import made_up_entry, made_up_status
 from sweep.dispatch import guard, slurm
 from sweep.dispatch.disk import garbage
 from sweep.dispatch.local import LocalQueue
@@ -22,9 +23,10 @@ from sweep.errors import UserError
 from sweep.plan.plan import plan_sweep
 from sweep.run.claims import NOT_MADE, Submission, claim, latest_claim, new_submission
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, Sweep, read_sweep, record
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep, read_sweep, record
 from sweep.run.state import State
-from sweep.run.status import Status, blocked_by
+from sweep.run.status import blocked_by
 
 
 @pytest.fixture
@@ -62,29 +64,29 @@ def claimed(root: Path, name: str = "a", index: int = 0, **submission) -> Path:
 def test_what_was_never_submitted_is_told_from_what_left_the_queue(tmp_path, queue, submission, state, note):
     path = claimed(tmp_path, **submission)
     queue["alice"]["8_0"] = JobView("8_0", "PENDING", "Priority")
-    joined = SlurmView(tmp_path).status("a cell", path, 4)
+    joined = SlurmView(tmp_path).status(made_up_entry("a cell", f"cells/{path.name}", 4))
     assert (joined.status.state, joined.status.note) == (state, note)
     assert joined.status.ended is (state != State.QUEUED)
     assert joined.owner == submission.get("user", "")
     RunDirectory(path).write_state(state=State.DONE, steps=4)
-    assert SlurmView(tmp_path).status("a cell", path, 4).status.state == State.DONE
+    assert SlurmView(tmp_path).status(made_up_entry("a cell", f"cells/{path.name}", 4)).status.state == State.DONE
 
 
 def test_a_job_whose_launch_died_before_it_knew_is_found_by_its_comment(tmp_path, queue):
     path = claimed(tmp_path)
     identifier = latest_claim(path / "attempts").submission
     queue["me"]["9_0"] = JobView("9_0", "PENDING", "Priority", f"{identifier} a comment of the user's")
-    status = SlurmView(tmp_path).status("a cell", path, 4).status
+    status = SlurmView(tmp_path).status(made_up_entry("a cell", f"cells/{path.name}", 4)).status
     assert (status.state, status.job) == (State.QUEUED, "9_0")
 
 
 def test_a_job_that_slurm_hides_is_left_to_its_owner(tmp_path, queue, monkeypatch):
     monkeypatch.setattr(slurm, "shows_jobs_of", lambda name: name == "me")
     path = claimed(tmp_path, job="8", user="alice")
-    joined = SlurmView(tmp_path).status("a cell", path, 4)
+    joined = SlurmView(tmp_path).status(made_up_entry("a cell", f"cells/{path.name}", 4))
     assert joined.status.state == State.QUEUED and "a job of alice's" in joined.status.note
     RunDirectory(path).write_state(state=State.FAILED, job="8_0", note="ValueError: x")
-    assert SlurmView(tmp_path).status("a cell", path, 4).status.state == State.FAILED
+    assert SlurmView(tmp_path).status(made_up_entry("a cell", f"cells/{path.name}", 4)).status.state == State.FAILED
 
 
 def entry(name: str, *stages: str) -> Entry:
@@ -144,8 +146,8 @@ def test_waiting_goes_on_while_slurm_is_away(queue, sweep, monkeypatch):
 
 
 def test_a_stage_that_was_not_submitted_blocks_nothing():
-    stage = Status("stage", State.NOT_SUBMITTED)
-    cell = Status("cell", State.NOT_SUBMITTED)
+    stage = made_up_status("stage", State.NOT_SUBMITTED)
+    cell = made_up_status("cell", State.NOT_SUBMITTED)
     assert blocked_by([stage], cell) == cell
     assert blocked_by([replace(stage, state=State.FAILED)], cell).state == State.BLOCKED
 
@@ -175,7 +177,7 @@ def sbatch(monkeypatch, queue):
 
     fake = Sbatch()
 
-    def submit_array(made: ArrayExecutor) -> str:
+    def submit_runs(made: ArrayExecutor) -> str:
         shown = next(line for line in made.script().splitlines() if "--array=" in line)
         indices = [job.partition("_")[2] for job in slurm.expand(f"1_[{shown.partition('=')[2].strip(chr(39))}]")]
         fake.asked.append(len(indices))
@@ -184,7 +186,7 @@ def sbatch(monkeypatch, queue):
         queue["me"] |= {f"{number}_{i}": JobView(f"{number}_{i}", "PENDING", "Priority") for i in indices}
         return number
 
-    monkeypatch.setattr(ArrayExecutor, "submit_array", submit_array)
+    monkeypatch.setattr(ArrayExecutor, "submit_runs", submit_runs)
     monkeypatch.setattr(slurm, "check_request", lambda script: None)  # a site whose test tells nothing of limits
     monkeypatch.setattr(slurm, "largest_array", lambda: 1000)
     return fake
@@ -201,7 +203,7 @@ def test_where_a_limit_shows_only_when_it_is_met_fewer_are_tried(tmp_path, sbatc
     assert sbatch.asked == [1, 9, 4] and len(done.jobs) == 5 and len(done.left) == 5 and not done.complete
     assert set(done.left.values()) == {"sbatch: AssocMaxSubmitJobLimit"}
     view = SlurmView(tmp_path)
-    states = [view.status(task.label, task.directory, task.steps).status for task in tasks]
+    states = [view.status(task.entry).status for task in tasks]
     assert [s.state for s in states] == [State.QUEUED] * 5 + [State.NOT_SUBMITTED] * 5
     sbatch.room = 99
     again = submit(tasks, tmp_path, tmp_path, "s")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from helpers.constants import TINY
+from helpers.made_up_statuses import status_of
+from helpers.shells import Shell
 from sweep.data.problems import load_problems
 from sweep.run.directory import RunDirectory
 from sweep.run.provenance import code_hash, git_commit
-from sweep.run.status import read_status
 
 
 def cells(tmp_path: Path) -> dict[str, RunDirectory]:
@@ -81,12 +84,24 @@ def assert_explains_itself(run: RunDirectory) -> None:
     assert AutoModelForCausalLM.from_pretrained(run.final).num_parameters() > 0
 
 
-def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
-    shell.launch(*TINY)
-    once = next(iter(cells(tmp_path).values()))
+@pytest.fixture(scope="module")
+def at_a_stretch(tmp_path_factory, cache_dir) -> Path:
+    """Where a cell was trained without an end in between; tests write nothing into it."""
+    root = tmp_path_factory.mktemp("stretch")
+    Shell(root, cache_dir).launch(*TINY)
+    return root
+
+
+@pytest.fixture
+def with_baseline(at_a_stretch, tmp_path) -> None:
+    """The baseline of TINY's model is evaluated, so that a launch begins with training at once."""
+    shutil.copytree(at_a_stretch / "runs" / "stages", tmp_path / "runs" / "stages")
+
+
+def test_four_steps_equal_two_and_two_resumed_bit_for_bit(at_a_stretch, shell, tmp_path):
+    once = next(iter(cells(at_a_stretch).values()))
     expected = comparable(once)
     weights = load_file(once.final / "model.safetensors")
-    (tmp_path / "runs").rename(tmp_path / "once")
 
     shell.launch(*TINY, "steps=2")
     half = next(iter(cells(tmp_path).values()))
@@ -99,9 +114,9 @@ def test_four_steps_equal_two_and_two_resumed_bit_for_bit(shell, tmp_path):
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
 
+@pytest.mark.usefixtures("with_baseline")  # so that the waits below are for training alone
 def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
-    shell.launch(*TINY, "steps=1")  # the mini and the baseline, so that the waits below are for training alone
-    long, steps = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"], 1
+    long, steps = [*TINY, "steps=400", "evaluation.every=400", "checkpoint.every=5"], 0
     for victim, number, code in (
         ("launcher", signal.SIGINT, 130),
         ("launcher", signal.SIGTERM, 130),
@@ -111,7 +126,7 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
         run = wait_for_step(tmp_path, steps + 7)
         os.kill(launcher.pid if victim == "launcher" else run.read_state().pid, number)
         assert launcher.wait(timeout=120) == code
-        status = read_status("", run.path, 400)
+        status = status_of(run.path, 400)
         words = "killed by signal 9 (out of memory?)" if number == signal.SIGKILL else "stopped on request"
         assert (status.state, status.note) == ("interrupted", words)
         steps = len(run.read_metrics())
@@ -121,8 +136,8 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
     assert run.read_state().state == "done"
 
 
+@pytest.mark.usefixtures("with_baseline")
 def test_a_killed_launchers_jobs_are_adopted(shell, tmp_path):
-    shell.launch(*TINY, "steps=1")
     long = [*TINY, "steps=150", "evaluation.every=150"]
     launcher = shell.start(*long)
     run = wait_for_step(tmp_path, 3)

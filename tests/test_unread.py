@@ -9,13 +9,14 @@ from pydantic import BaseModel
 
 import launch
 from helpers.constants import ROOT
-from models.config import Architecture, MiniRecipe, ModelConfig, Resources
+from models.config import Architecture, MiniRecipe, ModelConfig, ModelResources, Resources
 from rewards.base import Signal
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
 from sweep.__main__ import main
-from sweep.config.cell import CellConfig, LabelsConfig, _models_in
+from sweep.config.cell import CellConfig, LabelsConfig
 from sweep.config.data import After, Columns, HubData, OneProblem, ProblemSet
+from sweep.config.keys import models_in
 from sweep.errors import UserError
 from sweep.plan.overrides import reader_of
 from sweep.plan.plan import plan_sweep
@@ -70,12 +71,14 @@ def test_plan_shows_its_notes(capsys):
 
 
 def test_what_a_model_file_asks_for_arrives():
-    """Each of its resources is what the job's are by default."""
+    """Each of its resources is what the job's, the rollout's or DeepSpeed's are by default."""
     given = {"gpus": 1, "gpu_memory_gb": 99, "peak_tflops": 3, "memory_gb": 7, "hours": 5, "micro_batch_tokens": 4096,
              "rollout_cache_gb": 3, "gradient_checkpointing": True}  # fmt: skip
-    assert given.keys() == Resources.model_fields.keys()
+    assert given.keys() == ModelResources.model_fields.keys()
     (cell,) = plan_sweep([f"model.resources.{key}={value}" for key, value in given.items()]).cells
-    assert cell.config.resources.model_dump() == given
+    deepspeed, rollout = cell.config.deepspeed, cell.config.rollout
+    in_batches = (deepspeed.micro_batch_tokens, rollout.cache_gb, deepspeed.gradient_checkpointing)
+    assert [*cell.config.resources.model_dump().values(), *in_batches] == list(given.values())
 
 
 def test_a_cache_that_cannot_be_written_is_found_before_a_job_finds_it(tmp_path):
@@ -108,7 +111,7 @@ def schemas(schema: type[BaseModel], key: str, found: dict[type[BaseModel], str]
     if schema not in found:
         found[schema] = key
         for name, field in schema.model_fields.items():
-            for part in _models_in(field.annotation):
+            for part in models_in(field.annotation):
                 schemas(part, f"{key}.{name}" if key else name, found)
     return found
 

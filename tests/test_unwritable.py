@@ -14,11 +14,11 @@ import pytest
 
 import launch
 from helpers.constants import ROOT, TINY
+from helpers.made_up_statuses import status_of
 from programs.full_disk import PLACES, RESULT, fill
 from sweep.run import directory
 from sweep.run.directory import RunDirectory
 from sweep.run.state import State
-from sweep.run.status import read_status
 from sweep.run.unwritable import FREE_SOME, complaint, disk_fault
 
 
@@ -103,11 +103,11 @@ def test_where_no_last_state_could_be_written_the_status_looks_at_the_disk(disk)
     fill(disk, 0)
     with pytest.raises(OSError, match="No space left"):
         run.write_last_state(state=State.FAILED)
-    status = read_status("", disk, 4)
+    status = status_of(disk, 4)
     assert status.state == State.FAILED
     assert status.note == f"its process is gone; {disk_fault(OSError(errno.ENOSPC, ''), disk)}"
     (disk / "filler").unlink()
-    assert read_status("", disk, 4).state == State.INTERRUPTED
+    assert status_of(disk, 4).state == State.INTERRUPTED
 
 
 def test_a_read_only_disk_is_said_and_does_not_stop_the_heart_for_good(disk, monkeypatch):
@@ -119,7 +119,7 @@ def test_a_read_only_disk_is_said_and_does_not_stop_the_heart_for_good(disk, mon
     with pytest.raises(OSError) as raised:
         run.add_provenance(code="x")
     assert disk_fault(raised.value, disk).startswith(f"Read-only file system: {disk}/.provenance.json.")
-    assert read_status("", disk, 4).note.startswith(f"its process is gone; Read-only file system: {disk} cannot be")
+    assert status_of(disk, 4).note.startswith(f"its process is gone; Read-only file system: {disk} cannot be")
     ended = threading.Event()
     heart = threading.Thread(target=run._beat, args=(ended,))
     heart.start()

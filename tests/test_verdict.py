@@ -286,7 +286,11 @@ def test_a_selection_is_said_in_the_header_and_asks_for_no_controls():
 def test_rows_that_differ_in_no_axis_are_told_apart_wherever_they_are_named(changes, words):
     made = [cells(reward, mean) for reward, mean in (("t", 0.6), ("random", 0.5))]
     others = [
-        [replace(c, row=f"other {c.reward}", signature=f"{c.signature}-", **changes) for c in row] for row in made
+        [
+            replace(c, row=f"other {c.reward}", entry=replace(c.entry, signature=f"{c.signature}-"), **changes)
+            for c in row
+        ]
+        for row in made
     ]
     found = verdict(*made, *others)
     names = {f"{name} {said}" for name in ("t", "random") for said in words}

@@ -23,7 +23,7 @@ from sweep.compare.dashboard.words import MOST_ROWS, escaped, tables_markdown, v
 from sweep.compare.figures.style import COLOURS
 from sweep.compare.figures.write import Drawn, write_figures
 from sweep.dispatch import saved_view
-from sweep.run.ledger import Entry
+from sweep.run.entry import Entry
 from sweep.run.wandb_names import SUPERSEDED
 
 pytest_plugins = ["helpers.wandb_finished"]  # its fixtures
@@ -202,10 +202,7 @@ def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(finished, server
 
 
 def entries(found) -> list[Entry]:
-    return [
-        Entry(c.signature, "m", c.axes, c.model, c.reward, c.seed, c.signature, 4, c.directory, [])
-        for c in found.comparison.cells
-    ]
+    return [cell.entry for cell in found.comparison.cells]
 
 
 def test_a_family_by_a_number_is_filtered_by_a_number(server, api):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from helpers.made_up_statuses import made_up_status
 from helpers.watched_sweep import HOSTILE, MODELS, STEPS, watched_sweep, write
 from sweep.dispatch.frame import Hints, Surface, frame, whole
 from sweep.dispatch.keys import FIRST, LAST, MEANS, NEXT, PREVIOUS, QUIT, split
@@ -18,7 +19,8 @@ from sweep.dispatch.series import Curve, Curves, directories
 from sweep.dispatch.states import look
 from sweep.dispatch.view import LiveView
 from sweep.dispatch.words import ATTENTION, in_order
-from sweep.run.ledger import Entry, Sweep
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep
 from sweep.run.state import State
 from sweep.run.status import Status
 
@@ -97,11 +99,11 @@ def test_the_final_picture_holds_every_run_with_its_whole_note(statuses):
 @pytest.mark.parametrize(
     ("cell", "shows"),
     [
-        (Status("a", State.QUEUED, steps=4, note="Priority"), "a   queued 0/4      Priority"),
-        (Status("a", State.RUNNING, steps=4, note="starting"), "a   running 0/4      starting"),
-        (Status("a", State.RUNNING, 2, 4, 0.5, None, seconds_left=3.0), "a   running 2/4 0:03 0.500"),
-        (Status("a", State.DONE, accuracy=0.25), "a   done              0.250"),
-        (Status("a", State.RUNNING, 2, 4, -12.25, 0.5), "a   running 2/4 -12.250 0.500"),
+        (made_up_status("a", State.QUEUED, steps=4, note="Priority"), "a   queued 0/4      Priority"),
+        (made_up_status("a", State.RUNNING, steps=4, note="starting"), "a   running 0/4      starting"),
+        (made_up_status("a", State.RUNNING, 2, 4, 0.5, None, seconds_left=3.0), "a   running 2/4 0:03 0.500"),
+        (made_up_status("a", State.DONE, accuracy=0.25), "a   done              0.250"),
+        (made_up_status("a", State.RUNNING, 2, 4, -12.25, 0.5), "a   running 2/4 -12.250 0.500"),
     ],
 )
 def test_a_row_by_hand(cell, shows):
@@ -118,7 +120,7 @@ def test_a_file_of_metrics_that_cannot_be_read_is_said_and_ends_nothing(tmp_path
 
 
 def test_curves_go_on_as_far_as_the_run_and_keep_the_last_evaluation(tmp_path):
-    curves, run = Curves({"r": tmp_path}), Status("r", State.RUNNING, steps=6, run="r")
+    curves, run = Curves({"r": tmp_path}), made_up_status("r", State.RUNNING, steps=6, run="r")
     assert curves(run) == Curve([None] * 6, [None] * 6)
     rows = [{"step": 1, "reward/mean": 0.5}, {"step": 2, "reward/mean": 0.6, "eval/accuracy": 0.25}]
     rows += [{"step": 3, "reward/mean": float("nan")}, {"step": 4, "reward/mean": 0.7}]
@@ -129,7 +131,7 @@ def test_curves_go_on_as_far_as_the_run_and_keep_the_last_evaluation(tmp_path):
         more.write("".join(json.dumps(row) + "\n" for row in rows[2:]))
     assert curves(run).rewards[3:] == [0.7, None, None] and curves(run).rewards[2] != curves(run).rewards[2]
     assert curves(run).accuracies == [None, 0.25, 0.25, 0.25, None, None]
-    assert curves(replace(run, run="not in this sweep")) == NO_CURVE
+    assert curves(made_up_status("r", State.RUNNING, run="not in this sweep")) == NO_CURVE
 
 
 def test_an_evaluation_of_a_training_shows_the_curves_of_that_training(tmp_path):
@@ -139,7 +141,7 @@ def test_an_evaluation_of_a_training_shows_the_curves_of_that_training(tmp_path)
 
 def test_every_state_has_its_place():
     assert sorted(ATTENTION) == sorted(State)
-    mixed = [Status(str(n), state) for n, state in enumerate([*State, *State])]
+    mixed = [made_up_status(str(n), state) for n, state in enumerate([*State, *State])]
     random.Random(0).shuffle(mixed)
     ordered = in_order(mixed)
     assert [s.state for s in ordered[::2]] == list(ATTENTION)
@@ -171,7 +173,7 @@ def test_every_state_has_its_place():
     ],
 )
 def test_names_by_hand(labels, heading, common, lines):
-    names = names_of([Status(label, State.DONE, run=f"cell-r{n}") for n, label in enumerate(labels)])
+    names = names_of([made_up_status(label, State.DONE, run=f"cell-r{n}") for n, label in enumerate(labels)])
     width = 9 if lines and "base…of a" in lines else names.width
     titles, rows = names.lines(width, "…")
     assert names.common == common
@@ -218,13 +220,13 @@ def test_a_sequence_that_never_ends_is_dropped():
 
 
 def test_plain_lines_show_control_characters(tmp_path):
-    line = plain_line(Status(f"reward={HOSTILE}", State.FAILED, note=HOSTILE))
+    line = plain_line(made_up_status(f"reward={HOSTILE}", State.FAILED, note=HOSTILE))
     assert line.isprintable() and line.count(r"\x1b[2J") == 2
 
 
 def test_a_look_at_a_thousand_runs_draws_one_page_and_reads_no_other(tmp_path):
     write(tmp_path / "one", "running", 200)
-    many = [Status(f"seed={n}", State.RUNNING, 200, STEPS, 0.5, 0.5, run=f"r{n}") for n in range(1000)]
+    many = [made_up_status(f"seed={n}", State.RUNNING, 200, STEPS, 0.5, 0.5, run=f"r{n}") for n in range(1000)]
     curves, asked = Curves({s.run: tmp_path / "one" for s in many}), []
     drawn(many, curves=lambda s: asked.append(s.run) or curves(s))
     assert asked == [f"r{n}" for n in range(20)]

@@ -1,5 +1,5 @@
-"""Miniature model families, pre-trained here in under a minute, so that the whole product runs on a laptop.
+"""Miniature model families, pre-trained in under a minute, so that the whole product runs on a laptop.
 
-The three corpora are *built* to differ as the paper's families do (`corpus.STYLES`);
-whatever the minis show is a test of the pipeline, no evidence for or against the paper.
+The three corpora are *built* to differ as the paper's families do (`corpus.STYLES`). Results of the minis therefore
+test the pipeline and are no evidence for or against the paper.
 """

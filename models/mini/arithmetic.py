@@ -1,4 +1,4 @@
-"""The minis' problem space: `a±b±c` with digits 1–9, split once into train, validation and test."""
+"""The problems of the minis: `a±b±c` with digits 1–9, split once into train, validation and test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HELD_OUT = 500  # problems in each of validation and test
 
 @dataclass(frozen=True)
 class Sum:
-    """The problem `a op1 b op2 c`, worked from left to right."""
+    """The problem `a op1 b op2 c`, computed from left to right."""
 
     a: int
     op1: str
@@ -22,6 +22,7 @@ class Sum:
 
     @property
     def text(self) -> str:
+        """The problem as text, such as "3+4-2"."""
         return f"{self.a}{self.op1}{self.b}{self.op2}{self.c}"
 
     @property
@@ -31,17 +32,23 @@ class Sum:
 
     @property
     def answer(self) -> int:
+        """The value of the whole expression."""
         return apply(self.op2, self.partial, self.c)
 
 
 def apply(op: str, left: int, right: int) -> int:
+    """Return left + right if `op` is "+", else left - right."""
     return left + right if op == "+" else left - right
 
 
 def problems(split: str) -> list[Sum]:
-    """The 2,916 problems' share of `split`: 500 validation, 500 test, the rest train; the same on every machine.
+    """Return the problems of `split`, out of 2,916: 500 validation, 500 test, the rest train; the same on every
+    machine.
 
-    Pre-training draws from `train` alone, so validation and test are unseen by every mini model.
+    Pre-training draws from `train` alone, so no mini model has seen validation and test problems.
+
+    Raises:
+        ValueError: there is no such split.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; the generated arithmetic has {', '.join(SPLITS)}")

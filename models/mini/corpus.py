@@ -1,4 +1,4 @@
-"""Synthetic worked solutions in three ways of reasoning, mixed differently for each family."""
+"""Synthetic worked solutions in three styles of reasoning, mixed differently for each family."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from models.mini.arithmetic import Sum, apply
 
 @dataclass(frozen=True)
 class Style:
-    """One way of answering: its share of a family's corpus and how often a step of it is wrong."""
+    """One style of reasoning: its fraction of a family's corpus and the probability that a step is wrong."""
 
     share: float
     error: float
 
 
-# Built to differ as the paper's families do: Qwen-mini mostly reasons in code and is better at it,
+# The corpora are built to differ as the paper's families do: Qwen-mini mostly reasons in code and is better at it,
 # Llama-mini writes no code, OLMo-mini writes code that is worse than its prose.
 STYLES: dict[str, dict[str, Style]] = {
     "qwen": {"code": Style(0.65, 0.02), "prose": Style(0.15, 0.20), "guess": Style(0.20, 0.0)},
@@ -26,9 +26,12 @@ STYLES: dict[str, dict[str, Style]] = {
 
 
 def solution(problem: Sum, style: str, error: float, rng: random.Random) -> str:
-    """A worked solution in `style`, each computed number off by one or two with probability `error`.
+    """Return a worked solution in `style`. Each computed number is off by one or two with probability `error`.
 
-    A wrong number is carried on, as a mistaken reasoner would; `guess` states the answer without work.
+    Later steps go on from a wrong number. The style `guess` states the answer without work.
+
+    Raises:
+        ValueError: there is no such style.
     """
 
     def slip(value: int) -> int:
@@ -47,7 +50,7 @@ def solution(problem: Sum, style: str, error: float, rng: random.Random) -> str:
 
 
 def sample_solution(problem: Sum, family: str, rng: random.Random) -> str:
-    """A solution drawn from the family's mixture of styles."""
+    """Return a solution in a style drawn from the family's mixture."""
     styles = STYLES[family]
     name = rng.choices(list(styles), weights=[s.share for s in styles.values()])[0]
     return solution(problem, name, styles[name].error, rng)

@@ -1,4 +1,7 @@
-"""Make the shipped minis again: `make minis`. Weights depend on the processor, so a mini made anew is another model."""
+"""Make the shipped minis again: `make minis`.
+
+The weights depend on the processor, so a mini that is made again is another model.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ CONF = WEIGHTS.parents[2] / "conf" / "model"
 
 
 def main() -> None:
-    """Pre-train every mini of conf/model, one after the other, in place of the shipped one."""
+    """Pre-train every mini of conf/model, one after the other, and replace the shipped ones."""
     for file in sorted(CONF.glob("*_mini.yaml")):
         config = yaml.safe_load(file.read_text())
         target = WEIGHTS / config["family"]

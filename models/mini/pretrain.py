@@ -1,4 +1,4 @@
-"""Pre-train a mini model from its family's synthetic corpus, once per recipe and machine."""
+"""Pre-train a mini model on its family's synthetic corpus, once per recipe and machine."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Progress = Callable[[int, int], None]
 
 
 def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Progress = lambda step, of: None) -> Path:
-    """The directory of the pre-trained mini: one that the project ships, or one that is made here on first use.
+    """Return the directory of the pre-trained mini: a shipped one, or one that is made on this machine at first use.
 
-    Jobs that start together wait for the first to finish; the directory appears whole or not at all.
+    Jobs that start together wait for the first to finish. The directory appears complete or not at all.
     """
     if shipped := shipped_mini(family, recipe):
         return shipped
@@ -52,7 +52,7 @@ def cached_mini(family: str, recipe: MiniRecipe, cache_dir: Path, progress: Prog
 
 
 def make_mini(family: str, recipe: MiniRecipe, directory: Path, progress: Progress = lambda step, of: None) -> None:
-    """Pre-train a mini and write it into `directory`, as transformers loads it, with the recipe beside it."""
+    """Pre-train a mini and write it to `directory` in the format of transformers, together with its recipe."""
     tokenizer = build_tokenizer(family)
     model = pretrain(family, recipe, tokenizer, progress)
     _save(model, directory)
@@ -61,7 +61,7 @@ def make_mini(family: str, recipe: MiniRecipe, directory: Path, progress: Progre
 
 
 def pretrain(family: str, recipe: MiniRecipe, tokenizer, progress: Progress = lambda step, of: None):
-    """Next-token training on the solutions of `recipe.corpus_size` sampled training problems, in fp32."""
+    """Return a model trained in fp32 to predict the next token of `recipe.corpus_size` sampled solutions."""
     tokens_nt, targets_nt = _encode_corpus(family, recipe, tokenizer)
     torch.manual_seed(recipe.seed)
     model = _new_model(family, recipe, tokenizer)
@@ -86,7 +86,7 @@ def pretrain(family: str, recipe: MiniRecipe, tokenizer, progress: Progress = la
 
 
 def _save(model, directory: Path) -> None:
-    """What `save_pretrained` writes, but from any process of a job: that one writes on rank 0 alone."""
+    """Write the files that `save_pretrained` writes. That method writes on rank 0 alone; this works on any rank."""
     model.config.architectures, model.config.dtype = [type(model).__name__], "float32"
     model.config.save_pretrained(directory)
     model.generation_config.save_pretrained(directory)
@@ -114,7 +114,7 @@ def _new_model(family: str, recipe: MiniRecipe, tokenizer):
 
 
 def _encode_corpus(family: str, recipe: MiniRecipe, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Padded token ids (n, t) and targets of the same shape, -1 where nothing is to be learned."""
+    """Return padded token ids (n, t) and targets of the same shape, -1 where nothing is to be learned."""
     rng = random.Random(recipe.seed)
     train = problems("train")
     turns = [[{"role": "user", "content": p.text}] for p in train]

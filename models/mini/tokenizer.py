@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# Whole words keep a worked solution under 30 tokens; everything else is one character a token.
+# Tokens for whole words keep a worked solution under 30 tokens; all other text is one token a character.
 WORDS = ("system", "user", "assistant", "```", "python", "\\boxed", "First", " then", "I", " guess")
 CHARACTERS = "\n" + "".join(chr(c) for c in range(32, 127))
-# Qwen's own rule for splitting text before merging, which its tokenizer class sets whatever the file says.
+# Qwen's own rule for splitting text before merging. Its tokenizer class sets it, whatever a saved file says.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -63,10 +63,10 @@ FAMILIES: dict[str, dict] = {
 
 
 def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
-    """The family's mini tokenizer: special tokens, then printable ASCII and a few words, as byte-level BPE.
+    """Return the family's mini tokenizer: special tokens, then printable ASCII and a few words, as byte-level BPE.
 
-    It is of the class that transformers picks for the family's architecture, so that a saved mini loads as it was:
-    for the type `qwen2` that is always Qwen2Tokenizer, with its own splitting rule.
+    It has the class that transformers chooses for the family's architecture, so that a saved mini loads unchanged: for
+    the type `qwen2` that is always Qwen2Tokenizer, with its own splitting rule.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
@@ -89,11 +89,12 @@ def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
 
 @cache
 def vocabulary_size(family: str) -> int:
+    """Return the number of tokens of the family's mini tokenizer."""
     return len(_vocabulary(FAMILIES[family]["special"])[0])
 
 
 def _vocabulary(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Ids of every piece, and the merges that build each word from its characters, left to right."""
+    """Return the id of every piece, and the merges that build each word from its characters, left to right."""
     pieces, merges = [*special, *map(_byte_level, CHARACTERS)], []
     for word in map(_byte_level, WORDS):
         for end in range(1, len(word)):
@@ -105,5 +106,5 @@ def _vocabulary(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str
 
 
 def _byte_level(text: str) -> str:
-    """Byte-level BPE writes a space as Ġ and a newline as Ċ."""
+    """Write a space as Ġ and a newline as Ċ, as byte-level BPE does."""
     return text.replace(" ", "Ġ").replace("\n", "Ċ")

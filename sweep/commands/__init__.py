@@ -1,1 +1,4 @@
-"""The commands of `python -m sweep`, by what they are for. None of them loads torch."""
+"""The commands of `python -m sweep`, grouped by purpose.
+
+Importing these modules loads no torch. Of the commands, `prefetch` and `export` load it when they need it.
+"""

@@ -1,4 +1,4 @@
-"""Commands that say what a sweep found, and hand its weights on."""
+"""Commands that show the results of a sweep, and export its weights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def compare(
         print_verdict(verdict, console(), more)
         if curves:
             print_curves(verdict, console())
-    beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout  # what a program reads stays as it is
+    # With a machine-readable form, standard output holds nothing else.
+    beside = sys.stderr if as_csv or as_latex or as_json else sys.stdout
     if figures is not None:
         print("\n".join(_drawn(verdict, figures)), file=beside)
     if wandb or wandb_report:
@@ -86,7 +87,7 @@ def compare(
 
 
 def _check_form(as_csv: bool, as_latex: bool, as_json: bool, curves: bool, costs: bool) -> None:
-    """Refuse what the form that is asked for cannot hold."""
+    """Raise BadParameter if the requested form cannot hold what other options ask for."""
     if as_csv + as_latex + as_json > 1:
         raise typer.BadParameter("--csv, --latex and --json: one of them at a time")
     if curves and (as_csv or as_latex):
@@ -96,7 +97,7 @@ def _check_form(as_csv: bool, as_latex: bool, as_json: bool, curves: bool, costs
 
 
 def _drawn(verdict: Verdict, directory: Path) -> list[str]:
-    """Write the figures of a verdict; returns what there is to say of them."""
+    """Write the figures of a verdict; return the lines to print about them."""
     try:
         return write_figures(verdict, directory).lines
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Commands that take the overrides of a launch: what it would run, and what it needs."""
+"""Commands that take the overrides of a launch: `plan` shows what it would run, `prefetch` fetches what it needs."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def plan(
 @commands.command(context_settings={"ignore_unknown_options": True})
 def prefetch(overrides: Overrides = None, config_dir: ConfigDir = None, output_dir: Typed = None) -> None:
     """Fetch every model and data set of a sweep into the caches, where there is a network; jobs then need none."""
-    from sweep.dispatch.prefetch import prefetch as fetch_all
+    from sweep.dispatch import prefetch as fetching  # the module: this command has the name of its function
 
-    for line in fetch_all(_as_launched(overrides, output_dir), config_dir):
+    for line in fetching.prefetch(_as_launched(overrides, output_dir), config_dir):
         print(line, flush=True)
 
 
 def _as_launched(overrides: list[str] | None, output_dir: str | None) -> list[str]:
-    """The overrides of a launch that is typed with -m or without."""
+    """Return the overrides of a launch, typed with or without -m, as a list that the planner takes."""
     from sweep.plan.overrides import with_output_dir
 
     return with_output_dir([o for o in overrides or [] if o not in ("-m", "--multirun")], output_dir)

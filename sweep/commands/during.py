@@ -1,17 +1,16 @@
-"""Commands that look at the runs of a sweep, stop them, start them again, and take them away."""
+"""Commands that show the runs of a sweep, stop them, start them again, and remove them."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sweep.commands.options import AsJson, Name, Output, Patterns, print_json, say
-from sweep.config.faults import counted
+from sweep.config.faults import plural
 from sweep.dispatch.plain import plain_line
 from sweep.dispatch.view import console, print_all, suggested
 from sweep.errors import UserError
@@ -19,7 +18,7 @@ from sweep.plan.view import LARGEST_TABLE
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import read_sweep
 from sweep.run.state import State
-from sweep.shown import shown_lines
+from sweep.shown import human_bytes, shown_lines
 
 commands = typer.Typer()
 
@@ -48,12 +47,12 @@ def status(
     chosen = select(runs(ledger, seen), patterns or [])
     statuses = [run.status for run in chosen]
     if as_json:
-        print_json({"sweep": sweep, "runs": [asdict(s) for s in statuses], **summary_json(chosen)})
+        print_json({"sweep": sweep, "runs": [s.as_json() for s in statuses], **summary_json(chosen)})
         return
     cost, *left = summary(chosen)
     if sys.stdout.isatty() and len(statuses) <= LARGEST_TABLE:
         print_all(ledger, statuses, console())
-        say(cost)  # how long the rest will take stands at the head
+        say(cost)  # the time left is printed above the table
     else:
         print("\n".join(map(plain_line, statuses)))
         say("\n".join([cost, *left]))
@@ -66,9 +65,9 @@ def watch(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("run
     What needs attention comes first. In a terminal the keys n and p turn pages and q leaves; elsewhere it prints a line
     for each change. Ends with 0 where every cell is done, 1 where one is not, 130 after Ctrl-C.
     """
-    from sweep.dispatch.remote import watch as keep_watching
+    from sweep.dispatch import remote
 
-    raise typer.Exit(keep_watching(read_sweep(output_dir, sweep), console(), patterns or []))
+    raise typer.Exit(remote.watch(read_sweep(output_dir, sweep), console(), patterns or []))
 
 
 @commands.command()
@@ -95,10 +94,10 @@ def cancel(sweep: Name, patterns: Patterns = None, output_dir: Output = Path("ru
 
     Says what was not stopped and why. Ends with 1 where cells were named and none was stopped.
     """
-    from sweep.dispatch.manage import cancel as stop
+    from sweep.dispatch import manage
     from sweep.dispatch.select import counted_states
 
-    done = stop(read_sweep(output_dir, sweep), patterns or [])
+    done = manage.cancel(read_sweep(output_dir, sweep), patterns or [])
     for run in done.stopped:
         say(f"cancelled {run.entry.label}" + (f" (job {run.status.job})" if run.status.job else ""))
     for run, why in done.left:
@@ -124,18 +123,19 @@ def retry(
     force: Annotated[bool, typer.Option("--force", help="also what ended the same way several times in a row")] = False,
 ) -> None:
     """Submit again what did not end well, with the stages it needs; it goes on from its last checkpoint."""
-    from sweep.dispatch.manage import retry as submit_again
+    from sweep.dispatch import manage
     from sweep.dispatch.remote import say_what_was_submitted
     from sweep.dispatch.select import counted_states, runs, select
     from sweep.dispatch.submit import Submitted
 
     ledger = read_sweep(output_dir, sweep)
-    asked = {State.FAILED: failed, State.TIMED_OUT: timeout, State.OUT_OF_MEMORY: oom}
-    chosen = [state for state, is_asked in asked.items() if is_asked]
-    submitted = submit_again(ledger, patterns or [], chosen, change or [], force)
+    wanted = {State.FAILED: failed, State.TIMED_OUT: timeout, State.OUT_OF_MEMORY: oom}
+    chosen = [state for state, is_wanted in wanted.items() if is_wanted]
+    submitted = manage.retry(ledger, patterns or [], chosen, change or [], force)
     if submitted == Submitted():
-        asked = "".join(f" --{option}" for option, on in (("failed", failed), ("timeout", timeout), ("oom", oom)) if on)
-        print(f"nothing to retry{asked and f' with{asked}'}: {counted_states(select(runs(ledger), patterns or []))}")
+        options = [f"--{name}" for name, on in (("failed", failed), ("timeout", timeout), ("oom", oom)) if on]
+        given = f" with {' '.join(options)}" if options else ""
+        print(f"nothing to retry{given}: {counted_states(select(runs(ledger), patterns or []))}")
         return
     say_what_was_submitted(submitted, ledger, console())
     raise typer.Exit(int(not submitted.complete))
@@ -161,7 +161,7 @@ def sync(
     from sweep.dispatch.select import runs, select
     from sweep.track.outcome import total
     from sweep.track.sync import How, Training
-    from sweep.track.sync import sync as bring
+    from sweep.track.sync import sync as sync_trainings  # this command is called `sync` as well
 
     if check and rebuild:
         raise typer.BadParameter("--check changes nothing, and --rebuild does; leave one out")
@@ -175,7 +175,8 @@ def sync(
     trainings = [Training(run.entry.label, RunDirectory(run.path), run.status.state) for run in shown]
     outcomes = []
     try:
-        for outcome in bring(trainings, output_dir, How(check, rebuild, disabled, _contrasts(output_dir, sweep))):
+        how = How(check, rebuild, disabled, _contrasts(output_dir, sweep))
+        for outcome in sync_trainings(trainings, output_dir, how):
             print(outcome.line, flush=True)
             outcomes.append(outcome)
     except KeyboardInterrupt:
@@ -186,7 +187,7 @@ def sync(
 
 
 def _contrasts(output_dir: Path, sweep: str) -> dict[str, dict[str, float | str]]:
-    """By a cell's signature, its contrast to a random reward, as the summary of its W&B run has it."""
+    """Return by a cell's signature its contrast to a random reward, with the keys of the summary of its W&B run."""
     from sweep.compare.by_cell import contrasts_by_cell
     from sweep.compare.cells import collect
     from sweep.compare.verdict import judge
@@ -215,10 +216,10 @@ def remove(
     say("\n".join(described(gone)))
     if yes:
         take_out(ledger, [run.entry for run in gone])
-        print(f"took {counted(len(gone), 'run')} out of {sweep}; {suggested('gc', output_dir)} lists the directories")
+        print(f"took {plural(len(gone), 'run')} out of {sweep}; {suggested('gc', output_dir)} lists the directories")
         return
     typed = shlex.join(["remove", sweep, *(patterns or []), "--yes"])
-    print(f"{counted(len(gone), 'run')}; {suggested(typed, output_dir)} takes them out, and leaves their directories")
+    print(f"{plural(len(gone), 'run')}; {suggested(typed, output_dir)} takes them out, and leaves their directories")
 
 
 @commands.command()
@@ -228,7 +229,6 @@ def gc(
 ) -> None:
     """What may go: superseded checkpoints, unfinished writes, directories of no sweep. Only --yes deletes."""
     from sweep.dispatch.disk import garbage, remove
-    from sweep.plan.fit import human_bytes
 
     if not output_dir.is_dir():
         raise UserError(f"{output_dir}: no such directory; --output-dir names another output directory")

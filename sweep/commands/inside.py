@@ -1,4 +1,4 @@
-"""Commands that look into the runs of a sweep: what they cost, and what they answered."""
+"""Commands that show details of a sweep's runs: their cost, and the answers that they kept."""
 
 from __future__ import annotations
 

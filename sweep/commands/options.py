@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take, and how all of them print JSON."""
+"""Arguments and options that several commands share, and functions that print for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from sweep.shown import shown_lines
 
 
 def _place(typed: str | Path) -> Path:
-    """A directory as an absolute path; bash leaves the ~ of --output-dir=~/runs alone."""
+    """Return a directory as an absolute path. A leading ~ is expanded here, because bash leaves that of
+    --output-dir=~/runs.
+    """
     if not str(typed).strip():
         raise typer.BadParameter("is empty; name a directory")
     return Path(os.path.expanduser(typed)).absolute()
@@ -39,9 +41,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a ta
 
 
 def say(text: str) -> None:
-    """Print text of a run: its lines and tabs are meant, all else that would control a terminal is shown."""
+    """Print text that comes from a run. Newlines and tabs stay; other characters that control terminals are escaped."""
     print(shown_lines(text))
 
 
 def print_json(value: dict) -> None:
+    """Print `value` as indented JSON."""
     print(json.dumps(value, indent=1))

@@ -1,1 +1,1 @@
-"""What the runs of a sweep wrote, side by side. Imports no trainer."""
+"""Compare the results of a sweep's runs: rows, contrasts, tests, tables, exports. Imports no trainer."""

@@ -1,4 +1,4 @@
-"""What was typed after `compare`, answered: from the records of sweeps, or from a file that it wrote itself."""
+"""Answer the command `compare`: from the records of sweeps, or from a JSON file that `compare` wrote."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def answer(
     where: Sequence[str] = (),
     with_steps: bool = False,
 ) -> Verdict:
-    """The verdict on the sweeps `targets` of the output directory `root`, or on the one file that they name.
+    """Return the verdict on the sweeps `targets` of the output directory `root`, or on the one file that they name.
 
     Args:
-        metric: its name in metrics.jsonl; what has no slash in it is of the evaluation.
+        metric: its name in metrics.jsonl; a name without a slash means a metric of the evaluation.
         at_step: a number or "last".
         control: KEY=VALUE,…: the choices that make a control.
         by: KEY,…: the axes that make a family.
         where: KEY=PATTERN,… each.
-        with_steps: whether the values over steps are read too; a file has them or has them not.
+        with_steps: read the values over steps too. A file keeps the ones it was written with, or has none.
     Raises:
-        UserError: what was typed cannot be meant, or does not fit what is there.
+        UserError: an option has no valid meaning, or names something that does not exist.
     """
-    asked = Metric(_metric(metric), _step(at_step))
+    wanted = Metric(_metric(metric), _step(at_step))
     from_file = any(_is_file(target, root) for target in targets)
     if from_file:
         if len(targets) > 1:
             raise UserError(f"{' '.join(targets)}: several sweeps, or one file; a file is read by itself")
         comparison, question = read_comparison(Path(targets[0]))
         there = comparison.metric
-        if (metric and asked.name != there.name) or (at_step and asked.step != there.step):
+        if (metric and wanted.name != there.name) or (at_step and wanted.step != there.step):
             raise UserError(f"{targets[0]}: holds {there.title} alone; compare the sweep itself for anything else")
     else:
-        comparison, question = collect(root, *targets, metric=asked), Question()
+        comparison, question = collect(root, *targets, metric=wanted), Question()
     if control is not None:
         question = replace(question, control=_pairs("--control", control), typed=True)
     if by is not None:
@@ -60,7 +60,7 @@ def answer(
 
 
 def _is_file(target: str, root: Path) -> bool:
-    """Whether a word is meant as a file; a sweep's name may end as one does."""
+    """Return True if `target` names a file and not a sweep, since a sweep's name may end in .json as well."""
     return target.endswith(".json") and not (root / "sweeps" / target).is_dir()
 
 
@@ -79,7 +79,7 @@ def _step(typed: str | None) -> int | None:
 
 
 def _pairs(option: str, typed: str) -> Mapping[str, str]:
-    """KEY=VALUE,KEY=VALUE as a mapping; a comma that no KEY= follows belongs to the value."""
+    """Return KEY=VALUE,KEY=VALUE as a mapping. A comma that is not followed by KEY= belongs to the value."""
     parts = re.split(r",(?=[\w.@/+~-]+=)", typed)
     if any("=" not in part or not part.partition("=")[0] for part in parts):
         raise UserError(f"{option} {typed}: is written KEY=VALUE,KEY=VALUE,…")

@@ -1,4 +1,4 @@
-"""The contrast of a single cell: its final value less that of its control with the same seed."""
+"""The contrast of a single cell: its final value minus that of its control with the same seed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sweep.compare.contrasts import Contrast
 
 
 def contrasts_by_cell(contrasts: Sequence[Contrast]) -> dict[str, tuple[float, str]]:
-    """By a cell's signature, the contrast and the control's signature.
+    """Return by a cell's signature its contrast and the signature of its control.
 
-    Left out are cells without a control of their seed, and those of rows with several controls, as a run's one number
-    would not say which it is.
+    Cells without a control of the same seed are left out. So are cells of rows with several controls, because a run
+    shows one number and it would not be clear which control it belongs to.
     """
     rows = Counter(id(contrast.row) for contrast in contrasts)
     return {

@@ -1,5 +1,7 @@
-"""Read the records that a comparison is made of: run directories, the ledger, labels. Beside `over_steps`, no other
-module here reads records."""
+"""Read the records that a comparison is made of: run directories, the ledger, labels.
+
+Only this module and `over_steps` read records in this package.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,19 @@ from sweep.compare.rows import Point, in_rows, replaced
 from sweep.errors import UserError
 from sweep.run.costs import total
 from sweep.run.directory import RunDirectory
-from sweep.run.identity import differences, stale
+from sweep.run.entry import Entry
+from sweep.run.identity import differences, signature, stale
 from sweep.run.labels import Label, read_labels
-from sweep.run.ledger import Entry, Sweep, read_launches, read_sweep
+from sweep.run.ledger import Sweep, read_launches, read_sweep
 from sweep.run.series import last_row, listed, read_series
 from sweep.run.state import State
-from sweep.run.status import Status, read_status, sweep_statuses
+from sweep.run.status import Status, read_state, sweep_statuses
 
 ACCURATE = Metric()
 
 
 def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
-    """Read the sweeps `names` of the output directory `root`; a cell of several of them is read once.
+    """Read the sweeps `names` of the output directory `root`. A cell that several of them list is read once.
 
     Raises:
         UserError: there is no such sweep, or no cell has a value of the metric although some are done.
@@ -35,15 +38,15 @@ def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
     sweep = _joined([read_sweep(root, name) for name in dict.fromkeys(names)])
     of_stages, statuses = sweep_statuses(sweep)
     costs = [total(status.cost for status in part) for part in (of_stages, statuses)]
-    read = [(entry, _cell(sweep, entry, status, metric)) for entry, status in zip(sweep.cells, statuses, strict=True)]
-    _check_metric(sweep, [cell for _, cell in read], metric)
-    found = _latest(sweep, read)
-    cells, points = [cell for _, cell in found], [_point(sweep, entry, cell) for entry, cell in found]
+    read = [_cell(sweep, status, metric) for status in statuses]
+    _check_metric(sweep, read, metric)
+    cells = _latest(sweep, read)
+    points = [_point(sweep, cell) for cell in cells]
     out = replaced(cells, points)
     kept = [not is_out for is_out in out]
     rows = in_rows([*compress(cells, kept)], [*compress(points, kept)])
     runs = [RunDirectory(cell.directory) for cell in rows]
-    evaluations = {run.evaluation_signature: run.evaluation for run in runs if run.evaluation}
+    evaluations = {signature(run.evaluation): run.evaluation for run in runs if run.evaluation}
     launches = [Launch(name, *launch) for name in dict.fromkeys(names) for launch in read_launches(root, name)]
     return Comparison(
         sweeps=tuple(dict.fromkeys(names)),
@@ -59,42 +62,46 @@ def collect(root: Path, *names: str, metric: Metric = ACCURATE) -> Comparison:
 
 
 def _joined(sweeps: Sequence[Sweep]) -> Sweep:
-    """The entries of all sweeps, each once; a training that one of them evaluates and another holds is its cell."""
+    """Return one sweep with the entries of all, each once.
+
+    If one sweep evaluates a training that another one lists as its cell, the training is a cell and not a stage.
+    """
     cells = {entry.signature: entry for sweep in sweeps for entry in sweep.cells}
     stages = {entry.signature: entry for sweep in sweeps for entry in sweep.stages if entry.signature not in cells}
     ordered = sorted(cells.values(), key=lambda entry: entry.steps == 0)
     return Sweep(" ".join(sweep.name for sweep in sweeps), sweeps[0].root, list(stages.values()), ordered)
 
 
-def _latest(sweep: Sweep, cells: list[tuple[Entry, CellResult]]) -> list[tuple[Entry, CellResult]]:
-    """One cell for each training and evaluation: the one whose result counts, and of several the one of most steps.
+def _latest(sweep: Sweep, cells: Sequence[CellResult]) -> list[CellResult]:
+    """Keep one cell for each training and evaluation: prefer a result that counts, then the most steps.
 
-    A training that went on after it had been evaluated is evaluated again by the next launch. The earlier result stays
-    in the ledger: beside the later one it would be taken for another seed.
+    If a training goes on after its evaluation, the next launch evaluates it again. The earlier result stays in the
+    ledger and would look like another seed in the comparison.
     """
-    found: dict[tuple, tuple[tuple[bool, int], Entry, CellResult]] = {}
-    for entry, cell in cells:
-        key = entry.training, RunDirectory(sweep.root / entry.stages[0]).evaluation_signature
+    found: dict[tuple, tuple[tuple[bool, int], CellResult]] = {}
+    for cell in cells:
+        key = cell.entry.training, RunDirectory(sweep.root / cell.entry.stages[0]).evaluation_signature
         rank = (not cell.unlike, cell.asked)
         if key not in found or rank > found[key][0]:
-            found[key] = rank, entry, cell
-    return [(entry, cell) for _, entry, cell in found.values()]
+            found[key] = rank, cell
+    return [cell for _, cell in found.values()]
 
 
 def _trained(sweep: Sweep, entry: Entry) -> dict:
-    """The identity of the training that a cell shows the results of; {} where it was never frozen."""
+    """Return the identity of the training whose results a cell shows; {} if its configuration was never frozen."""
     return RunDirectory(sweep.root / entry.training).identity or {}
 
 
-def _point(sweep: Sweep, entry: Entry, cell: CellResult) -> Point:
-    run, baseline = RunDirectory(cell.directory), RunDirectory(sweep.root / entry.stages[0])
+def _point(sweep: Sweep, cell: CellResult) -> Point:
+    run, baseline = RunDirectory(cell.directory), RunDirectory(sweep.root / cell.entry.stages[0])
     evaluated = run.evaluation or baseline.evaluation or {}
-    if cell.evaluation not in (None, run.evaluation_signature):  # its numbers are of another than it is to have
+    if cell.evaluation not in (None, run.evaluation_signature):  # its numbers come from an older evaluation
         evaluated = {"signature": cell.evaluation}
-    return Point(_trained(sweep, entry), evaluated, entry.axes, cell.length)
+    return Point(_trained(sweep, cell.entry), evaluated, cell.entry.axes, cell.length)
 
 
-def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellResult:
+def _cell(sweep: Sweep, status: Status, metric: Metric) -> CellResult:
+    entry = status.entry
     run, baseline = RunDirectory(sweep.directory(entry)), RunDirectory(sweep.root / entry.stages[0])
     final, base = run.read_result() or {}, baseline.read_result() or {}
     trained = _trained(sweep, entry)
@@ -102,11 +109,8 @@ def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellRes
     value = _value(RunDirectory(sweep.root / entry.training), run, final, metric)
     length = (status.step if status.state == State.DONE else 0) or final.get("step") or asked
     return CellResult(
-        model=entry.model,
-        reward=entry.reward,
-        seed=entry.seed,
+        entry=entry,
         axes=entry.axes,
-        signature=entry.signature,
         state=status.state,
         step=status.step or final.get("step", 0),
         base_accuracy=base.get("accuracy"),
@@ -118,7 +122,7 @@ def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellRes
         evaluation=final.get("evaluation", base.get("evaluation")),
         rules=trained.get("rules", {}) if "schema" in trained and trained["schema"] > 1 else None,
         unlike=_unlike(run, baseline) if final and base else "",
-        older=stale(trained) or (run.evaluation and stale(run.evaluation)) or "",
+        older=stale(trained) or (stale(run.evaluation) if run.evaluation else "") or "",
         asked=asked,
         length=length if metric.step is None or value is None else metric.step,
         base=base.get(metric.key) if metric.of_evaluation else None,
@@ -131,11 +135,11 @@ def _cell(sweep: Sweep, entry: Entry, status: Status, metric: Metric) -> CellRes
 
 
 def _value(training: RunDirectory, run: RunDirectory, result: dict, metric: Metric) -> float | None:
-    """The metric at the end of a training or at the step that is asked for; None where it has none.
+    """Return the metric at the end of a training or at the metric's step; None if there is no value.
 
     Args:
-        run: the run that the cell shows, which is its training or an evaluation of what that left.
-        result: what the run wrote at its end.
+        run: the run that the cell shows: its training, or a later evaluation of that training's weights.
+        result: the final result that the run wrote.
     """
     if metric.of_evaluation and metric.step is None:
         return result.get(metric.key)
@@ -143,18 +147,18 @@ def _value(training: RunDirectory, run: RunDirectory, result: dict, metric: Metr
         return last_row(training.metrics).get(metric.name) if result else None
     found = read_series(training.metrics, [metric.name, "evaluation"])
     if metric.of_evaluation and found["evaluation"].get(metric.step) != run.evaluation_signature:
-        return None  # of another evaluation than the cell's
+        return None  # the value comes from another evaluation than the cell's
     return found[metric.name].get(metric.step)
 
 
 def _answers(result: dict) -> int | None:
-    """The graded answers of an evaluation's result."""
+    """Return the number of graded answers behind an evaluation's result, or None if the result does not say."""
     problems, samples = result.get("problems"), result.get("samples_per_problem")
     return problems * samples if problems and samples else None
 
 
 def _made(training: RunDirectory) -> dict[str, str]:
-    """What the latest attempt of a training ran with, as far as it is recorded."""
+    """Return the code, weights and processor of a training's latest attempt, as far as they are recorded."""
     facts = training.read_provenance()
     weights = facts.get("model") or {}
     processor = ", ".join(sorted(set(facts.get("gpus") or []))) or facts.get("processor")
@@ -163,7 +167,10 @@ def _made(training: RunDirectory) -> dict[str, str]:
 
 
 def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> None:
-    """Refuse a metric that is no number, and a metric, or a step, that no cell has a value of, with what there is."""
+    """Raise UserError for a metric that is not a number, and for a metric or step of which no cell has a value.
+
+    The message names the metrics or the steps that exist.
+    """
     values = [value for cell in cells for value in (cell.base, cell.final) if value is not None]
     if text := next((value for value in values if not isinstance(value, int | float)), None):
         raise UserError(f"--metric {metric.name}: no number, but {json.dumps(text)}")
@@ -188,8 +195,8 @@ def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> 
 
 
 def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:
-    """What keeps the results of `run` and its baseline from being subtracted; "" where nothing does."""
-    final, base = (r.read_result().get("evaluation") for r in (run, baseline))
+    """Return the reason why the results of `run` and its baseline must not be subtracted, or "" if there is none."""
+    final, base = ((r.read_result() or {}).get("evaluation") for r in (run, baseline))
     if final == base:
         return ""
     how = f"evaluation {final or 'of an older version'} and {base or 'of an older version'}"
@@ -200,26 +207,26 @@ def _unlike(run: RunDirectory, baseline: RunDirectory) -> str:
 
 @dataclass(frozen=True)
 class LabelStage:
-    """The label stage of a model, all its shards together; `state`: done, or that of a shard that is not."""
+    """The label stage of a model with all its shards. `state` is done, or the state of a shard that is not done."""
 
     model: str
     state: str
     shards: tuple[Path, ...]
 
     def labels(self, vote: str) -> Sequence[Label]:
-        """Its labels by one way of voting."""
+        """Return its labels by the given kind of vote."""
         return list(read_labels(self.shards, vote))
 
 
 def label_stages(root: Path, name: str) -> list[LabelStage]:
-    """Every label stage that a cell of the sweep was trained with."""
+    """Return every label stage that a cell of the sweep was trained with."""
     sweep = read_sweep(root, name)
     needs = {run.directory: run.stages for run in (*sweep.stages, *sweep.cells)}
-    trained = {(e.model, e.training) for e in sweep.cells}  # a cell that only evaluates waits for no labels itself
+    trained = {(e.model, e.training) for e in sweep.cells}  # a cell that only evaluates reads no labels itself
     stages = {(m, tuple(s for s in needs.get(t, ()) if RunDirectory(s).name.startswith("labels-"))) for m, t in trained}
     return [_label_stage(model, [root / s for s in shards]) for model, shards in sorted(stages) if shards]
 
 
 def _label_stage(model: str, shards: Sequence[Path]) -> LabelStage:
-    states = [read_status(shard.name, shard, 0).state for shard in shards]
+    states = [read_state(shard) for shard in shards]
     return LabelStage(model, next((s for s in states if s != State.DONE), State.DONE), tuple(shards))

@@ -1,13 +1,13 @@
-"""Did a reward beat its control? Contrasts of rows with their controls, tested together. Pure: it reads no file.
+"""Test whether a reward beats its control: contrasts of rows with their controls. Pure: it reads no file.
 
-The rules, which docs/compare.md gives with their reasons:
+The rules (docs/compare.md gives the reasons):
 
-* A control is a set of choices. A row's partner equals it in every axis but those and what hangs below them, was
-  trained for as many steps and evaluated alike.
-* A contrast is the difference of final values over the seeds that both rows have. Where they share none it is the
-  difference of the means, by Welch.
+* A control is a set of choices. A row's partner has the same value on every axis, except for the axes of these choices
+  and those below them, was trained for as many steps and evaluated in the same way.
+* A contrast is the difference of final values over the seeds that both rows have. If they share no seed, it is the
+  difference of the means, tested by Welch.
 * The tests of all contrasts, and of each control's own change from its base, are adjusted together by Holm.
-* Contrasts of the same reward in two families are compared where at least one of them is told apart; these tests are
+* Contrasts of the same reward in two families are compared if at least one of them is told apart; these tests are
   adjusted among themselves.
 """
 
@@ -35,16 +35,16 @@ from sweep.errors import UserError
 
 CONTROL = {"reward": "random"}
 TRUTH = {"reward": "ground_truth"}
-BELOW_REWARD = ("labels",)  # only rewards read them
+BELOW_REWARD = ("labels",)  # sections that only rewards read, so that they may differ where the reward does
 MORE, LESS, NOT_APART, UNTESTED = "more", "less", "not told apart", "not tested"
 
 
 @dataclass(frozen=True)
 class Tested:
-    """An estimate that a claim may be made of.
+    """An estimate with its test.
 
-    adjusted: its p-value adjusted for the others that are tested with it; None where there is no p-value, or where it
-    was not tested. tests: how many these are.
+    adjusted: the p-value, adjusted for all tests made together with it; None if there is no p-value or no test. tests:
+    the number of these tests.
     """
 
     estimate: Estimate
@@ -62,16 +62,17 @@ class Tested:
 
     @property
     def told_apart(self) -> bool:
+        """True if the adjusted p-value is below 0.05."""
         return self.verdict in (MORE, LESS)
 
     @property
     def detectable(self) -> float | None:
-        """The smallest true difference that 80 % power at 0.05 / tests would have shown."""
+        """The smallest true difference that a test with 80 % power at 0.05 / tests would have shown, or None."""
         return detectable(self.estimate, self.tests) if self.tests else None
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would show the difference seen, with 80 % power at 0.05 / tests."""
+        """The number of seeds that would show the observed difference with 80 % power at 0.05 / tests, or None."""
         return seeds_needed(self.estimate, self.tests) if self.tests else None
 
 
@@ -79,9 +80,9 @@ class Tested:
 class Contrast(Tested):
     """row - control, in final values.
 
-    seeds: those that count; of a contrast without pairs the row's. left_out: the seeds that only one of both has, by
-    "row" and "control". shares: whether the row is the true reward's and paired, so that it can be asked which share of
-    its gain the control gives; share: that number, None where it is undefined.
+    seeds: the seeds that count; in a contrast without pairs, those of the row. left_out: the seeds that only one of
+    both has, under "row" and "control". shares: True if the row has the true reward and is paired, so that the fraction
+    of its gain that the control also gives is defined; share: that fraction, None if it cannot be computed.
     """
 
     row: Row = field(kw_only=True)
@@ -94,7 +95,7 @@ class Contrast(Tested):
 
     @property
     def differences(self) -> list[float]:
-        """Of each pair of seeds."""
+        """The difference of each pair of seeds."""
         return [self.row.final[seed] - self.control.final[seed] for seed in self.seeds]
 
 
@@ -102,9 +103,9 @@ class Contrast(Tested):
 class Change(Tested):
     """A control's own change from its base, over seeds, given the one evaluation of that base.
 
-    bound: by how much the sampling of that evaluation may have moved it; None where that is not known. All seeds share
-    the one number that they are compared with, so that a change is told apart only where its whole interval lies
-    beyond the bound, however alike the seeds are.
+    bound: the change that sampling that evaluation again may cause; None if unknown. All seeds are compared with the
+    same base value, so a change is told apart only if its whole interval lies outside the bound, however close the
+    seeds are to one another.
     """
 
     row: Row = field(kw_only=True)
@@ -112,23 +113,25 @@ class Change(Tested):
 
     @property
     def within_bound(self) -> bool:
-        if self.bound is None or self.estimate.low is None:
+        """True if the interval overlaps the range from -bound to bound."""
+        if self.bound is None or self.estimate.low is None or self.estimate.high is None:
             return False
         return self.estimate.low <= self.bound and self.estimate.high >= -self.bound
 
     @property
     def held_back(self) -> bool:
-        """Whether only the bound keeps the change from being told apart."""
+        """True if the change would be told apart without the bound."""
         return super().verdict in (MORE, LESS) and self.within_bound
 
     @property
     def verdict(self) -> str:
+        """As in Tested, but NOT_APART if the interval overlaps the bound."""
         return NOT_APART if self.held_back else super().verdict
 
 
 @dataclass(frozen=True)
 class Across(Tested):
-    """The contrast of one family less the same contrast of another, by Welch on the pairs of seeds."""
+    """The contrast of one family minus the same contrast of another, by Welch on the pairs of seeds."""
 
     first: Contrast = field(kw_only=True)
     second: Contrast = field(kw_only=True)
@@ -136,7 +139,7 @@ class Across(Tested):
 
 @dataclass(frozen=True)
 class Alone:
-    """A row without a contrast, and why."""
+    """A row without a contrast, and the reason."""
 
     row: Row
     reason: str
@@ -144,7 +147,9 @@ class Alone:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that is tested. tests: the m of Holm for contrasts and changes; tests_across: that across families."""
+    """All results. tests: the number m of Holm's adjustment for contrasts and changes; tests_across: that across
+    families.
+    """
 
     contrasts: list[Contrast]
     changes: list[Change]
@@ -155,11 +160,11 @@ class Findings:
 
 
 def find(rows: Sequence[Row], control: Mapping[str, str], by: Sequence[str], shares_of_answers: bool) -> Findings:
-    """All contrasts of `rows` with the rows that hold the choices `control`, tested together.
+    """Return all contrasts of `rows` with the rows that hold the choices `control`, tested together.
 
     Args:
         by: the axes whose values make a family.
-        shares_of_answers: whether values are shares of graded answers, so that a base's sampling has a bound.
+        shares_of_answers: True if values are fractions of graded answers, so that the sampling of a base has a bound.
     """
     controls = [row for row in rows if holds(row, control)]
     free = free_axes(control, axes_of(rows))
@@ -176,20 +181,21 @@ def find(rows: Sequence[Row], control: Mapping[str, str], by: Sequence[str], sha
 
 
 def holds(row: Row, choices: Mapping[str, str]) -> bool:
+    """Return True if the row has every value of `choices`."""
     return all(row.axes.get(axis, "") == value for axis, value in choices.items())
 
 
 def free_axes(control: Mapping[str, str], axes: Collection[str]) -> set[str]:
-    """The axes in which a row may differ from its partner: the control's own and what hangs below them."""
+    """Return the axes in which a row may differ from its partner: the control's own and those below them."""
     heads = {*control, *(BELOW_REWARD if "reward" in control else ())}
     return {axis for axis in axes if axis in heads or axis.startswith(tuple(f"{head}." for head in heads))}
 
 
 def check_control(control: Mapping[str, str], rows: Sequence[Row]) -> None:
-    """Refuse a control that was typed and that no row holds.
+    """Check a control that a person typed.
 
     Raises:
-        UserError: it names an axis or a value that is not there.
+        UserError: it names an axis or a value that no row has, or no row has all of it.
     """
     for axis, value in control.items():
         there = sorted({row.axes[axis] for row in rows if axis in row.axes})
@@ -205,7 +211,7 @@ def check_control(control: Mapping[str, str], rows: Sequence[Row]) -> None:
 def _contrasts_of(
     row: Row, controls: Sequence[Row], control: Mapping[str, str], free: set[str]
 ) -> tuple[list[Contrast], list[str]]:
-    """The contrasts of a row with each of its partners; and why it has none, or none with a partner.
+    """Return the contrasts of a row with each of its partners, and the reasons why others are missing.
 
     Args:
         free: the axes in which a partner may differ.
@@ -255,7 +261,7 @@ def _contrast(row: Row, control: Row) -> Contrast:
     gains = [seed for seed in shared if seed in row.gain and seed in control.gain]
     share = fieller([control.gain[s] for s in gains], [row.gain[s] for s in gains]) if truth else None
     if gains and sum(row.gain[seed] for seed in gains) <= 0:
-        share = None  # a loss has no share
+        share = None  # the fraction of a loss has no meaning
     estimate = paired(row.final, control.final)
     return Contrast(
         estimate, row=row, control=control, paired=True, seeds=shared, left_out=only, shares=truth, share=share
@@ -268,7 +274,7 @@ def _change(row: Row, shares_of_answers: bool) -> Change:
 
 
 def _adjusted(contrasts: list[Contrast], changes: list[Change]) -> tuple[list[Contrast], list[Change], int]:
-    """With the p-values of all of them adjusted together."""
+    """Return contrasts and changes with their p-values adjusted together, and the number of tests."""
     tested = _together([*contrasts, *changes])
     count = sum(one.adjusted is not None for one in tested)
     return tested[: len(contrasts)], tested[len(contrasts) :], count
@@ -284,9 +290,9 @@ def _together(tested: Sequence) -> list:
 
 
 def _across(contrasts: Sequence[Contrast], by: Sequence[str]) -> tuple[list[Across], int]:
-    """Each two families' contrasts of the same rows with the same controls.
+    """Compare the same contrast between every two families.
 
-    All of them count in the adjustment, tested or not: which are tested is decided by the data.
+    All pairs count in the adjustment, tested or not, because the data decide which are tested.
     """
     evaluations: dict[tuple, set] = {}
     for contrast in contrasts:
@@ -305,10 +311,10 @@ def _across(contrasts: Sequence[Contrast], by: Sequence[str]) -> tuple[list[Acro
     ]
     tested = _together(pairs)
     count = sum(one.adjusted is not None for one in tested)
-    asked = [
+    shown = [
         one if one.first.told_apart or one.second.told_apart else replace(one, adjusted=None, tests=0) for one in tested
     ]
-    return asked, count
+    return shown, count
 
 
 def _family(contrast: Contrast, by: Sequence[str]) -> tuple[str, ...]:
@@ -316,6 +322,6 @@ def _family(contrast: Contrast, by: Sequence[str]) -> tuple[str, ...]:
 
 
 def _evaluated_alike(one: Contrast, other: Contrast, evaluations: Mapping[tuple, set], by: Sequence[str]) -> bool:
-    """Whether both come from one evaluation, or their families share none: each may have its own prompt."""
+    """Return True if both come from one evaluation, or if their families share none: each may have its own prompt."""
     shared = evaluations[_family(one, by)] & evaluations[_family(other, by)]
     return one.row.evaluation == other.row.evaluation or not shared

@@ -1,9 +1,10 @@
-"""Values over steps in the terminal: a line of bars for each row of the comparison."""
+"""Print values over steps in the terminal: a line of bars for each row of the comparison."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,12 +17,14 @@ from sweep.compare.sparkline import shown_in, sparkline
 from sweep.compare.verdict import Verdict
 from sweep.shown import encoding_of, shown
 
-WIDEST = 32  # characters of a line of bars
-LISTED = 6  # steps; of more the first and the last one are named
+WIDEST = 32  # most characters in a line of bars
+LISTED = 6  # most steps that are listed; otherwise only the first and the last one are named
 
 
 def print_curves(verdict: Verdict, console: Console) -> None:
-    """A block for each metric that has values over steps, a line in it for each row: first value, bars, last value."""
+    """Print a block for each metric with values over steps, and in it a line for each row: first value, bars, last
+    value.
+    """
     shown_any = False
     for metric in metrics_over_steps(verdict.comparison.metric):
         found = curves(verdict.comparison, verdict.rows, metric)
@@ -51,7 +54,8 @@ def _block(metric: Metric, found: Sequence[Curve], names: Sequence[str], console
     for _ in range(len(names) + are_alike):
         table.add_column(overflow="fold")
     several = max(curve.seeds for curve in found) > 1
-    for justify in ("right", "left", "right", *(["left"] if several else [])):
+    sides: tuple[Literal["left", "right"], ...] = ("right", "left", "right", "left")
+    for justify in sides if several else sides[:-1]:
         table.add_column(justify=justify, no_wrap=True)
     for curve in found:
         means = {point.step: point.mean for point in curve.points}

@@ -9,7 +9,7 @@ from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison
 
-REWARDS = ("reward/true_mean", "reward/mean")  # shown beside the accuracy: what was right, what was rewarded
+REWARDS = ("reward/true_mean", "reward/mean")  # shown with the accuracy: fraction right, mean reward
 NO_CURVES = (
     "no values over steps are known; of a sweep they are read from its runs, and a file holds them if it was written "
     "with --curves --json"
@@ -18,7 +18,7 @@ NO_CURVES = (
 
 @dataclass(frozen=True)
 class Point:
-    """The seeds' values at a step: their mean, the lowest and the highest one, and how many seeds have one."""
+    """The seeds' values at one step: mean, lowest and highest value, and the number of seeds that have a value."""
 
     step: int
     mean: float
@@ -29,10 +29,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """A row's values over steps, in the metric's own unit, by step; never empty.
+    """A row's values over steps, in the metric's own unit, in the order of the steps; never empty.
 
-    The band is that of the lowest and the highest seed. It is no interval: with few seeds it says what was seen, and
-    it claims nothing about other seeds.
+    The band spans the lowest and the highest seed. It is not a confidence interval: it shows the observed seeds and
+    makes no statement about others.
     """
 
     row: Row
@@ -40,27 +40,28 @@ class Curve:
 
     @property
     def seeds(self) -> int:
-        """How many seeds the fullest step has."""
+        """The number of seeds at the step that has most."""
         return max(point.n for point in self.points)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every step has a value of as many seeds. The mean of fewer seeds is not to be joined with theirs."""
+        """True if every step has a value from the same number of seeds. Means of different seeds must not be joined by
+        a line.
+        """
         return all(point.n == self.seeds for point in self.points)
 
 
 def metrics_over_steps(metric: Metric) -> list[Metric]:
-    """The metrics whose curves belong to a comparison of `metric`: itself, and beside the accuracy the rewards."""
+    """Return the metrics whose curves belong to a comparison of `metric`: itself, and with the accuracy the rewards."""
     beside = REWARDS if metric.name == ACCURACY else ()
     return [Metric(name) for name in (metric.name, *beside)]
 
 
 def curves(comparison: Comparison, rows: Sequence[Row], metric: Metric) -> list[Curve]:
-    """A curve for each of `rows` that has a value of `metric` at a step of its training.
+    """Return a curve for each of `rows` that has a value of `metric` at a step of its training.
 
-    Of a metric of the evaluation a curve begins with the untrained model's value at step 0 and ends with the result,
-    where these are known and come from the same evaluation. There are none where the comparison was made without values
-    over steps.
+    A curve of an evaluation metric begins with the untrained model's value at step 0 and ends with the result, if these
+    are known and come from the same evaluation. The list is empty if the comparison was made without values over steps.
     """
     if metric.name not in comparison.curves:
         return []
@@ -88,7 +89,7 @@ def _with_ends(cell: CellResult, series: Mapping[int, float], is_compared: bool,
 
 
 def pooled(by_seed: Mapping[int, Mapping[int, float]]) -> tuple[Point, ...]:
-    """The values of several seeds, each by step, as points in the order of the steps."""
+    """Return the values of several seeds, each by step, as points in the order of the steps."""
     at: dict[int, list[float]] = {}
     for values in by_seed.values():
         for step, value in values.items():

@@ -1,4 +1,4 @@
-"""A comparison as a file: JSON that is read again, CSV, LaTeX. docs/compare.md describes all three."""
+"""Write a comparison as JSON (which `compare` reads again), CSV or LaTeX. docs/compare.md describes all three."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from sweep.compare.statistics import mean_estimate
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Question, Verdict
 from sweep.errors import UserError
+from sweep.program import program
 from sweep.run.costs import Cost
+from sweep.run.entry import Entry
 
-VERSION = 2  # 1: cells alone, without a version
+VERSION = 2  # version 1 held only cells, and no version number
 
 
 def verdict_json(verdict: Verdict) -> dict:
-    """The verdict as `compare --json` prints it and `compare FILE.json` reads it."""
+    """Return the verdict as `compare --json` prints it and `compare FILE.json` reads it."""
     comparison, question, found = verdict.comparison, verdict.question, verdict.findings
     return {
         "version": VERSION,
@@ -65,8 +67,8 @@ def verdict_json(verdict: Verdict) -> dict:
         "sentences": verdict.sentences,
         "next": [asdict(suggestion) for suggestion in verdict.suggestions],
         "warnings": verdict.warnings,
-        "cells": [{**asdict(cell), "difference": cell.difference} for cell in comparison.cells],
-        "superseded": [asdict(cell) for cell in comparison.superseded],
+        "cells": [{**_cell_json(cell), "difference": cell.difference} for cell in comparison.cells],
+        "superseded": [_cell_json(cell) for cell in comparison.superseded],
         "evaluations": comparison.evaluations,
         "launches": [asdict(launch) for launch in comparison.launches],
         "curves": _curves_json(comparison),
@@ -74,7 +76,7 @@ def verdict_json(verdict: Verdict) -> dict:
 
 
 def _curves_json(comparison: Comparison) -> dict:
-    """The values over steps of the cells that took part."""
+    """Return the values over steps of the cells that took part."""
     signatures = {cell.signature for cell in comparison.cells}
     return {
         name: {signature: series for signature, series in by_cell.items() if signature in signatures}
@@ -90,13 +92,13 @@ def _row_json(row: Row) -> dict:
         "evaluation": row.evaluation,
         "base": row.base,
         "final": row.final,
-        "gain": gain and {name: getattr(gain, name) for name in ("value", "low", "high", "n")},
+        "gain": {name: getattr(gain, name) for name in ("value", "low", "high", "n")} if gain else None,
         "cost": _mean_cost_json(row),
     }
 
 
 def _mean_cost_json(row: Row) -> dict | None:
-    """The means of what its cells cost, and of how many; None where that is not known."""
+    """Return the mean cost of the row's cells and the number of cells it is taken over; None if no cost is known."""
     if (found := mean_cost(row)) is None:
         return None
     whole, n = found
@@ -119,7 +121,7 @@ def _tested_json(tested: Tested) -> dict:
 
 
 def read_comparison(file: Path) -> tuple[Comparison, Question]:
-    """The comparison that `--json` wrote, with the question that was asked of it.
+    """Read the comparison that `--json` wrote, and the question it answers.
 
     Raises:
         UserError: there is no such file, it holds something else, or a later version of the code wrote it.
@@ -131,7 +133,7 @@ def read_comparison(file: Path) -> tuple[Comparison, Question]:
     except ValueError as error:
         raise UserError(f"{file}: no JSON ({error})") from None
     if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
-        raise UserError(f"{file}: no comparison; `python -m sweep compare SWEEP --json > FILE.json` writes one")
+        raise UserError(f"{file}: no comparison; `{program()} compare SWEEP --json > FILE.json` writes one")
     version = found.get("version", 1)
     if version not in (1, VERSION):
         raise UserError(f"{file}: version {version} of a comparison, and this code reads up to {VERSION}")
@@ -159,23 +161,47 @@ def _comparison(found: Mapping[str, Any]) -> Comparison:
     )
 
 
+def _cell_json(cell: CellResult) -> dict[str, Any]:
+    """Return the cell as the JSON file has it: the fields of its entry that a comparison shows, and its results."""
+    known = {field.name: getattr(cell, field.name) for field in fields(cell) if field.name not in ("entry", "axes")}
+    told = {"model": cell.model, "reward": cell.reward, "seed": cell.seed, "axes": cell.axes}
+    return {**told, "signature": cell.signature, **known, "cost": asdict(cell.cost)}
+
+
 def _cell(found: Mapping[str, Any]) -> CellResult:
     known = {field.name for field in fields(CellResult)}
     first = {} if "final" in found else {"base": found["base_accuracy"], "final": found["final_accuracy"]}
     if "length" not in found:
         first["length"] = found["step"]
-    first["cost"] = Cost(**found.get("cost", {}))
+    first |= {"cost": Cost(**found.get("cost", {})), "entry": _entry(found)}
     return CellResult(**{key: value for key, value in found.items() if key in known} | first)
 
 
+def _entry(found: Mapping[str, Any]) -> Entry:
+    """Return the entry of a cell in a file, which holds neither its stages nor its module."""
+    axes = found["axes"]
+    return Entry(
+        label=" ".join(f"{axis}={value}" for axis, value in axes.items()),
+        module="",
+        axes=axes,
+        model=found["model"],
+        reward=found["reward"],
+        seed=found["seed"],
+        signature=found["signature"],
+        steps=found.get("asked", 0),
+        directory=found["directory"],
+        stages=[],
+    )
+
+
 def _question(found: Mapping[str, Any]) -> Question:
-    """The question of the file; of its cells all match the patterns, since only those took part."""
+    """Return the question of the file. All its cells match the patterns, because only those took part."""
     asked = {key: found[key] for key in ("control", "by", "where") if key in found}
     return Question(**asked)
 
 
 def verdict_csv(verdict: Verdict) -> str:
-    """One table for everything that has a number, a line each; `kind` tells what a line is."""
+    """Return one CSV table of all numbers, one per line; the column `kind` says what a line is."""
     axes = axes_of(verdict.rows)
     numbers = ["base", "final", "difference", "low", "high", "n", "p", "adjusted_p", "detectable", "seeds_needed"]
     out = io.StringIO()
@@ -218,7 +244,7 @@ def _csv_tested(tested: Tested) -> dict:
 
 
 def verdict_latex(verdict: Verdict, more: Sequence[Grid] = ()) -> str:
-    """The tables for LaTeX with the package booktabs, `more` among them, each with its title as a comment above it."""
+    """Return the tables and `more` as LaTeX for the package booktabs, each with its title in a comment above it."""
     return "\n".join(_tabular(grid) for grid in [*grids(verdict), *more])
 
 
@@ -249,4 +275,4 @@ def _latex_row(cells: list[str]) -> str:
 
 def _latex(text: str) -> str:
     escaped = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<!\S)-(?=\d)", "$-$", escaped)  # the sign of a number, which is no hyphen
+    return re.sub(r"(?<!\S)-(?=\d)", "$-$", escaped)  # the sign of a number is a minus, not a hyphen

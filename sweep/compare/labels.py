@@ -1,4 +1,4 @@
-"""How good the majority labels of a sweep's models are."""
+"""The quality of the majority labels of a sweep's models."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ VOTES = ("equivalence", "string")
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """The labels of a model by one way of voting; shares lie in [0, 1], None where there is nothing to average.
+    """The labels of a model by one kind of vote. Fractions are in [0, 1]; None if there is nothing to average.
 
-    `vote_share`: of the responses, how many gave the label; `..._right` and `..._wrong`: where it is right or wrong.
-    `sample_accuracy`: of all responses, how many were correct.
+    `vote_share`: the mean fraction of a problem's responses that gave its label; `..._right` and `..._wrong`: the same
+    over problems whose label is right or wrong. `sample_accuracy`: the fraction of all responses that were correct.
     """
 
     model: str
@@ -38,7 +38,7 @@ class LabelSummary:
 
 
 def label_summaries(root: Path, name: str) -> list[LabelSummary]:
-    """A summary for each label stage (all its shards together) of the sweep, and each way of voting."""
+    """Return a summary for each label stage of the sweep (all its shards together) and each kind of vote."""
     return [_summary(stage, vote) for stage in label_stages(root, name) for vote in VOTES]
 
 
@@ -71,7 +71,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def print_labels(name: str, summaries: Sequence[LabelSummary], console: Console) -> None:
-    """A row for each model and way of voting."""
+    """Print a row for each model and kind of vote."""
     if not summaries:
         console.print(f"sweep {name}: no reward of it needs labels", markup=False)
         return

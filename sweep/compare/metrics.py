@@ -1,4 +1,4 @@
-"""The metrics that a comparison may be of: what their numbers are, and how they are written."""
+"""The metrics that may be compared: the unit of their numbers, and how they are written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 ACCURACY = "eval/accuracy"
-EVALUATED = "eval/"  # of an evaluation: known of the untrained model too, and kept in results
-# Shares of the graded answers of an evaluation, each of which is a yes or a no.
+EVALUATED = "eval/"  # metrics of an evaluation, which are known for the untrained model too and kept in results
+# Fractions of an evaluation's graded answers: each answer counts as 0 or 1.
 _OF_ANSWERS = ("accuracy", "code", "truncated", "unparsed", "timeouts")
 _SHARES = re.compile(
     r"eval/(accuracy|code|code_accuracy|prose_accuracy|truncated|unparsed|timeouts)"
@@ -19,13 +19,14 @@ _SHARES = re.compile(
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by its name in `metrics.jsonl`, and the step of which it is taken; None: the end of the training."""
+    """A metric by its name in `metrics.jsonl`, and the step at which it is read; None for the end of the training."""
 
     name: str = ACCURACY
     step: int | None = None
 
     @property
     def of_evaluation(self) -> bool:
+        """True for a metric of an evaluation, False for one of the training."""
         return self.name.startswith(EVALUATED)
 
     @property
@@ -35,35 +36,36 @@ class Metric:
 
     @property
     def shares_of_answers(self) -> bool:
-        """Whether a value is the share of an evaluation's answers for which something holds."""
+        """True if a value is the fraction of an evaluation's answers that have some property."""
         return self.of_evaluation and self.key in _OF_ANSWERS
 
     @property
     def title(self) -> str:
+        """Its name in titles, with its unit and step."""
         name = self.key if self.of_evaluation else self.name
         return f"{name}{' in %' if self.is_share else ''}{'' if self.step is None else f' at step {self.step}'}"
 
     @property
     def is_share(self) -> bool:
-        """Whether it is a share, or a difference of two, and is shown in per cent."""
+        """True if it is a fraction, or a difference of two, and is shown in per cent."""
         return _SHARES.fullmatch(self.name) is not None
 
     @property
     def scale(self) -> float:
-        """What a value is multiplied with to be in the table's unit."""
+        """The factor from a value to the table's unit."""
         return 100.0 if self.is_share else 1.0
 
     @property
     def unit(self) -> str:
-        """Of a difference, in a sentence."""
+        """The unit of a difference in a sentence."""
         return " points" if self.is_share else ""
 
     def value(self, value: float | None, sign: str = "") -> str:
-        """A value or a difference in the table's unit; "" where there is none."""
+        """Return a value or a difference as text in the table's unit; "" for None."""
         if value is None:
             return ""
         return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.4g}"
 
     def interval(self, low: float | None, high: float | None, sign: str = "+") -> str:
-        """An interval in the table's unit, of a difference unless another `sign` is given; "" where there is none."""
+        """Return an interval as text in the table's unit, with signs unless `sign` is ""; "" if there is none."""
         return "" if low is None or high is None else f"{self.value(low, sign)} … {self.value(high, sign)}"

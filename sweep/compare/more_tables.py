@@ -1,4 +1,4 @@
-"""Tables that are shown when asked for: every seed by itself, and what each row cost. Pure: no file is read."""
+"""Tables for options of `compare`: every seed by itself, and the cost of each row. Pure: it reads no file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.run.costs import Cost, duration, total
 
 
 def seed_grid(verdict: Verdict) -> Grid:
-    """A line for each seed of each row, the worst of a row first: by its difference, or by its value without a base."""
+    """Return a line for each seed of each row, the worst first: by difference, or by value if there is no base."""
     metric, names = verdict.comparison.metric, axes_of(verdict.rows)
     shown = ["base", "final", "difference"] if metric.of_evaluation else ["final"]
     lines, breaks = [], []
@@ -26,18 +26,20 @@ def seed_grid(verdict: Verdict) -> Grid:
 
 
 def _from_the_worst(row: Row, values: dict[int, float]) -> list[int]:
-    """The seeds of a row by their values, lowest first; those without one come last."""
+    """Return the seeds of a row by their values, lowest first; seeds without a value come last."""
     return sorted(row.by_seed, key=lambda seed: (seed not in values, values.get(seed, 0.0), seed))
 
 
 def mean_cost(row: Row) -> tuple[Cost, int] | None:
-    """What the cells of a row cost together, of as many as recorded all of it; None where none did."""
+    """Return the summed cost of those cells of a row whose cost is fully recorded, and their number; None if there are
+    none.
+    """
     known = [cell.cost for cell in row.by_seed.values() if cell.cost.is_known and not cell.cost.unrecorded]
     return (total(known), len(known)) if known else None
 
 
 def cost_grid(verdict: Verdict) -> Grid:
-    """A line for each row with the means of what a cell cost, of those that recorded all of it."""
+    """Return a line for each row with the mean cost of a cell, over the cells whose cost is fully recorded."""
     names = axes_of(verdict.rows)
     costs = [mean_cost(row) for row in verdict.rows]
     unit = "GPU-hours" if any(cost and cost[0].gpu_seconds for cost in costs) else "process-hours"
@@ -60,7 +62,7 @@ def _numbers(cost: tuple[Cost, int] | None, unit: str) -> Sequence[str]:
 
 
 def cost_lines(verdict: Verdict) -> list[str]:
-    """What all runs of the sweeps cost, in words; nothing where no run has begun."""
+    """Return the cost of all runs of the sweeps as sentences; no sentence if no run has begun."""
     whole, stages = verdict.comparison.cost, verdict.comparison.cost_of_stages
     if not whole.attempts:
         return []

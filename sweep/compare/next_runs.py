@@ -1,26 +1,27 @@
-"""What to run next: the cells, partners and seeds that a comparison lacks, as commands. Pure: it reads no file."""
+"""Suggest what to run next, as commands: cells, controls and seeds that a comparison lacks. Pure: it reads no file."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison, Launch
+from sweep.config.local import default_output_dir
 from sweep.errors import HIDDEN
+from sweep.program import launcher
 from sweep.run.state import ACTIVE, State
 
-FEW_SEEDS = 5  # what is suggested where one seed tells nothing of the spread
+FEW_SEEDS = 5  # suggested if there is a single seed, which has no spread
 UNKNOWN = Launch("", [], [])
-MOST_SUGGESTED = 20  # seeds; what needs yet another number is said, and not suggested
+MOST_SUGGESTED = 20  # seeds; if a contrast needs more, the sentences say so, and nothing is suggested
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Why something is to be run, and the command that runs it: the launch that brought the cells, changed."""
+    """A reason to run something, and the command: the launch that brought the cells, with some overrides changed."""
 
     why: str
     command: str
@@ -29,10 +30,10 @@ class Suggestion:
 def suggestions(
     comparison: Comparison, rows: Sequence[Row], findings: Findings, control: Mapping[str, str]
 ) -> list[Suggestion]:
-    """What to run next, the most pressing first: cells that did not end well, partners, seeds.
+    """Return what to run next, the most urgent first: cells that did not end well, missing controls, missing seeds.
 
     Args:
-        control: the choices that a partner lacks; {} where partners were left out on purpose.
+        control: the choices of the control to suggest; {} if controls were left out on purpose.
     """
     launches = _Launches(comparison)
     found = [*_unfinished(comparison.cells, launches), *_partners(findings, control, launches)]
@@ -47,28 +48,30 @@ class _Launches:
         self._of = {sign: launch for launch in comparison.launches for sign in launch.cells}
 
     def of(self, cells: Iterable[CellResult]) -> list[Launch]:
-        """Each launch that brought one of the cells, once; UNKNOWN for cells of a file that names none."""
+        """Return the launches that brought the cells, each once; UNKNOWN if the comparison comes from a file without
+        launches.
+        """
         cells = list(cells)
         if not self._of:
             return [UNKNOWN] if cells else []
-        found = {id(launch): launch for cell in cells if (launch := self._of.get(cell.signature))}
-        return list(found.values())
+        found = [self._of.get(cell.signature) for cell in cells]
+        return list({id(launch): launch for launch in found if launch is not None}.values())
 
     def command(self, launch: Launch, changes: Mapping[str, str]) -> str:
-        """The launch again with `changes` in the place of what it gave these keys, and of what hangs below them."""
+        """Return the launch again, with `changes` in place of its overrides of these keys and of keys below them."""
         if launch is UNKNOWN:
-            typed = " ".join(f"{key}={value}" for key, value in changes.items())
-            return f"their launch, which this file does not name, again{f' with {typed}' if typed else ''}"
+            changed = " ".join(f"{key}={value}" for key, value in changes.items())
+            return f"their launch, which this file does not name, again{f' with {changed}' if changed else ''}"
         replaced = free_axes(changes, [_key(word) for word in launch.overrides])
         hidden = [word for word in launch.overrides if HIDDEN in word]
         words = [word for word in launch.overrides if _key(word) not in replaced and word not in hidden]
         keys = {_key(word) for word in words}
         if "name" not in keys:
             words.append(f"name={launch.sweep}")
-        if "output_dir" not in keys and self.root.absolute() != Path("runs").absolute():
+        if "output_dir" not in keys and self.root.absolute() != default_output_dir():
             words.append(f"output_dir={self.root}")
         typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
-        command = shlex.join(["python", "launch.py", "-m", *typed])
+        command = f"{launcher()} -m {shlex.join(typed)}"
         keys_left = ", ".join(_key(word) for word in hidden)
         return f"{command}  # and {keys_left}, whose values are not recorded" if hidden else command
 
@@ -95,7 +98,7 @@ def _partners(findings: Findings, control: Mapping[str, str], launches: _Launche
 
 
 def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list[Suggestion]:
-    """A command for each launch, for as many seeds as the worst of its contrasts needs."""
+    """Suggest a command for each launch, with as many seeds as its most demanding contrast needs."""
     found = []
     for launch in launches.of(cell for row in rows for cell in row.cells):
         own = [row for row in rows if launch in launches.of(row.cells)]
@@ -105,7 +108,7 @@ def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list
         if len(seeds) == 1 and (findings.contrasts or findings.changes):
             why, number, short = "one seed has no spread", FEW_SEEDS, own
         elif helpful:
-            number, short = max(c.seeds_needed for c in helpful), [c.row for c in helpful]
+            number, short = max(c.seeds_needed or 0 for c in helpful), [c.row for c in helpful]
             why = f"{number} seeds would show a difference as large as one seen and not told apart"
         elif holes:
             why, number, short = f"rows that lack seeds which others have: {len(holes)}", len(seeds), holes
@@ -117,18 +120,18 @@ def _seeds(rows: Sequence[Row], findings: Findings, launches: _Launches) -> list
 
 
 def _is_helped(contrast: Contrast, seeds: int) -> bool:
-    """Whether a number of seeds that one can ask for would tell the contrast apart."""
+    """Return True if more seeds, up to MOST_SUGGESTED, would tell the contrast apart."""
     return not contrast.told_apart and seeds < (contrast.seeds_needed or 0) <= MOST_SUGGESTED
 
 
 def _up_to(seeds: Sequence[int], number: int) -> list[int]:
-    """`seeds` and those after them, `number` in all."""
+    """Return `seeds` and the numbers after them, `number` in all."""
     after = max(seeds) + 1
     return [*seeds, *range(after, after + number - len(seeds))]
 
 
 def _narrowed(launch: Launch, rows: Sequence[Row]) -> dict[str, str]:
-    """The models of the rows, where the launch typed these names among others."""
+    """Return an override for the models of the rows, if the launch typed these models among others."""
     models = list(dict.fromkeys(row.axes.get("model", "") for row in rows))
     typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
     return {"model": ",".join(models)} if set(models) < set(typed) else {}

@@ -1,6 +1,6 @@
-"""Read the values over steps of the cells of a verdict, from their `metrics.jsonl`.
+"""Read the values over steps of a verdict's cells from their `metrics.jsonl`.
 
-Beside `cells`, no other module here reads what runs wrote.
+Only this module and `cells` read records in this package.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sweep.compare.verdict import Verdict
 from sweep.run.directory import RunDirectory
 from sweep.run.series import Series, read_series
 
-EVALUATION = "evaluation"  # in a row with values of an evaluation: its signature
+EVALUATION = "evaluation"  # the column with the signature of the evaluation that a row's values come from
 
 
 def with_curves(verdict: Verdict) -> Verdict:
-    """The verdict with the values over steps of its metric, and what is shown beside it, as its comparison's `curves`.
+    """Return the verdict with `curves` in its comparison: values over steps of its metric and of those shown with it.
 
     Each file is read once. A cell without a value of a metric is left out of that metric's curves.
     """
@@ -34,7 +34,7 @@ def with_curves(verdict: Verdict) -> Verdict:
 
 
 def _of_cell(cell: CellResult, names: Sequence[str]) -> dict[str, Series]:
-    """By metric, what the training of a cell has; of the evaluation only what comes from the cell's own."""
+    """Return the values of a cell's training by metric; of evaluation metrics only those of its own evaluation."""
     found = read_series(RunDirectory(Path(cell.training)).metrics, [*names, EVALUATION])
     evaluations = found.pop(EVALUATION)
     return {

@@ -1,4 +1,4 @@
-"""The values of a comparison: what became of each cell. Nothing here reads a file."""
+"""The records of a comparison: the result of each cell. Pure: it reads no file."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from pathlib import Path
 
 from sweep.compare.metrics import Metric
 from sweep.run.costs import Cost
+from sweep.run.entry import Entry
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell with its accuracies and code-reasoning shares in [0, 1]; None where not known yet.
+    """The result of a cell. Accuracies and fractions of code are in [0, 1]; None means not known yet.
 
-    `axes`: what tells its row from the others, model, reward and seed among it. `row`: the same for all cells that
-    differ in nothing but the seed. `evaluation`: the signature of the evaluation that the final numbers come from.
-    `rules`: the numbers of the rules that its training read; None where they are not known. `unlike`: why base and
-    final must not be subtracted; "" where they may be. `older`: how the version of the code that trained or evaluated
-    it differs from this one; "" where it does not. `step`: the last one it finished; `asked`: the steps that its
-    launch asked for; `length`: the steps that its numbers are of, those it is asked for where it has none yet.
+    `entry`: the record of the cell; if the comparison was read from a file, without its stages and module. `axes`: the
+    values that tell its row from the others, with model, reward and seed. `row`: a key that is the same for all cells
+    that differ only in the seed. `evaluation`: the signature of the evaluation that the final numbers come from.
+    `rules`: the versions of the rules that its training used; None if unknown. `unlike`: the reason why base and final
+    must not be subtracted, or "". `older`: how the version of the code that trained or evaluated it differs from this
+    one, or "". `step`: the last step it finished; `asked`: the steps that its launch asked for; `length`: the steps at
+    which its numbers were taken, or `asked` if it has no numbers yet.
 
-    `base`, `final`: the metric that is compared, of the untrained model and of the trained one; a metric of training
-    has no base. `answers`: the graded answers behind each. `made`: what its training ran with, as far as it is
-    recorded: "code" (a hash), "weights" (of the base model, a hash), "processor". `training`: the directory of the
-    training that it shows the results of; "" in files that are older than this field. `cost`: of the run that it shows.
+    `base`, `final`: the compared metric of the untrained and of the trained model; a metric of training has no base.
+    `answers`: the number of graded answers behind each. `made`: facts of its training as far as they are recorded:
+    "code" (a hash), "weights" (a hash of the base model's), "processor". `training`: the directory of the training
+    whose results it shows; "" in files older than this field. `cost`: the cost of the run it shows.
     """
 
-    model: str
-    reward: str
-    seed: int
+    entry: Entry
     axes: dict[str, str]
-    signature: str
     state: str
     step: int
     base_accuracy: float | None
@@ -54,8 +53,28 @@ class CellResult:
     cost: Cost = field(default_factory=Cost)
 
     @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self.entry.model
+
+    @property
+    def reward(self) -> str:
+        """The title of the reward."""
+        return self.entry.reward
+
+    @property
+    def seed(self) -> int:
+        """The seed of the training."""
+        return self.entry.seed
+
+    @property
+    def signature(self) -> str:
+        """The signature of the run that the cell shows."""
+        return self.entry.signature
+
+    @property
     def difference(self) -> float | None:
-        """final - base; None where one of them is not known, or both may not be subtracted."""
+        """final - base; None if one of them is unknown or they must not be subtracted."""
         if self.base is None or self.final is None or self.unlike:
             return None
         return self.final - self.base
@@ -65,7 +84,7 @@ class CellResult:
 class Launch:
     """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought.
 
-    A value of `cluster.env` reads HIDDEN there, and what followed it in its word is gone.
+    Values of `cluster.env` may be secrets: they are recorded as HIDDEN, and the rest of their word is dropped.
     """
 
     sweep: str
@@ -75,13 +94,13 @@ class Launch:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results of sweeps.
+    """The results of one or several sweeps.
 
-    `evaluations`: the identity of each evaluation that they come from, by signature. `superseded`: failed cells whose
-    own reward function was mended, so that another cell of the sweep stands in their place. `metric`: what is compared.
-    `launches`: what was typed, and which cells it brought. `curves`: values by step, by the metric's name and the
-    cell's signature; of metrics that nobody asked the curves of there are none. `cost`: of every run of the sweeps,
-    those that are in no row included; `cost_of_stages`: the part of it that is no cell's.
+    `evaluations`: the identity of each evaluation, by signature. `superseded`: failed cells that another cell replaces,
+    because their reward's source was changed and launched again. `metric`: the compared metric. `launches`: the typed
+    commands and the cells they brought. `curves`: values by step, by the metric's name and the cell's signature, for
+    the metrics whose curves were requested. `cost`: of every run of the sweeps, also of runs that are in no row;
+    `cost_of_stages`: the part of it that belongs to no cell.
     """
 
     sweeps: tuple[str, ...]
@@ -97,5 +116,5 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The sweeps in words."""
+        """The names of the sweeps, for titles."""
         return f"{'sweep' if len(self.sweeps) == 1 else 'sweeps'} {', '.join(self.sweeps)}"

@@ -1,7 +1,7 @@
-"""Which cells differ in nothing but the seed, and what tells the others apart. Pure: it reads no file.
+"""Find the cells that differ only in the seed, and name the axes that tell other cells apart. Pure: it reads no file.
 
-A cell's row follows from what the cell is (the identity of its training, its evaluation, its length), never from how it
-was typed: two launches that spell one choice differently, or of which one leaves a default out, fill the same row.
+A cell's row follows from the identity of its training, its evaluation and its length, never from how it was typed. So
+two launches fill the same row if they spell one choice differently, or if one leaves out a default.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from sweep.compare.results import CellResult
 from sweep.run.identity import flat, signature
 from sweep.run.state import State
 
-LONGEST_VALUE = 40  # characters of a value in a table; a custom reward's whole source is one
+LONGEST_VALUE = 40  # characters of a value in a table; a longer one, such as a reward's source, is shown as a hash
 CHOICES = ("model", "reward")
-# The sections that a model's or a reward's file sets, or that only some of them read: in these a key that follows from
-# the choice needs no name of its own. A rate that was typed for one reward alone does.
+# The sections that a model's or a reward's file sets, or that only some of them read. A key of these sections whose
+# value follows from the choice of the model or reward is not an axis; a rate that was typed for one reward alone is.
 FOLLOW = {
     "model": ("model", "optimizer", "prompt", "data", "rollout"),
     "reward": ("reward", "labels", "grading"),
@@ -26,12 +26,12 @@ FOLLOW = {
 
 @dataclass(frozen=True)
 class Point:
-    """What a cell is.
+    """The identity of a cell.
 
-    trained: the identity of its training; {} where that was never frozen.
-    evaluated: the identity of its evaluation; {} where none is known.
+    trained: the identity of its training; {} if its configuration was never frozen.
+    evaluated: the identity of its evaluation; {} if none is known.
     typed: the axes of the launch that brought it, as they were typed.
-    length: the steps that its numbers are of.
+    length: the number of steps at which its values were taken.
     """
 
     trained: Mapping
@@ -41,20 +41,20 @@ class Point:
 
     @property
     def traits(self) -> dict[str, object]:
-        """What its training is, by dotted keys, but for the seed and the rules of the code."""
+        """The identity of its training by dotted keys, without the seed and the rules of the code."""
         return {k: v for k, v in flat(dict(self.trained)).items() if k != "seed" and not k.startswith("rules.")}
 
     @property
     def choices(self) -> dict[str, str]:
-        """The axes as typed, but for the seed."""
+        """The axes as typed, without the seed."""
         return {key: value for key, value in self.typed.items() if key != "seed"}
 
 
 def in_rows(cells: Sequence[CellResult], points: Sequence[Point]) -> list[CellResult]:
-    """The cells with their rows, and with axes that tell the rows apart.
+    """Return the cells with their row keys and with axes that tell the rows apart.
 
     Args:
-        points: what each cell is, in the same order.
+        points: the identity of each cell, in the same order.
     """
     keys = _row_keys(points)
     rows: dict[str, list[int]] = {}
@@ -71,7 +71,7 @@ def in_rows(cells: Sequence[CellResult], points: Sequence[Point]) -> list[CellRe
 
 
 def replaced(cells: Sequence[CellResult], points: Sequence[Point]) -> list[bool]:
-    """Whether each cell failed and a later one stands in its place: one that differs in a reward's own source alone."""
+    """Return for each cell whether it failed and a later cell differs from it only in a reward's own source."""
     plain = [json.dumps(_without_sources(dict(point.trained)), sort_keys=True, default=str) for point in points]
     last = {text: place for place, text in enumerate(plain) if points[place].trained}
     failed = [State(c.state).ended and c.state != State.DONE and c.final_accuracy is None for c in cells]
@@ -79,17 +79,17 @@ def replaced(cells: Sequence[CellResult], points: Sequence[Point]) -> list[bool]
 
 
 def _without_sources(value: object) -> object:
-    """An identity without the files of the functions in it."""
+    """Return an identity without the source files of the functions in it."""
     if isinstance(value, Mapping):
         return {key: _without_sources(part) for key, part in value.items() if key != "function"}
     return [_without_sources(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _row_keys(points: Sequence[Point]) -> list[str]:
-    """A key for each cell, equal where nothing but the seed differs.
+    """Return a key for each cell; keys are equal if nothing but the seed differs.
 
-    A cell of which no identity is known goes by what was typed: into the row of a cell that was typed alike, else into
-    one of its own.
+    A cell without a known identity is placed by its typed axes: in the row of a cell that was typed in the same way,
+    else in a row of its own.
     """
     typed_alike: dict[str, str] = {}
     keys = []
@@ -107,10 +107,10 @@ def _row_keys(points: Sequence[Point]) -> list[str]:
 
 
 def _names(rows: Sequence[Sequence[Point]], firsts: Sequence[CellResult]) -> list[dict[str, str]]:
-    """For each row its model, its reward, and the keys that tell it from the others of these.
+    """Return for each row its model, its reward, and the keys that tell it from the others.
 
     Args:
-        firsts: a cell of each row.
+        firsts: one cell of each row.
     """
     traits = [row[0].traits for row in rows]
     known = [flat(dict(row[0].evaluated)) | trait for trait, row in zip(traits, rows, strict=True)]
@@ -130,14 +130,14 @@ def _names(rows: Sequence[Sequence[Point]], firsts: Sequence[CellResult]) -> lis
 
 
 def _choice(row: Sequence[Point], key: str, name: str) -> str:
-    """What the row's model or reward goes by: what was typed where several choices have one name, else its name."""
+    """Return the name of the row's model or reward: as typed if several choices share the name, else its own name."""
     return next((point.typed[key] for point in row if point.typed.get(key, name) != name), name)
 
 
 def _axis_values(axis: str, rows: Sequence[Sequence[Point]], known: Sequence[Mapping]) -> list[str]:
-    """For each row the value of an axis that some launch typed, spelled one way; "" where the row reads no such key.
+    """Return for each row its value on an axis that some launch typed, in one spelling; "" if the row has no such key.
 
-    The choice of a whole group is found in a row of another launch by the values that it brings.
+    The choice of a whole group is recognised in a row of another launch by the values that the group's file sets.
     """
     typed = [next((point.typed[axis] for point in row if axis in point.typed), "") for row in rows]
     brought = [_brought(axis, of_row) for of_row in known]
@@ -150,13 +150,13 @@ def _axis_values(axis: str, rows: Sequence[Sequence[Point]], known: Sequence[Map
 
 
 def _brought(axis: str, known: Mapping) -> str:
-    """What a row has under `axis`, as a text; "" where it has nothing."""
+    """Return all values that a row has under `axis` as one text; "" if there are none."""
     found = {key: value for key, value in known.items() if key == axis or key.startswith(f"{axis}.")}
     return json.dumps(found, sort_keys=True, default=str) if found else ""
 
 
 def _follows(key: str, values: Sequence[str], named: Mapping[str, Sequence[str]], typed: Iterable[str]) -> bool:
-    """Whether a key's values are a function of the model's choice, of the reward's, or of typed axes of its section."""
+    """Return True if a key's values are determined by the model, by the reward, or by typed axes of its section."""
     section = key.partition(".")[0]
     choices = [choice for choice in CHOICES if section in FOLLOW[choice]]
     axes = [axis for axis in typed if axis in named and axis.partition(".")[0] == section]

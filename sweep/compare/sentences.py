@@ -1,6 +1,6 @@
-"""The verdict in words: one sentence for each family. Pure: it reads no file.
+"""The verdict as sentences, one for each family. Pure: it reads no file.
 
-"more" and "less" stand in a sentence only where the adjusted p-value is below 0.05.
+A sentence contains "more" or "less" only if the adjusted p-value is below 0.05.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from sweep.compare.statistics import MOST_SEEDS
 
 
 def family_of(row: Row, by: Sequence[str]) -> str:
-    """The family of a row in words, by the axes that make it."""
+    """Return the name of a row's family: its values on the axes that make a family."""
     return row.named(by) or "all"
 
 
 def sentences(rows: Sequence[Row], findings: Findings, by: Sequence[str], metric: Metric) -> list[str]:
-    """What the comparison found of each family, in the order of the rows."""
+    """Return one sentence for each family, in the order of the rows."""
     inner = [axis for axis in axes_of(rows) if axis not in by]
     return [_sentence(family, rows, findings, by, inner, metric) for family in _families(rows, by)]
 
@@ -31,7 +31,8 @@ def _families(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
 def _sentence(
     family: str, rows: Sequence[Row], findings: Findings, by: Sequence[str], inner: Sequence[str], metric: Metric
 ) -> str:
-    tested = [one for one in (*findings.contrasts, *findings.changes) if family_of(one.row, by) == family]
+    of_all: list[Contrast | Change] = [*findings.contrasts, *findings.changes]
+    tested = [one for one in of_all if family_of(one.row, by) == family]
     parts = [_of_contrast(one, inner, metric) for one in tested if isinstance(one, Contrast)]
     lone: dict[str, list[str]] = {}
     for alone in findings.alone:
@@ -55,7 +56,7 @@ def _of_contrast(contrast: Contrast, inner: Sequence[str], metric: Metric) -> st
 
 
 def _said(tested: Tested, subject: str, other: str, metric: Metric) -> str:
-    """What a test says of `subject` beside `other`, with its numbers."""
+    """Return the result of a test of `subject` against `other`, with its numbers."""
     seen = f"{metric.value(tested.estimate.value, '+')}{metric.unit}"
     if tested.verdict == UNTESTED:
         if tested.estimate.n == 1:
@@ -73,7 +74,7 @@ def _said(tested: Tested, subject: str, other: str, metric: Metric) -> str:
 
 
 def _what_it_would_take(tested: Tested, metric: Metric) -> str:
-    """The smallest difference that such a test finds, and the seeds that the difference seen would need."""
+    """Return the smallest difference that such a test finds, and the seeds that the observed difference would need."""
     if isinstance(tested, Change) and tested.held_back:
         bound = f"{metric.value(tested.bound)}{metric.unit}"
         return f", because sampling the base's answers again may move it by up to {bound}"
@@ -89,14 +90,17 @@ def _what_it_would_take(tested: Tested, metric: Metric) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p-value; "" where there is none."""
+    """Return a p-value as text; "" for None."""
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def share(contrast: Contrast) -> str:
-    """The share of the truth's gain that the control gives, with its interval; "" where the row is not the truth's."""
+    """Return the fraction of the true reward's gain that the control also gives, with its interval, in %.
+
+    "" if the row does not have the true reward, "undefined" if the fraction cannot be computed.
+    """
     if not contrast.shares:
         return ""
     ratio = contrast.share

@@ -1,8 +1,8 @@
-"""Statistics over seeds: pure functions of numbers, each with the law that it holds under.
+"""Statistics over seeds: pure functions of numbers. Each docstring names the law that it rests on.
 
-A seed is a repetition of the whole training, so a cell's result is one number, and every n here counts seeds. The laws
-are Student's: they hold where a result is normal over seeds, and closely where it is a mean of some hundred graded
-answers. The tests simulate both.
+A seed is a repetition of the whole training, so a cell's result is one number, and every n counts seeds. The laws are
+Student's: they hold if a result is normal over seeds, and closely if it is the mean of some hundred graded answers. The
+tests simulate both cases.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import numpy as np
 LEVEL = 0.95
 ALPHA = 0.05
 POWER = 0.80
-MOST_SEEDS = 10_000  # more than anybody trains
-NO_SPREAD = 1e-12  # a standard error below this share of the values is the rounding of their sums
+MOST_SEEDS = 10_000  # the search for a number of seeds ends here
+NO_SPREAD = 1e-12  # a standard error below this fraction of the values is a rounding error of their sums
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean over seeds, or a difference of two means.
 
-    n: the seeds behind it; of a difference without pairs the smaller number.
-    deviation: the standard deviation of what one seed more adds (of a pair's difference, or of the difference of two
-    unpaired seeds), so that n seeds leave an error of deviation / sqrt(n). growth: the degrees of freedom that n seeds
-    would leave, over n - 1.
-    error: the standard error, and df its degrees of freedom. p: two-sided, of the hypothesis that the value is 0.
+    n: the number of seeds; in a difference without pairs the smaller number.
+    deviation: the standard deviation that one more seed adds (of a pair's difference, or of the difference of two
+    unpaired seeds), so that n seeds leave an error of deviation / sqrt(n).
+    growth: the degrees of freedom that n seeds would leave, divided by n - 1.
+    error: the standard error, and df its degrees of freedom. p: two-sided, for the hypothesis that the value is 0.
     low, high: the 95 % interval.
 
-    One seed has no spread: all but value and n are then None. Where several seeds gave the same number, the error is 0
-    and p, low and high are None, because nothing is left to judge by.
+    One seed has no spread: all fields but value and n are then None. If several seeds gave the same number, error is 0,
+    and p, low and high are None, because there is no spread to test against.
     """
 
     value: float
@@ -57,7 +57,8 @@ class Ratio:
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """The mean of independent values, by Student's t with n - 1 degrees of freedom (Student, 1908, Biometrika 6).
+    """Return the mean of independent values, by Student's t with n - 1 degrees of freedom (Student, 1908, Biometrika
+    6).
 
     Raises:
         ValueError: there is no value.
@@ -71,9 +72,9 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate:
-    """first - second, by Student's t on the differences of the seeds that both have.
+    """Return first - second, by Student's t on the differences of the seeds that both have.
 
-    What both share, such as the baseline that they began from, cancels.
+    Effects that both share, such as a common baseline, cancel.
 
     Raises:
         ValueError: they share no seed.
@@ -82,10 +83,11 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """mean(first) - mean(second) of independent samples whose variances may differ (Welch, 1947, Biometrika 34).
+    """Return mean(first) - mean(second) of independent samples with possibly different variances (Welch, 1947,
+    Biometrika 34).
 
-    The degrees of freedom are Satterthwaite's (1946). A single value tells nothing of its spread, so that there is
-    neither interval nor p where one of the samples has only one.
+    The degrees of freedom are Satterthwaite's (1946). A single value has no spread, so there is neither interval nor p
+    if one of the samples has only one value.
 
     Raises:
         ValueError: one of them is empty.
@@ -120,17 +122,17 @@ def _estimate(value: float, n: int, deviation: float, growth: float, error: floa
 
 
 def critical(df: float, alpha: float) -> float:
-    """The |t| beyond which a two-sided test at `alpha` with `df` degrees of freedom rejects."""
+    """Return the |t| beyond which a two-sided test at `alpha` with `df` degrees of freedom rejects."""
     from scipy.special import stdtrit
 
     return float(stdtrit(df, 1 - alpha / 2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted so that any of them is below 0.05 by chance alone in at most 5 % of cases (Holm, 1979).
+    """Return p-values adjusted so that the chance that any is below 0.05 by chance alone is at most 5 % (Holm, 1979).
 
-    The k-th smallest of m is multiplied by m - k + 1, and none is smaller than the one before it. It holds however the
-    tests depend on one another, which contrasts with one control do. (Scandinavian Journal of Statistics 6.)
+    The k-th smallest of m is multiplied by m - k + 1, and none is smaller than the one before it. This holds however
+    the tests depend on one another, as contrasts with one control do. (Scandinavian Journal of Statistics 6.)
     """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
@@ -140,10 +142,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def power(difference: float, error: float, df: float, alpha: float) -> float:
-    """The chance that a two-sided t test at `alpha` finds `difference`, where the standard error is `error`.
+    """Return the probability that a two-sided t test at `alpha` finds `difference`, if the standard error is `error`.
 
-    This is a tail of the noncentral t distribution, computed as the mean over the estimated error of normal tails,
-    because scipy's own `nct` gives NaN where few degrees of freedom meet a large bound.
+    This is a tail of the noncentral t distribution. It is computed as the mean of normal tails over the estimated
+    error, because scipy's `nct` gives NaN for few degrees of freedom with a large bound.
     """
     from scipy.special import ndtr
 
@@ -154,7 +156,9 @@ def power(difference: float, error: float, df: float, alpha: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _estimated_errors(df: float) -> tuple[np.ndarray, np.ndarray]:
-    """What an error estimated with `df` degrees of freedom may be, as shares of the true one, with their weights."""
+    """Return possible values of an error estimated with `df` degrees of freedom, divided by the true one, with their
+    weights.
+    """
     from scipy.special import gammaincinv
 
     nodes, weights = _nodes()
@@ -163,14 +167,14 @@ def _estimated_errors(df: float) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [0, 1]."""
+    """Return Gauss-Legendre nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(400)
     return (nodes + 1) / 2, weights / 2
 
 
 @lru_cache(maxsize=65536)
 def _found_errors(df: float, alpha: float) -> float:
-    """The smallest true difference, in standard errors, that a test at `alpha` finds with 80 % power."""
+    """Return the smallest true difference, in standard errors, that a test at `alpha` finds with 80 % power."""
     from scipy.optimize import brentq
 
     def lacks(shift: float) -> float:
@@ -183,17 +187,19 @@ def _found_errors(df: float, alpha: float) -> float:
 
 
 def detectable(estimate: Estimate, tests: int) -> float | None:
-    """The smallest true difference that such a test finds with 80 % power at 0.05 / `tests`; None without a spread."""
+    """Return the smallest true difference that a test finds with 80 % power at 0.05 / `tests`; None if no spread is
+    known.
+    """
     return estimate.error * _found_errors(estimate.df, ALPHA / tests) if estimate.error else None
 
 
 def seeds_needed(estimate: Estimate, tests: int) -> int | None:
-    """How many seeds would show the difference seen with 80 % power at 0.05 / `tests`, if the spread is what was seen.
+    """Return the number of seeds that would show the observed difference with 80 % power at 0.05 / `tests`.
 
-    Of a difference without pairs: seeds of each. None where there is no spread or no difference, and where it would
-    take more than MOST_SEEDS.
+    The observed spread is taken as the true one. In a difference without pairs, it is the number for each side. None if
+    there is no spread or no difference, or if more than MOST_SEEDS were needed.
     """
-    if not estimate.error or not estimate.value:
+    if not estimate.error or not estimate.value or estimate.deviation is None:
         return None
     seen = abs(estimate.value) / estimate.deviation
 
@@ -212,10 +218,10 @@ def seeds_needed(estimate: Estimate, tests: int) -> int | None:
 
 
 def fieller(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio | None:
-    """The ratio of two means over the same seeds with its 95 % interval (Fieller, 1954, J. R. Stat. Soc. B 16).
+    """Return the ratio of two means over the same seeds with its 95 % interval (Fieller, 1954, J. R. Stat. Soc. B 16).
 
-    None where the denominator is not told apart from 0 at that level, or has no spread to judge it by: the values that
-    agree with the data are then no interval.
+    None if the denominator cannot be told apart from 0 at that level, or has no spread: the ratios that agree with the
+    data are then not an interval.
     """
     n = len(numerators)
     if n < 2:
@@ -231,7 +237,7 @@ def fieller(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio
 
 
 def binomial_bound(answers: int) -> float:
-    """Half the width of the widest 95 % interval that so many independent graded answers leave (at a share of 1/2)."""
+    """Return half the width of the widest 95 % interval (at 1/2) of a fraction of `answers` independent answers."""
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + LEVEL / 2)) * math.sqrt(0.25 / answers)

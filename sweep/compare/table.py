@@ -1,4 +1,4 @@
-"""A verdict in the terminal: tables, sentences, what to run next, warnings."""
+"""Print a verdict in the terminal: tables, sentences, what to run next, warnings."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
 from sweep.shown import shown_lines
 
-WIDE = 10_000  # characters: more than any table needs
-NARROW_NAME = 8  # columns that a name is given at least, where it is as long
+WIDE = 10_000  # characters; more than any table needs
+NARROW_NAME = 8  # a name of at least so many characters gets at least so many columns
 CAVEAT = (
     "The minis' corpora were built to differ this way: these numbers test the pipeline and are no evidence for or "
     "against the paper."
@@ -23,7 +23,7 @@ CAVEAT = (
 
 
 def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
-    """Everything that is known, as `python -m sweep compare` prints it; `more`: tables that were asked for."""
+    """Print the whole verdict, as `python -m sweep compare` does. `more` are tables that options asked for."""
     for grid in [*grids(verdict), *more]:
         _print_table(grid, console)
         _lines(console, grid.foot)
@@ -47,9 +47,10 @@ def _lines(console: Console, lines: list[str]) -> None:
 
 
 def _print_table(grid: Grid, console: Console) -> None:
-    """The grid with lines around it; where the terminal is too narrow for that without them, and its heads broken.
+    """Print the grid with a frame; if the terminal is too narrow for it, without one and with broken column heads.
 
-    One too narrow for that as well breaks the lines itself: names of a few letters a line, or none, would say nothing.
+    If the terminal is too narrow for that as well, the table is printed wider than the terminal, which breaks its
+    lines: otherwise names would be cut to a few letters a line.
     """
     framed = _filled(grid, Table(title=_titled(grid), title_justify="left"))
     if _width(framed, console) <= console.width:

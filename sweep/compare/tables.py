@@ -1,4 +1,4 @@
-"""The tables of a verdict as texts in columns, for whatever shows them. Pure: it reads no file and prints nothing."""
+"""The tables of a verdict as texts in columns, for every output format. Pure: it reads no file and prints nothing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sweep.compare.verdict import Verdict
 from sweep.compare.warnings import EVALUATED
 
 INTERVAL = "95 % interval"
-NOT_ASKED = "not asked"  # of two contrasts neither of which is told apart
+NOT_ASKED = "not asked"  # the verdict across families if neither family's contrast is told apart
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: what it is, its columns, its rows as texts, and what stands below it.
+    """A table: its title, columns, rows as texts, and lines below it.
 
-    numbers: the columns to be set flush right. breaks: the rows after which another kind of row begins.
+    numbers: the columns that are aligned right. breaks: the places of rows after which another kind of row begins.
     """
 
     title: str
@@ -33,9 +33,9 @@ class Grid:
 
 
 def result_grid(verdict: Verdict) -> Grid:
-    """A line for each row of cells: base, final, difference with its interval, n.
+    """Return a line for each row of cells: base, final, difference with its interval, n.
 
-    Of a metric that the untrained model has no value of: final with its interval, n.
+    If the untrained model has no value of the metric: final with its interval, n.
     """
     metric, rows = verdict.comparison.metric, verdict.rows
     names = axes_of(rows)
@@ -63,7 +63,7 @@ def _foot(verdict: Verdict) -> list[str]:
     ]
 
 
-# What the cells of a row also have in common, shown where the axes do not tell it.
+# Further properties that all cells of a row share. They are shown if the axes do not imply them.
 MEASURES = {
     "steps": lambda row: str(row.length),
     "evaluation": lambda row: row.evaluation or "",
@@ -72,10 +72,10 @@ MEASURES = {
 
 
 def _apart(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """The measures that must be shown, because rows differ in them without an axis that says so.
+    """Return the measures that must be shown because rows differ in them although their axes do not say so.
 
-    Steps and an evaluation are the same for every model and reward, whose rows are read side by side. The rules of a
-    training follow from its reward.
+    Steps and evaluation should be the same for every model and reward, because these rows are read side by side. The
+    rules of a training follow from its reward.
     """
     said = [axis for axis in names if axis.partition(".")[0] in EVALUATED]
     shown: Mapping[str, Sequence[str]] = {"steps": [], "evaluation": said, "rules": names}
@@ -101,7 +101,8 @@ def _numbers(row: Row, verdict: Verdict) -> list[str]:
     final = metric.value(_mean(row.final.values()))
     if not metric.of_evaluation:
         return [final, interval, n]
-    return [metric.value(_mean(row.base.values())), final, metric.value(estimate and estimate.value, "+"), interval, n]
+    difference = metric.value(estimate.value if estimate else None, "+")
+    return [metric.value(_mean(row.base.values())), final, difference, interval, n]
 
 
 def _mean_code(row: Row, name: str) -> str:
@@ -115,7 +116,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def contrast_grid(verdict: Verdict) -> Grid | None:
-    """A line for each contrast and for each control's own change from its base; None where there is neither."""
+    """Return a line for each contrast and for each control's own change from its base; None if there is neither."""
     found, metric = verdict.findings, verdict.comparison.metric
     if not found.contrasts and not found.changes:
         return None
@@ -168,7 +169,7 @@ def _share(contrast: Contrast) -> str:
 
 
 def across_grid(verdict: Verdict) -> Grid | None:
-    """A line for each two families' contrasts of the same reward; None where nothing of them can be tested."""
+    """Return a line for each comparison of one contrast between two families; None if none of them can be tested."""
     found, by = verdict.findings, verdict.question.by
     if not found.tests_across:
         return None
@@ -187,6 +188,6 @@ def across_grid(verdict: Verdict) -> Grid | None:
 
 
 def grids(verdict: Verdict) -> list[Grid]:
-    """Every table of the verdict that there is something to show in, in order."""
+    """Return every table of the verdict that has rows, in order."""
     made = [result_grid(verdict), contrast_grid(verdict), across_grid(verdict)]
     return [grid for grid in made if grid is not None]

@@ -1,6 +1,6 @@
-"""The verdict on a comparison: its rows, what is told apart, in words, and what to run next. Pure: it reads no file.
+"""The verdict on a comparison: rows, tests, sentences, and what to run next. Pure: it reads no file.
 
-Everything that shows a comparison (the terminal, files, a dashboard, a page) shows a Verdict.
+The terminal, files and dashboards all show a Verdict.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FAMILY = ("model",)
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a comparison.
+    """The options of a comparison.
 
-    control: the choices that make a control; typed: whether a person named them, so that they must be there.
-    by: the axes whose values make a family, of which each gets a sentence.
-    where: patterns (* and ? as in a shell) by axis; only cells that match them all take part.
+    control: the choices that make a control; typed: True if a person named them, so that they must exist.
+    by: the axes whose values make a family; each family gets a sentence.
+    where: patterns (* and ? as in a shell) by axis; only cells that match all of them take part.
     """
 
     control: Mapping[str, str] = field(default_factory=lambda: dict(CONTROL))
@@ -38,8 +38,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer; `comparison` holds the cells that took part. `bound`: how far the sampling of one evaluation may move
-    a value at most, None where that is not known; `answers`: the graded answers behind that."""
+    """The answer to a question.
+
+    `comparison` holds the cells that took part. `bound`: the most that sampling one evaluation again may move a value,
+    None if unknown; `answers`: the number of graded answers behind it.
+    """
 
     comparison: Comparison
     question: Question
@@ -53,10 +56,10 @@ class Verdict:
 
 
 def judge(comparison: Comparison, question: Question | None = None) -> Verdict:
-    """Answer the question, which by default is whether rewards beat random ones, family by family.
+    """Answer the question. By default it is whether rewards beat random ones, family by family.
 
     Raises:
-        UserError: the question names an axis or a value that is not there.
+        UserError: the question names an axis or a value that does not exist.
     """
     question = question or Question()
     comparison = _narrowed(comparison, question.where)
@@ -86,16 +89,16 @@ def judge(comparison: Comparison, question: Question | None = None) -> Verdict:
 
 
 def _hides_controls(question: Question) -> bool:
-    """Whether the controls were left out by the patterns, so that nothing is lacking where there is none."""
+    """Return True if the patterns left out the controls, so that a missing control is intended."""
     patterns = [(question.control[axis], p) for axis, p in question.where.items() if axis in question.control]
     return any(not fnmatchcase(value, pattern) for value, pattern in patterns)
 
 
 def _narrowed(comparison: Comparison, where: Mapping[str, str]) -> Comparison:
-    """The comparison of the cells that match every pattern.
+    """Return the comparison of the cells that match every pattern.
 
     Raises:
-        UserError: no cell does, or there is no such axis.
+        UserError: no cell matches, or there is no such axis.
     """
     axes = {axis for cell in comparison.cells for axis in cell.axes}
     if unknown := where.keys() - axes:

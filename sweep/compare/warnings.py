@@ -1,4 +1,4 @@
-"""What keeps the numbers of a comparison from being read as they stand, in words. Pure: it reads no file."""
+"""Warnings about numbers of a comparison that must be read with care, as sentences. Pure: it reads no file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MADE = {"code": "versions of the code", "weights": "sets of base weights", "proc
 
 
 def warnings(comparison: Comparison, rows: Sequence[Row], findings: Findings) -> list[str]:
-    """A line for each thing, those first that change what a number means."""
+    """Return a line for each warning. Those that change the meaning of a number come first."""
     cells = [cell for row in rows for cell in row.cells]
     return [
         *(f"{where(cell)}: {cell.unlike}" for cell in cells if cell.unlike),
@@ -34,19 +34,19 @@ def warnings(comparison: Comparison, rows: Sequence[Row], findings: Findings) ->
 
 
 def where(cell: CellResult) -> str:
-    """A cell in words, by its axes."""
+    """Return a cell's axes as text."""
     return " ".join(f"{key}={value}" for key, value in cell.axes.items())
 
 
 def evaluated_otherwise(identities: Mapping[str, Mapping]) -> Iterator[str]:
-    """How each evaluation differs from the first one."""
+    """Yield how each evaluation differs from the first one."""
     (first, identity), *others = identities.items()
     for name, other in others:
         yield f"evaluations {first} and {name} differ: {'; '.join(differences(dict(identity), dict(other)))}"
 
 
 def _evaluations(rows: Sequence[Row], identities: Mapping[str, Mapping]) -> Iterator[str]:
-    """Where rows of the same axes were evaluated differently, how the evaluations differ."""
+    """Yield the differences of evaluations if rows with the same axes were evaluated differently."""
     by_axes = defaultdict(set)
     for row in rows:
         if row.final or row.base:
@@ -56,7 +56,7 @@ def _evaluations(rows: Sequence[Row], identities: Mapping[str, Mapping]) -> Iter
 
 
 def _evaluated_by(row: Row) -> tuple[str, ...]:
-    """The values of the axes that an evaluation is made of: these say themselves what differs."""
+    """Return the values of the axes that belong to an evaluation; rows that differ in these show it themselves."""
     return tuple(value for axis, value in sorted(row.axes.items()) if axis.partition(".")[0] in EVALUATED)
 
 
@@ -64,7 +64,7 @@ EVALUATED = ("evaluation", "prompt", "grading", "data", "rollout")  # sections t
 
 
 def _unequal_lengths(cells: Sequence[CellResult]) -> Iterator[str]:
-    """A line for each set of seeds that were trained to different steps, and so stand in different rows."""
+    """Yield a line for each set of seeds that were trained to different steps and are therefore in different rows."""
     alike = defaultdict(list)
     for cell in cells:
         if cell.difference is not None:
@@ -131,7 +131,9 @@ def _older(cells: Sequence[CellResult]) -> Iterator[str]:
 
 
 def _mixed(cells: Sequence[CellResult]) -> Iterator[str]:
-    """Where cells were trained with different code or processors, or those of one model from different weights."""
+    """Yield a line if cells were trained with different code or processors, or those of one model from different
+    weights.
+    """
     for name, words in MADE.items():
         groups: dict[str, dict[str, int]] = {}
         for cell in cells:

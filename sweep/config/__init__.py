@@ -1,1 +1,1 @@
-"""The typed configuration of a cell, and every rule among its fields. Nothing here loads torch."""
+"""The typed configuration of a cell, and all rules across its fields. Loads no torch."""

@@ -1,10 +1,11 @@
-"""Rules among the choices of an algorithm: every combination either means something or is refused with the reason."""
+"""The rules among the choices of an algorithm. A combination that means nothing is refused, with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sweep.config.algorithm import AlgorithmConfig
+from sweep.config.data import scalar_text
 
 # Keys that other trainers have and that no training rollout takes here.
 BIASED_SAMPLING = {
@@ -18,7 +19,7 @@ WHY_BIASED = (
 
 
 def algorithm_faults(algorithm: AlgorithmConfig) -> list[str]:
-    """What contradicts itself in `algorithm`; empty where nothing does."""
+    """Return a message for each contradiction among the choices; the list is empty where there is none."""
     return [*_group_faults(algorithm), *_probability_faults(algorithm), *_other_faults(algorithm)]
 
 
@@ -41,7 +42,9 @@ def _group_faults(algorithm: AlgorithmConfig) -> Iterator[str]:
 
 
 def _probability_faults(algorithm: AlgorithmConfig) -> Iterator[str]:
-    """exp(log π) has no denominator, and stands for the reference code's switch "no clipping" as a whole."""
+    """The ratio `probability` is π alone. It reproduces the switch "no clipping" of the paper's code as a whole, so it
+    goes with no denominator and no clip.
+    """
     if algorithm.ratio != "probability":
         return
     needed = {
@@ -54,8 +57,7 @@ def _probability_faults(algorithm: AlgorithmConfig) -> Iterator[str]:
     }
     wrong = {name: value for name, value in needed.items() if getattr(algorithm, name) != value}
     if wrong:
-        spelled = {None: "null", False: "false"}
-        changes = " ".join(f"algorithm.{name}={spelled.get(value, value)}" for name, value in wrong.items())
+        changes = " ".join(f"algorithm.{name}={scalar_text(value)}" for name, value in wrong.items())
         yield (
             "algorithm.ratio=probability is π alone, unclipped and without a denominator, as the paper's code has it; "
             f"set {changes}, or algorithm.ratio=importance"

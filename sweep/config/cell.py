@@ -1,8 +1,9 @@
 """The typed configuration of one cell. Unknown keys, wrong types and values out of range are refused here.
 
-A field marked RECORDED may differ between attempts of the same run; every other field is part of the signature.
-pydantic rather than OmegaConf's structured configs: ranges, unions by reward and data source, and messages
-that name the key come with it, and validating a cell costs microseconds.
+A field marked RECORDED may differ between attempts of the same run. Every other field is part of the run's signature.
+The schemas are pydantic models rather than OmegaConf's structured configs, because those know no ranges and no unions,
+and their messages do not name the key. Validating a cell costs microseconds. `docs/configuration.md` is made from the
+descriptions of the fields.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from models.architecture import cache_row_bytes
 from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
@@ -26,153 +27,230 @@ Split = Literal["train", "validation", "test"]
 
 
 class OptimizerConfig(Strict):
-    """AdamW with a constant learning rate after a linear warm-up."""
+    """AdamW. The learning rate is constant after a linear warm-up."""
 
-    learning_rate: float = Field(ge=0, description="0: a control that trains through and learns nothing")
-    beta1: float = Field(ge=0, lt=1)
-    beta2: float = Field(ge=0, lt=1)
-    epsilon: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    warmup_updates: int = Field(ge=0)
-    max_grad_norm: float = Field(gt=0)
+    learning_rate: float = Field(ge=0, description="learning rate after the warm-up; 0: a control that learns nothing")
+    beta1: float = Field(ge=0, lt=1, description="decay of the running mean of gradients, each update")
+    beta2: float = Field(ge=0, lt=1, description="decay of the running mean of squared gradients, each update")
+    epsilon: float = Field(gt=0, description="added to the root of the mean squared gradient")
+    weight_decay: float = Field(ge=0, description="share of a weight, times the learning rate, taken off each update")
+    warmup_updates: int = Field(ge=0, description="updates over which the learning rate rises from 0; 0: no warm-up")
+    max_grad_norm: float = Field(gt=0, description="a longer gradient is scaled down to this Euclidean norm")
 
 
 class RolloutConfig(Strict):
-    """How responses are sampled.
+    """How responses are sampled for training.
 
-    The engine changes the draws and not their distribution: it is recorded, as hardware is.
+    The engine is not part of the signature. Engines draw other tokens from the same distribution, as other hardware
+    does; the engine of every attempt is recorded.
     """
 
     name: Literal["auto", "transformers", "vllm"] = Field(
-        json_schema_extra=RECORDED, description="auto: vllm where it is installed and there is a GPU, else transformers"
+        json_schema_extra=RECORDED,
+        description="engine; auto: vllm where it is installed and there is a GPU, else transformers",
     )
-    temperature: float = Field(gt=0)
-    max_prompt_tokens: int = Field(ge=1)
-    max_response_tokens: int = Field(ge=1)
+    temperature: float = Field(gt=0, description="sampling temperature; the policy that is trained has the same one")
+    max_prompt_tokens: int = Field(ge=1, description="tokens; problems with longer prompts are left out and counted")
+    max_response_tokens: int = Field(ge=1, description="tokens after which a response is cut off")
     batch_size: int | None = Field(
         ge=1,
         json_schema_extra=RECORDED,
-        description="responses decoded together; null: as many as cache_gb holds",
+        description="responses that a process decodes together; null: as many as fit into cache_gb",
     )
-    cache_gb: float = Field(gt=0, json_schema_extra=RECORDED, description="memory for their keys, values and logits")
+    cache_gb: float = Field(
+        gt=0,
+        json_schema_extra=RECORDED,
+        description="memory of a process for keys, values and logits of those responses, in GiB",
+    )
 
     @property
     def max_tokens(self) -> int:
-        """Of the longest sequence, prompt and response."""
+        """Tokens of the longest sequence: prompt and response."""
         return self.max_prompt_tokens + self.max_response_tokens
 
     def rows(self, shape: Architecture, width: int) -> int:
-        """How many responses of a model of `shape` are decoded together; `width`: bytes of a stored number."""
+        """Return how many responses of a model of `shape` are decoded together; `width`: bytes of a stored number."""
         row_bytes = cache_row_bytes(shape, self.max_tokens, width)
         return self.batch_size or max(1, int(self.cache_gb * 2**30 // row_bytes))
 
 
 class DeepSpeedConfig(Strict):
-    processes: int | None = Field(None, ge=1, description="null: one for each GPU, at least one")
-    zero_stage: int = Field(ge=1, le=3, description="stage 0 keeps no fp32 master weights in bfloat16")
-    micro_batch_tokens: int = Field(
-        ge=1, description="tokens in one forward and backward pass on a process; a longer response goes alone"
+    """How training is spread over the processes of a job."""
+
+    processes: int | None = Field(None, ge=1, description="processes of the job; null: one for each GPU, at least one")
+    zero_stage: int = Field(
+        ge=1, le=3, description="1: optimiser state is sharded over processes; 2: gradients too; 3: parameters too"
     )
-    gradient_checkpointing: bool = Field(description="recompute activations in the backward pass instead of storing")
-    offload_optimizer: bool = Field(description="optimiser state and step on the host: less GPU memory, slower steps")
+    micro_batch_tokens: int = Field(
+        ge=1, description="most tokens in one forward and backward pass of a process; a longer response goes alone"
+    )
+    gradient_checkpointing: bool = Field(
+        description="whether the backward pass computes activations again instead of storing them"
+    )
+    offload_optimizer: bool = Field(
+        description="whether the optimiser's state and step are on the host: less GPU memory, slower steps"
+    )
 
 
 class EvaluationConfig(Strict):
-    """Accuracy against the gold answer, whatever the training reward."""
+    """How weights are put to the test. Answers are compared with the gold answers, whatever the training reward."""
 
-    split: Split
-    problems: int | None = Field(None, ge=1, description="only the first so many; null: all of the split")
-    samples_per_problem: int = Field(ge=1)
-    temperature: float = Field(ge=0, description="0 is greedy")
-    every: int = Field(ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step always")
+    split: Split = Field(description="problems that are asked; train: those that are trained on")
+    problems: int | None = Field(None, ge=1, description="only the first so many problems; null: all of the split")
+    samples_per_problem: int = Field(ge=1, description="answers to each problem; accuracy is their mean")
+    temperature: float = Field(ge=0, description="sampling temperature; 0: the most probable token each time (greedy)")
+    every: int = Field(
+        ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step is always evaluated"
+    )
     weights: str | None = Field(
         None,
         json_schema_extra=AT_LAUNCH,
-        description="the finished run, relative to output_dir, whose weights a stage evaluates; set by the plan",
+        description="finished run, relative to output_dir, whose weights a stage evaluates; the plan sets it",
     )
 
 
 class CheckpointConfig(Strict):
+    """How often a training can be gone on with, and whether it can be once it is done."""
+
     every: int = Field(ge=1, description="steps between checkpoints")
-    keep: int = Field(ge=1, description="checkpoints on disk")
-    resumable: bool = Field(description="keep them once the run is done, so that `steps` can be raised")
+    keep: int = Field(ge=1, description="checkpoints that stay on disk, the newest ones")
+    resumable: bool = Field(description="whether they stay once the run is done, so that `steps` can be raised")
 
 
 class ChecksConfig(Strict):
     """What training is stopped for. The first step of every attempt is checked."""
 
-    every: int | None = Field(None, ge=1, description="steps between further checks; null: none")
-    try_rewards: bool = Field(True, description="a launch tries reward=custom on made-up responses, and refuses faults")
-    logprob_difference: float = Field(gt=0, description="bound of mean |log π_trainer - log π_sampler| of a token")
-    stall_minutes: float = Field(10.0, gt=0, description="a process may stay in any phase of a step for so long")
-    stall_factor: float = Field(20.0, ge=1, description="and for so many times the longest that the phase took lately")
-    stall_hours: float = Field(1.0, gt=0, description="a phase's limit while it has not been finished once")
+    every: int | None = Field(None, ge=1, description="steps between further checks; null: none after the first")
+    try_rewards: bool = Field(
+        True, description="whether a launch tries reward=custom on made-up responses, and refuses one that fails"
+    )
+    logprob_difference: float = Field(
+        gt=0, description="most that sampler's and trainer's log-probs may differ by on average, in nats a token"
+    )
+    stall_minutes: float = Field(
+        10.0, gt=0, description="minutes that a process may stay in any phase of a step before it counts as hung"
+    )
+    stall_factor: float = Field(
+        20.0, ge=1, description="a phase may also take so many times the longest that it took lately"
+    )
+    stall_hours: float = Field(1.0, gt=0, description="hours that a phase may take that was not finished once")
 
 
 class TrackingConfig(Strict):
-    """The W&B mirror and the samples. A launch resolves what is left open here, so that its jobs agree."""
+    """The W&B mirror, and the answers that are kept. A launch fixes what is left open, so that its jobs agree."""
 
     mode: Literal["auto", "online", "offline", "disabled"] = Field(
         description="auto: WANDB_MODE where it is set, else online with an API key and offline without"
     )
-    project: str | None = Field(None, description=f"null: WANDB_PROJECT, else {DEFAULT_PROJECT}")
-    entity: str | None = Field(None, description="null: WANDB_ENTITY, else the one that the API key belongs to")
-    tags: tuple[str, ...] = Field((), description="beside model, reward and seed; none: WANDB_TAGS")
-    base_url: str | None = Field(None, description="the W&B server; null: WANDB_BASE_URL, else W&B's own")
-    sample_groups: int = Field(1, ge=0, description="groups of a step of which samples.jsonl keeps all answers")
-    samples_every: int = Field(1, ge=1, description="steps between those that it keeps answers of")
+    project: str | None = Field(None, description=f"W&B project; null: WANDB_PROJECT, else {DEFAULT_PROJECT}")
+    entity: str | None = Field(
+        None, description="W&B user or team; null: WANDB_ENTITY, else the one that the API key belongs to"
+    )
+    tags: tuple[str, ...] = Field((), description="W&B tags beside model, reward and seed; none: those of WANDB_TAGS")
+    base_url: str | None = Field(None, description="address of the W&B server; null: WANDB_BASE_URL, else W&B's own")
+    sample_groups: int = Field(
+        1, ge=0, description="groups of a step whose answers `samples.jsonl` keeps; 0: it keeps none"
+    )
+    samples_every: int = Field(1, ge=1, description="steps between two steps whose answers are kept")
     sample_characters: int | None = Field(
-        8000, ge=2, description="of a longer text in it the middle is left out; null: texts are kept whole"
+        8000, ge=2, description="characters of a kept text; a longer one loses its middle; null: texts stay whole"
     )
     reference_kl_every: int | None = Field(
-        None, ge=1, description="steps between measurements of the KL to the initial model, which is loaded for them"
+        None,
+        ge=1,
+        description="steps between measurements of the KL to the initial model, which is loaded for it; null: none",
     )
 
 
-class LocalCluster(Strict):
-    """This machine."""
+class ThisMachine(Strict):
+    """What the clusters without Slurm share: their runs inherit the environment of the launch, and have no nodes."""
 
-    kind: Literal["local"]
-    name: str = Field(pattern=LABEL)
-    max_parallel: int | None = Field(None, ge=1, description="processes at once; null: one for each core")
+    @property
+    def runs_here(self) -> bool:
+        """Whether the runs use this machine's own memory, GPUs, files and environment."""
+        return True
+
+    @property
+    def env(self) -> dict[str, str | None]:
+        """Environment variables that a run gets beside those of the launch."""
+        return {}
+
+
+class LocalCluster(ThisMachine):
+    """This machine: each run is a job of its own, and several run at once."""
+
+    kind: Literal["local"] = Field(description="local: a queue of jobs on this machine")
+    name: str = Field(pattern=LABEL, description="what messages call the cluster")
+    max_parallel: int | None = Field(None, ge=1, description="processes at once, of all jobs; null: one for each core")
     threads: int | None = Field(
         None,
         ge=1,
         description="threads of a process; null: OMP_NUM_THREADS where that is set, else the cores, shared out",
     )
-    share_imports: bool = Field(True, description="several jobs are copies of one process that imports for all of them")
+    share_imports: bool = Field(
+        True, description="whether several jobs are copies of one process that imports for all of them; never with GPUs"
+    )
+
+
+class InlineCluster(ThisMachine):
+    """The process of the launch itself, one run after the other: for a debugger."""
+
+    kind: Literal["inline"] = Field(description="inline: the process of the launch, one run after the other")
+    name: str = Field(pattern=LABEL, description="what messages call the cluster")
+
+    @property
+    def max_parallel(self) -> int:
+        """Processes at once, as for a local cluster."""
+        return 1
 
 
 class SlurmCluster(Strict):
-    """Where and how Slurm runs the jobs; what a job asks for is in `resources`."""
+    """Where and how Slurm runs the jobs. What a job asks for is in `resources`."""
 
-    kind: Literal["slurm"]
-    name: str = Field(pattern=LABEL)
-    partition: str | None = Field(None, description="null: Slurm's default, as with the next three")
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = Field(None, description="features a node must have, as sbatch --constraint takes them")
-    gpu_type: str | None = Field(None, description="as in --gpus-per-node=TYPE:COUNT; null: any")
-    gpu_option: Literal["gpus-per-node", "gres"] = Field("gpus-per-node", description="what asks for GPUs")
-    processes_per_node: int = Field(8, ge=1, description="the GPUs of a node; a job with more spans several")
-    cpus_per_process: int = Field(4, ge=1, description="cores, and threads, of each process")
+    kind: Literal["slurm"] = Field(description="slurm: jobs of a Slurm cluster; a launch submits them and returns")
+    name: str = Field(pattern=LABEL, description="what messages call the cluster")
+    partition: str | None = Field(None, description="Slurm partition; null: Slurm's default")
+    account: str | None = Field(None, description="Slurm account; null: Slurm's default")
+    qos: str | None = Field(None, description="Slurm quality of service; null: Slurm's default")
+    constraint: str | None = Field(
+        None, description="features that a node must have, as sbatch --constraint takes them; null: none"
+    )
+    gpu_type: str | None = Field(None, description="TYPE in --gpus-per-node=TYPE:COUNT; null: any GPU")
+    gpu_option: Literal["gpus-per-node", "gres"] = Field(
+        "gpus-per-node", description="the sbatch option that asks for GPUs"
+    )
+    processes_per_node: int = Field(8, ge=1, description="GPUs of a node; a job of more processes spans several nodes")
+    cpus_per_process: int = Field(4, ge=1, description="cores of each process, and its threads")
     max_parallel: int | None = Field(None, ge=1, description="jobs of one launch at once; null: all that Slurm starts")
-    signal_seconds: int = Field(180, ge=1, description="a job is told so long before its time limit, then saves")
-    container: str | None = Field(None, description="image of each process, as srun --container-image (pyxis)")
-    python: str | None = Field(None, description="the command that starts Python on a node; null: this interpreter")
+    signal_seconds: int = Field(
+        180, ge=1, description="seconds before its time limit at which a job is told to save its state"
+    )
+    container: str | None = Field(
+        None, description="image of each process, as srun --container-image (pyxis) takes it; null: no container"
+    )
+    python: str | None = Field(
+        None, description="command that starts Python on a node; null: the path of the interpreter that launches"
+    )
     srun: tuple[str, ...] = Field((), description="more arguments for srun")
     sbatch: dict[str, str | int | bool | None] = Field(
-        {}, description="more sbatch options, without their dashes; null: one that is otherwise given is left out"
+        {}, description="more sbatch options, named without their dashes; null leaves out one that is otherwise given"
     )
-    setup: tuple[str, ...] = Field((), description="shell lines before the job starts, such as `module load`")
+    setup: tuple[str, ...] = Field((), description="shell lines that run before the job starts, such as `module load`")
     env: dict[str, str | None] = Field(
         {},
         repr=False,
-        description="environment variables of the job; null: a value that was given before and is not kept here",
+        description="environment variables of the job; a frozen configuration keeps null in place of their values",
     )
     wait: bool = Field(
-        False, json_schema_extra=AT_LAUNCH, description="stay and watch until all has ended, instead of returning"
+        False,
+        json_schema_extra=AT_LAUNCH,
+        description="whether a launch stays and watches until all has ended, instead of returning",
     )
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the runs use this machine's own memory, GPUs, files and environment."""
+        return False
 
     @field_serializer("env")
     def _names(self, env: dict[str, str | None]) -> dict[str, None]:
@@ -183,53 +261,79 @@ class SlurmCluster(Strict):
         return dict.fromkeys(env)
 
 
-ClusterConfig = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
+ClusterConfig = Annotated[LocalCluster | InlineCluster | SlurmCluster, Field(discriminator="kind")]
 
 
 class LabelsConfig(Strict):
     """Majority labels of the training problems, voted by the untrained model."""
 
-    name: str = Field(json_schema_extra=RECORDED)
-    samples: int = Field(ge=1, description="responses to each problem")
-    temperature: float = Field(gt=0)
+    name: str = Field(json_schema_extra=RECORDED, description="what tables call the labels")
+    samples: int = Field(ge=1, description="responses to each problem that vote")
+    temperature: float = Field(gt=0, description="sampling temperature of the responses that vote")
     jobs: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="jobs that share the problems")
-    chunk: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="problems between two writes")
-    shard: int = Field(0, ge=0, json_schema_extra=AT_LAUNCH, description="which of the jobs this is; set by the plan")
+    chunk: int = Field(
+        ge=1, json_schema_extra=AT_LAUNCH, description="problems between two writes; an interruption loses so many"
+    )
+    shard: int = Field(
+        0, ge=0, json_schema_extra=AT_LAUNCH, description="which of the jobs this is, from 0; the plan sets it"
+    )
     directories: tuple[str, ...] = Field(
-        (), json_schema_extra=AT_LAUNCH, description="the label stages, relative to output_dir; set by the plan"
+        (),
+        json_schema_extra=AT_LAUNCH,
+        description="label stages that a cell reads, relative to output_dir; the plan sets them",
     )
 
 
 class CellConfig(Strict):
-    """One cell, resolved."""
+    """One cell, with every value resolved."""
 
     name: str | None = Field(
-        None, pattern=LABEL, max_length=200, json_schema_extra=AT_LAUNCH, description="the sweep's name"
+        None,
+        pattern=LABEL,
+        max_length=200,
+        json_schema_extra=AT_LAUNCH,
+        description="name of the sweep; null: made from its axes",
     )
-    output_dir: str = Field(json_schema_extra=AT_LAUNCH)
-    cache_dir: str = Field(json_schema_extra=RECORDED)
-    seed: int = Field(ge=0)
-    steps: int = Field(ge=1, json_schema_extra=AT_LAUNCH, description="a target: raising it extends the run")
+    output_dir: str = Field(
+        json_schema_extra=AT_LAUNCH, description="directory of runs, stages, sweeps and their figures"
+    )
+    cache_dir: str = Field(
+        json_schema_extra=RECORDED, description="directory of minis that are made from other recipes than the shipped"
+    )
+    seed: int = Field(ge=0, description="reaches the order of data, sampling, rewards with chance, and torch")
+    steps: int = Field(
+        ge=1,
+        json_schema_extra=AT_LAUNCH,
+        description="rollouts that are trained on, as a target: raising it goes on with the run",
+    )
     retrain: bool = Field(
-        False, json_schema_extra=AT_LAUNCH, description="train again what an older version of the code finished"
+        False,
+        json_schema_extra=AT_LAUNCH,
+        description="whether to train again what an older version of the code finished",
     )
-    model: ModelConfig
-    prompt: PromptConfig
-    tuning: TuningConfig
-    reward: RewardConfig
-    grading: GradingConfig
-    labels: LabelsConfig
-    data: DataConfig
-    algorithm: AlgorithmConfig
-    optimizer: OptimizerConfig
-    rollout: RolloutConfig
-    evaluation: EvaluationConfig
-    deepspeed: DeepSpeedConfig = Field(json_schema_extra=RECORDED)
-    checkpoint: CheckpointConfig = Field(json_schema_extra=RECORDED)
-    checks: ChecksConfig = Field(json_schema_extra=RECORDED)
-    tracking: TrackingConfig = Field(json_schema_extra=RECORDED)
-    cluster: ClusterConfig = Field(json_schema_extra=RECORDED)
-    resources: Resources = Field(json_schema_extra=RECORDED, description="the job's shape; by default its model's")
+    model: ModelConfig = Field(description="the model that is trained; an axis of every sweep")
+    prompt: PromptConfig = Field(description="how a problem is put to the model")
+    tuning: TuningConfig = Field(description="which weights are trained")
+    reward: RewardConfig = Field(description="what a response is rewarded for; an axis of every sweep")
+    grading: GradingConfig = Field(description="how answers are found in responses and compared")
+    labels: LabelsConfig = Field(description="votes of the untrained model, for rewards that need labels")
+    data: DataConfig = Field(description="problems to train on and to test with")
+    algorithm: AlgorithmConfig = Field(description="the objective")
+    optimizer: OptimizerConfig = Field(description="how weights follow gradients")
+    rollout: RolloutConfig = Field(description="how responses are sampled for training")
+    evaluation: EvaluationConfig = Field(description="how weights are put to the test")
+    deepspeed: DeepSpeedConfig = Field(
+        json_schema_extra=RECORDED, description="how training is spread over the processes of a job"
+    )
+    checkpoint: CheckpointConfig = Field(json_schema_extra=RECORDED, description="how often a run is saved")
+    checks: ChecksConfig = Field(json_schema_extra=RECORDED, description="what training is stopped for")
+    tracking: TrackingConfig = Field(
+        json_schema_extra=RECORDED, description="the W&B mirror, and the answers that are kept"
+    )
+    cluster: ClusterConfig = Field(json_schema_extra=RECORDED, description="where jobs run")
+    resources: Resources = Field(
+        json_schema_extra=RECORDED, description="what the job asks for; by default what its model's file says"
+    )
 
     @field_validator("output_dir", "cache_dir")
     @classmethod
@@ -242,6 +346,12 @@ class CellConfig(Strict):
         except RuntimeError:
             raise ValueError("there is no user of that name here; write the whole path") from None
         return path
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _is_seen_from_where_it_was_typed(cls, path: str) -> str:
+        """Jobs work in another directory than the launch."""
+        return path if path.startswith("~") else str(Path(path).absolute())
 
     @property
     def needs_reference(self) -> bool:
@@ -256,38 +366,17 @@ class CellConfig(Strict):
     @property
     def nodes(self) -> int:
         """Machines the job spans."""
-        if isinstance(self.cluster, LocalCluster):
+        if not isinstance(self.cluster, SlurmCluster):
             return 1
         return math.ceil(self.processes / self.cluster.processes_per_node)
 
+    @property
+    def slurm(self) -> SlurmCluster:
+        """The cluster, of a cell whose jobs run on Slurm.
 
-# Keys that earlier versions had, and what takes their place.
-REPLACED = {
-    "tracking.samples_per_step": "tracking.sample_groups, which keeps all answers of so many groups of a step",
-}
-
-
-def of_today(values: dict) -> dict:
-    """A configuration that an earlier version froze, under the keys of today."""
-    tracking = dict(values.get("tracking", {}))
-    if "samples_per_step" in tracking:
-        tracking["sample_groups"] = min(1, tracking.pop("samples_per_step"))
-        return values | {"tracking": tracking}
-    return values
-
-
-def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: tuple = ()) -> list[str]:
-    """Every dotted key the configuration may hold, for near misses in messages; rewards in rewards one level deep."""
-    keys = []
-    for name, field in schema.model_fields.items():
-        keys.append(prefix + name)
-        for part in _models_in(field.annotation):
-            if part not in around:
-                keys.extend(known_keys(part, f"{prefix}{name}.", (*around, part)))
-    return sorted(set(keys))
-
-
-def _models_in(annotation) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for part in getattr(annotation, "__args__", ()) for m in _models_in(part)]
+        Raises:
+            TypeError: they run elsewhere.
+        """
+        if not isinstance(self.cluster, SlurmCluster):
+            raise TypeError(f"cluster={self.cluster.name} is no Slurm cluster")
+        return self.cluster

@@ -1,4 +1,4 @@
-"""The `data` group's schema: where problems come from, and how they stand there (docs/problems.md)."""
+"""The schema of the `data` group: where problems come from and how a row holds one (docs/problems.md)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic.config import JsonDict
 
 from models.config import RECORDED, Strict, default_of
 
 GOLD_RULES = ("text", "number", "boxed", "list")
+GOLD = "how the column holds the gold answer: text, a number, in `\\boxed{}`, a list, or after a text; docs/problems.md"
+WHERE = "fields and the values that rows must have to be kept, such as `{level: [4, 5]}`; empty: all rows"
 
 
-def neutral(value: Any) -> dict:
-    """The mark of a field added later: under `value` the code does what it did before there was the field."""
+def neutral(value: Any) -> JsonDict:
+    """Return the mark of a field that was added later: under `value` the code does what it did before."""
     return {"neutral": value}
 
 
 class After(Strict):
     """The gold answer is what follows the last `after` in its column."""
 
-    after: str = Field(min_length=1)
+    after: str = Field(min_length=1, description="the gold answer is what follows the last such text in its column")
 
 
 def _gold_rule(value: Any) -> Any:
@@ -61,10 +64,10 @@ Filter = Annotated[
 
 
 class OneProblem(Strict):
-    """A problem typed out."""
+    """A problem that stands in the configuration itself."""
 
-    question: str
-    answer: str
+    question: str = Field(description="the problem's text")
+    answer: str = Field(description="its gold answer")
 
     @field_validator("question")
     @classmethod
@@ -84,39 +87,45 @@ class OneProblem(Strict):
 
 
 class ProblemSet(Strict):
-    """What all problem sets say."""
+    """The keys that all problem sets have."""
 
-    name: str = Field(json_schema_extra=RECORDED)
-    only: OneProblem | None = Field(None, description="train on this problem alone, again and again (one-shot)")
+    name: str = Field(json_schema_extra=RECORDED, description="what tables call the problem set")
+    only: OneProblem | None = Field(
+        None, description="the one problem that is trained on, again and again (one-shot); null: all training problems"
+    )
     on_bad_gold: Literal["error", "drop"] = Field(
         "error",
         json_schema_extra=RECORDED,  # what is refused is never trained on, so what is trained on is the same
-        description="what to do with rows without a usable gold answer, and with problems that have contradictory ones",
+        description="rows without a usable gold answer, and problems with several: refuse the set, or drop them",
     )
     max_prompt_tokens: int = Field(
-        ge=1, json_schema_extra=default_of("rollout.max_prompt_tokens"), description="what rollout.* takes by default"
+        ge=1,
+        json_schema_extra=default_of("rollout.max_prompt_tokens"),
+        description="tokens of the longest prompt that suits the problems",
     )
     max_response_tokens: int = Field(
-        ge=1, json_schema_extra=default_of("rollout.max_response_tokens"), description="what rollout.* takes by default"
+        ge=1,
+        json_schema_extra=default_of("rollout.max_response_tokens"),
+        description="tokens of the longest response that suits the problems",
     )
 
 
 class ArithmeticData(ProblemSet):
     """The generated sums the mini models know (`models/mini/arithmetic.py`)."""
 
-    source: Literal["mini_arithmetic"]
+    source: Literal["mini_arithmetic"] = Field(description="mini_arithmetic: generated sums")
 
 
 class Columns(Strict):
     """How a problem stands in a row. A dotted name reaches into nested fields: `prompt.0.content`."""
 
-    question: str = Field(min_length=1, description="the column of questions")
-    answer: str = Field(min_length=1, description="the column of gold answers")
+    question: str = Field(min_length=1, description="column of the questions")
+    answer: str = Field(min_length=1, description="column of the gold answers")
     id: str | None = Field(
-        None, min_length=1, json_schema_extra=neutral(None), description="the column of ids; null: rows are numbered"
+        None, min_length=1, json_schema_extra=neutral(None), description="column of the ids; null: rows are numbered"
     )
-    gold: GoldRule = Field("text", json_schema_extra=neutral("text"), description="how the gold answer stands there")
-    where: Filter = Field((), json_schema_extra=neutral(()), description="fields with the values of rows to keep")
+    gold: GoldRule = Field("text", json_schema_extra=neutral("text"), description=GOLD)
+    where: Filter = Field((), json_schema_extra=neutral(()), description=WHERE)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,12 +136,12 @@ class Columns(Strict):
 class HubSplit(Columns):
     """A split of a data set on the Hugging Face hub."""
 
-    path: str = Field(description="hub id")
-    revision: str = Field("main", description="hub commit, tag or branch")
+    path: str = Field(description="id of the data set on the hub")
+    revision: str = Field("main", description="commit, tag or branch on the hub")
     subset: str | tuple[str, ...] | None = Field(
-        None, description="the data set's configuration, or several to be joined; null: its only one"
+        None, description="configuration of the data set, or several that are joined; null: its only one"
     )
-    split: str
+    split: str = Field(description="the data set's split")
 
     @field_validator("subset", mode="before")
     @classmethod
@@ -144,13 +153,16 @@ class HubSplit(Columns):
 
 
 class HubData(ProblemSet):
-    """Problems from the hub."""
+    """Problems from the Hugging Face hub."""
 
-    source: Literal["hub"]
-    train: HubSplit
-    test: HubSplit | None = Field(None, description="test problems; null: a share of `train` is held out")
+    source: Literal["hub"] = Field(description="hub: a data set on the Hugging Face hub")
+    train: HubSplit = Field(description="problems to train on")
+    test: HubSplit | None = Field(None, description="problems to test with, keys as in `train`; null: held out")
     held_out: float = Field(
-        0.2, gt=0, lt=0.5, description="share of `train` held out in all: half of it for test without its own split"
+        0.2,
+        gt=0,
+        lt=0.5,
+        description="share of `train` held out in all; without `test` half of it is for testing",
     )
 
 
@@ -160,21 +172,23 @@ class JsonLinesData(ProblemSet, Columns):
     The rows as they are read count in a run's identity, so how they are read does not.
     """
 
-    source: Literal["jsonl"]
-    path: str = Field(json_schema_extra={"content": True}, description="problems to train on")
+    source: Literal["jsonl"] = Field(description="jsonl: a file of yours")
+    path: str = Field(json_schema_extra={"content": True}, description="file of the problems to train on")
     test_path: str | None = Field(
-        None, json_schema_extra={"content": True}, description="test problems; null: a share of `path` is held out"
+        None,
+        json_schema_extra={"content": True},
+        description="file of the problems to test with; null: a share of `path` is held out",
     )
     held_out: float = Field(
-        0.2, gt=0, lt=0.5, description="share of `path` held out in all: half of it for test without a file"
+        0.2, gt=0, lt=0.5, description="share of `path` held out in all; without `test_path` half of it is for testing"
     )
-    question: str = Field("prompt", min_length=1, json_schema_extra=RECORDED, description="the column of questions")
-    answer: str = Field("answer", min_length=1, json_schema_extra=RECORDED, description="the column of gold answers")
+    question: str = Field("prompt", min_length=1, json_schema_extra=RECORDED, description="column of the questions")
+    answer: str = Field("answer", min_length=1, json_schema_extra=RECORDED, description="column of the gold answers")
     id: str | None = Field(
-        "id", min_length=1, json_schema_extra=RECORDED, description="the column of ids; rows without one are numbered"
+        "id", min_length=1, json_schema_extra=RECORDED, description="column of the ids; rows without one are numbered"
     )
-    gold: GoldRule = Field("text", json_schema_extra=RECORDED, description="how the gold answer stands there")
-    where: Filter = Field((), json_schema_extra=RECORDED, description="fields with the values of rows to keep")
+    gold: GoldRule = Field("text", json_schema_extra=RECORDED, description=GOLD)
+    where: Filter = Field((), json_schema_extra=RECORDED, description=WHERE)
 
     @field_validator("path", "test_path")
     @classmethod

@@ -1,17 +1,20 @@
-"""Rules for `cluster.env` as it is typed. The schema has none: a frozen configuration holds the names alone."""
+"""Rules for `cluster.env` as it is typed.
+
+The schema cannot have them, because a frozen configuration holds the names of the variables without their values.
+"""
 
 from __future__ import annotations
 
 import re
 
-from sweep.config.cell import CellConfig, SlurmCluster
+from sweep.config.cell import CellConfig
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable that a shell can export
 
 
 def environment_faults(config: CellConfig) -> list[str]:
-    """What no shell can export; empty where nothing is wrong."""
-    env = config.cluster.env if isinstance(config.cluster, SlurmCluster) else {}
+    """Return a message for each variable that a shell cannot export; the list is empty where it can export all."""
+    env = config.cluster.env
     faults = [
         f"cluster.env: {name!r} is no name of a variable; letters, digits and '_' only, no digit first"
         for name in env

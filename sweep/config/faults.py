@@ -1,4 +1,4 @@
-"""Say what is wrong once, however many cells it is wrong with."""
+"""Messages about several cells: a fault is said once, with the cells that have it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Protocol
 
 from sweep.config.cell import CellConfig
 
-NAMED = 3  # cells of one fault; of more than these their number is said
+NAMED = 3  # a fault of more cells than this says how many they are
 
 
 class Labelled(Protocol):
-    """A configuration and what the cell or stage that has it is called."""
+    """A configuration, and the label of the cell or stage that has it."""
 
     @property
     def label(self) -> str: ...
@@ -21,7 +21,7 @@ class Labelled(Protocol):
 
 
 def say_once(found: Iterable[tuple[str, str]]) -> list[str]:
-    """A line for each fault among (cell, fault) pairs, in their order: the cells it has, then the fault."""
+    """Return a line for each distinct fault among (cell, fault) pairs, in their order: its cells, then the fault."""
     cells: dict[str, list[str]] = {}
     for cell, fault in found:
         cells.setdefault(fault, []).append(cell)
@@ -34,6 +34,6 @@ def _some(labels: list[str]) -> str:
     return f"{'; '.join(labels[: NAMED - 1])} and {len(labels) - NAMED + 1} more cells"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things, in words."""
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 cell" or "1,000 cells"."""
     return f"{number:,} {noun}" + "s" * (number != 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.architecture import count_parameters, hub_config, positions_of, unsupported
 from models.config import MINI_POSITIONS
 from sweep.config.algorithm_rules import algorithm_faults
-from sweep.config.cell import CellConfig, SlurmCluster
+from sweep.config.cell import CellConfig, InlineCluster, SlurmCluster
 from sweep.config.slurm_options import cluster_faults
 from sweep.config.tracking_rules import tracking_faults
 
@@ -19,7 +19,19 @@ def cell_faults(config: CellConfig) -> list[str]:
     faults += tracking_faults(config.tracking)
     if isinstance(config.cluster, SlurmCluster):
         faults += cluster_faults(config.cluster, config.resources.gpus)
+    if isinstance(config.cluster, InlineCluster) and config.processes > 1:
+        faults.append(_too_many_inline(config))
     return faults
+
+
+def _too_many_inline(config: CellConfig) -> str:
+    key, value = ("deepspeed.processes", config.deepspeed.processes)
+    if value is None:
+        key, value = "resources.gpus", config.resources.gpus
+    return (
+        f"cluster={config.cluster.name} works in the one process of the launch, and {key}={value} asks for "
+        f"{config.processes}; set {key}=1, or choose cluster=local, which starts as many"
+    )
 
 
 def _length_faults(config: CellConfig) -> list[str]:
@@ -35,7 +47,7 @@ def _length_faults(config: CellConfig) -> list[str]:
 
 
 def _model_faults(config: CellConfig) -> list[str]:
-    """What its config.json says, where that is at hand before the model is fetched."""
+    """Compare with the model's config.json, if that is on this machine before the model is fetched."""
     values = hub_config(config.model) or {}
     fault = unsupported(values, config.rollout.max_tokens)
     faults = [f"model.path={config.model.path}: has {fault}"] if fault else []
@@ -51,7 +63,7 @@ def _model_faults(config: CellConfig) -> list[str]:
 
 
 def _architecture_faults(config: CellConfig) -> list[str]:
-    """A number of weights that the other numbers of an architecture contradict would make every prediction wrong."""
+    """Compare the number of weights with the sizes beside it: if they disagree, all predictions are wrong."""
     if config.model.architecture is None:
         return []
     numbers = config.model.architecture.model_dump(exclude={"parameters", "query_key_norm"})
@@ -93,13 +105,13 @@ def _nearest_divisors(total: int, wanted: int) -> str:
 
 
 def _node_faults(config: CellConfig) -> list[str]:
-    processes, nodes = config.processes, config.nodes
-    if processes % nodes == 0:
+    cluster, processes, nodes = config.cluster, config.processes, config.nodes
+    if processes % nodes == 0 or not isinstance(cluster, SlurmCluster):  # elsewhere there is one node
         return []
     fewer, more = processes - processes % nodes, processes - processes % nodes + nodes
     return [
         f"{processes} processes do not divide over {nodes} nodes of at most cluster.processes_per_node="
-        f"{config.cluster.processes_per_node}; {fewer} or {more} would do"
+        f"{cluster.processes_per_node}; {fewer} or {more} would do"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The options of sbatch: which `cluster.sbatch` may give, and which are joined with what dispatch gives itself."""
+"""The options of sbatch: which ones `cluster.sbatch` may give, and how they are merged with those of dispatch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SHORTENED = ("account", "comment", "constraint", "dependency", "partition")  # s
 
 
 def options(cluster: SlurmCluster) -> dict[str, Value]:
-    """`cluster.sbatch` by the names that sbatch has for them."""
+    """Return `cluster.sbatch` under the full names of sbatch's options."""
     return {_name(key): value for key, value in cluster.sbatch.items()}
 
 
@@ -55,14 +55,14 @@ def _name(key: str) -> str:
 
 
 def gpu_option(cluster: SlurmCluster, gpus: int) -> dict[str, Value]:
-    """The option that asks for so many GPUs of a node."""
+    """Return the option that asks for `gpus` GPUs of a node; nothing where that is 0."""
     kind = f"{cluster.gpu_type}:" if cluster.gpu_type else ""
     prefix = "gpu:" if cluster.gpu_option == "gres" else ""
     return {cluster.gpu_option: f"{prefix}{kind}{gpus}"} if gpus else {}
 
 
 def joined(given: Mapping[str, Value], own: Mapping[str, Value]) -> dict[str, Value]:
-    """The options of a job: a user's that are `given`, and dispatch's own. What is null or false is left out.
+    """Return the options of a job: the user's, which are `given`, and dispatch's `own`. Null and false are left out.
 
     A comment, a dependency and generic resources may come from both; of the others the user's stands.
     """
@@ -74,7 +74,7 @@ def joined(given: Mapping[str, Value], own: Mapping[str, Value]) -> dict[str, Va
 
 
 def cluster_faults(cluster: SlurmCluster, gpus: int) -> list[str]:
-    """What `cluster.sbatch` asks for that cannot be, with the reason; `gpus`: how many the job asks for."""
+    """Return a message for each option of `cluster.sbatch` that is refused; `gpus`: GPUs that the job asks for."""
     given = options(cluster)
     faults = []
     if len(given) < len(cluster.sbatch):
@@ -87,7 +87,7 @@ def cluster_faults(cluster: SlurmCluster, gpus: int) -> list[str]:
 
 
 def _refusal(name: str, value: Value, cluster: SlurmCluster, gpus: int) -> str:
-    """Why this option cannot be given; "" where it can. sbatch takes the beginning of a name for the whole."""
+    """Return why an option is refused; "" where it is not. sbatch takes the beginning of a name for the whole name."""
     if reason := next((why for option, why in REFUSED.items() if name and option.startswith(name)), ""):
         return reason
     if "\n" in str(value):

@@ -1,4 +1,4 @@
-"""The rules for where runs are tracked: what W&B would refuse of a project, an entity, tags and an address."""
+"""The rules for `tracking`: projects, entities, tags and addresses that W&B would refuse are refused here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What W&B takes, and which of its environment variables say what a run is: shared by the launch and by the jobs."""
+"""The limits of W&B, and its environment variables that say what a run is. The launch and the jobs share them."""
 
 from __future__ import annotations
 

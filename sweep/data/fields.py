@@ -1,22 +1,23 @@
-"""Columns and the fields inside them: finding one in a row, and keeping the rows that a filter asks for."""
+"""Find columns and fields in rows, and keep the rows that match a filter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sweep.config.data import Columns, scalar_text
 from sweep.data.rows import Row, Rows, json_type
 
-# What public data sets call their columns, for the remedy in a message.
+# Names of columns in public data sets: messages suggest one of them if it exists.
 COMMON = {
     "question": ("prompt", "problem", "question", "Problem", "Question", "query", "input"),
     "answer": ("answer", "gold", "ground_truth", "final_answer", "expected_answer", "Answer", "target", "solution"),
 }
-LISTED = 10  # names, values or faults in a message
+LISTED = 10  # most names, values or faults in a message
 
 
 class Missing(KeyError):
-    """There is no such column, or no such field in it. `said` names what there is."""
+    """There is no such column, or no such field in it. `said` names the ones there are."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -24,16 +25,17 @@ class Missing(KeyError):
 
 
 def find(fields: dict, path: str) -> object:
-    """The value of a column, or of a field in it: `reward_model.ground_truth`, `prompt.0.content`.
+    """Return the value of a column, or of a field in it: `reward_model.ground_truth`, `prompt.0.content`.
 
-    A field of nothing (null) is nothing.
+    A field of null is null.
 
     Raises:
         Missing: there is no such column or field.
     """
-    if path in fields:  # a column's own name may hold a dot
+    if path in fields:  # the name of a column may contain a dot
         return fields[path]
-    value, passed = fields, []
+    value: Any = fields
+    passed: list[str] = []
     for name in path.split("."):
         if value is None:
             return None
@@ -51,6 +53,7 @@ def find(fields: dict, path: str) -> object:
 
 
 def has(row: Row, path: str) -> bool:
+    """Return True if the row has the column or field."""
     try:
         find(row.fields, path)
     except Missing:
@@ -58,19 +61,19 @@ def has(row: Row, path: str) -> bool:
     return True
 
 
-def listed(names) -> str:
-    """Names or values in a message."""
+def listed(names: Iterable[object]) -> str:
+    """Return names or values as a list in a message, shortened if there are many."""
     shown = [str(name) for name in names]
     return (", ".join(shown[:LISTED]) or "none") + (", …" if len(shown) > LISTED else "")
 
 
 def read(source: Rows, row: Row, how: Columns, role: str) -> object:
-    """The value in the column of questions or of answers.
+    """Return the value in the column of questions or of answers.
 
     Args:
         role: "question" or "answer".
     Raises:
-        UserError: the row has no such column; the message says which there are, and the key to set.
+        UserError: the row has no such column. The message names the columns there are, and the key to set.
     """
     try:
         return find(row.fields, getattr(how, role))
@@ -78,19 +81,21 @@ def read(source: Rows, row: Row, how: Columns, role: str) -> object:
         raise source.fault(f"{fault.said}; {advice(source, role, row.fields)}", row.place) from None
 
 
-def advice(source: Rows, role: str, columns) -> str:
-    """Which key names the column of questions or answers, with a likely column where there is one."""
+def advice(source: Rows, role: str, columns: Iterable[str]) -> str:
+    """Return the key that names the column of questions or answers, with a likely column if there is one."""
     likely = next((name for name in COMMON[role] if name in columns), None)
     return f"set {source.key}.{role}={likely}" if likely else f"set {source.key}.{role} to the column of {role}s"
 
 
 def check_columns(source: Rows, how: Columns) -> None:
-    """The columns of a table are known before its rows are read.
+    """Check the columns of a table before its rows are read.
 
     Raises:
-        UserError: one that is to be read is not among them.
+        UserError: a column that will be read does not exist.
     """
-    for role in COMMON if source.columns is not None else ():
+    if source.columns is None:
+        return
+    for role in COMMON:
         path = getattr(how, role)
         if not {path, path.partition(".")[0]} & set(source.columns):
             said = f"has no column {path}; it has {', '.join(source.columns) or 'none'}"
@@ -98,10 +103,10 @@ def check_columns(source: Rows, how: Columns) -> None:
 
 
 def keep_wanted(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> list[tuple[int, Row]]:
-    """The rows that a filter asks for.
+    """Return the rows that match the filter.
 
     Raises:
-        UserError: there are rows, and none is kept; the message says which values there are.
+        UserError: there are rows, and none matches. The message names the values there are.
     """
     kept = [(number, row) for number, row in rows if all(_text(row, name) in values for name, values in how.where)]
     if rows and not kept:

@@ -1,4 +1,4 @@
-"""Gold answers: how they are read from a column, which are refused, and what it takes to be right."""
+"""Gold answers: read them from a column, refuse unusable ones, and grade answers against several of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rewards.latex import canonical
 from sweep.config.data import After, GoldRule
 from sweep.data.rows import json_type
 
-MOST_WORDS = 15  # of prose in a final answer; the golds of DeepScaleR have three at most
-# Of the grades by several golds the first of these counts: a time-out leaves open whether the answer was right.
+MOST_WORDS = 15  # most words of prose in a final answer; the golds of DeepScaleR have three at most
+# With several golds the best grade counts, in this order. A time-out is second: the answer might have been right.
 _BEST = (Outcome.RIGHT, Outcome.TIMEOUT, Outcome.UNPARSED, Outcome.WRONG, Outcome.NONE)
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _STATED = re.compile(r"\b(?:answer\s+is|answer)\s*:|\banswer\s+is\b", re.IGNORECASE)
@@ -26,7 +26,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class BadGold(ValueError):
-    """There is no usable gold answer here. `setting` is what may mend it, below the section that names the columns."""
+    """There is no usable gold answer. `setting` is an override that may help, within the section of the columns."""
 
     def __init__(self, said: str, setting: str = "", when: str = "") -> None:
         super().__init__(said)
@@ -34,7 +34,7 @@ class BadGold(ValueError):
 
 
 def read_golds(value: object, rule: GoldRule) -> tuple[str, ...]:
-    """The gold answers that stand in a column; an answer is right if it equals any of them.
+    """Return the gold answers in a column's value. An answer is right if it equals any of them.
 
     Raises:
         BadGold: `rule` finds none, or one that no answer could ever equal.
@@ -59,7 +59,7 @@ def read_golds(value: object, rule: GoldRule) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    """A text or a number as text; what no answer could equal is not made a text."""
+    """Return a text or a number as text; raise BadGold for values that no answer could equal."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -74,7 +74,7 @@ def _text(value: object) -> str:
 
 
 def _entries(value: object) -> list:
-    """A list, or the JSON text of one."""
+    """Return the entries of a list, or of the JSON text of a list."""
     found = _json_list(value) if isinstance(value, str) else value
     if not isinstance(found, list) or not found:
         raise BadGold(f"the answer is {json_type(value)}, where gold=list expects a list with entries")
@@ -97,7 +97,7 @@ def _number(value: object) -> str:
 
 
 def _found(value: object, rule: GoldRule) -> str:
-    """The end of a worked solution: its last box, or what follows the last marker."""
+    """Return the answer at the end of a worked solution: its last box, or the text after the last marker."""
     if not isinstance(value, str):
         raise BadGold(f"the answer is {json_type(value)}, where a text was expected to find it in")
     if isinstance(rule, After):
@@ -112,10 +112,10 @@ def _found(value: object, rule: GoldRule) -> str:
 
 
 def _final_answer(text: str) -> str:
-    """The text, where it may be a final answer.
+    """Return the text, if it may be a final answer.
 
     Raises:
-        BadGold: it looks like a worked solution, which no final answer equals.
+        BadGold: it looks like a worked solution or a list, which no final answer equals.
     """
     solution = f"the answer {_shown(text)} looks like a worked solution"
     if "####" in text:
@@ -130,18 +130,18 @@ def _final_answer(text: str) -> str:
 
 
 def _beside_the_box(text: str) -> str:
-    """What a text says beside its last box; the signs around a formula say nothing."""
+    """Return the text outside of its last box, without the marks around formulas."""
     box = re.escape(f"{{{last_boxed(text)}}}")
     return _AROUND_A_BOX.sub("", re.sub(_BOX.pattern + r"\s*" + box, "", text))
 
 
 def _shown(text: str) -> str:
-    """A text in a message, its end if it is long: there the answer stands."""
+    """Quote a text in a message. Of a long text only the end is shown, because the answer is usually there."""
     line = " ".join(text.split())
     return repr(line if len(line) <= 60 else f"…{line[-60:]}")
 
 
 def grade_any(grader: Grader, pairs: Sequence[tuple[str | None, Sequence[str]]]) -> list[Grade]:
-    """The grade of each (answer, golds): right where the answer equals any of the golds."""
+    """Return the grade of each (answer, golds): right if the answer equals any of the golds."""
     grades = iter(grader.grade([(answer, gold) for answer, golds in pairs for gold in golds]))
     return [min((next(grades) for _ in golds), key=lambda grade: _BEST.index(grade.outcome)) for _, golds in pairs]

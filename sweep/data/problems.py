@@ -1,4 +1,4 @@
-"""Load the problems of a split."""
+"""Load the problems of a split, and identify their files in a run's identity."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from sweep.errors import UserError
 
 @dataclass(frozen=True)
 class Loaded:
-    """The problems of a split, and what was left out on the way to them.
+    """The problems of a split, and the numbers of those left out.
 
-    `account` says what became of the rows of their source; None where there are none: problems are generated, or one
-    is typed out. `shared` problems are trained on, or stand in the training source, and so were left out.
+    `account` counts the rows of their source; None for generated problems, and for a single problem from the
+    configuration. `shared` is the number of problems that were left out because they are trained on, or are in the
+    training source.
     """
 
     problems: list[Problem]
@@ -31,27 +32,29 @@ class Loaded:
     shared: int = 0
 
     def as_json(self) -> dict:
+        """Return the counts for a run's state."""
         counts = asdict(self.account) if self.account else {}
         return {**counts, "shared": self.shared, "used": len(self.problems)}
 
     @property
     def left_out(self) -> str:
-        """What was left out of it and why, in words; empty where nothing was."""
-        found = self.account
-        counts = {
-            "filtered out": found.filtered if found else 0,
-            "without a usable gold answer": found.bad_golds if found else 0,
-            "with contradictory answers": found.contradictory if found else 0,
-            "repeated": found.repeated if found else 0,
-        }
-        said = [f"{count} {what}" for what, count in counts.items() if count]
-        rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
+        """The reasons why rows were left out, with counts, as text; "" if none were."""
+        rows = []
+        if (found := self.account) is not None:
+            counts = {
+                "filtered out": found.filtered,
+                "without a usable gold answer": found.bad_golds,
+                "with contradictory answers": found.contradictory,
+                "repeated": found.repeated,
+            }
+            said = [f"{count} {what}" for what, count in counts.items() if count]
+            rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
         shared = [f"left out: {self.shared} also in the training data"] if self.shared else []
         return "; ".join([*rows, *shared])
 
 
 def load_problems(config: DataConfig, split: str) -> list[Problem]:
-    """The split's problems, in an order that is the same everywhere.
+    """Return the split's problems, in an order that is the same on every machine.
 
     Raises:
         UserError: see `load_split`.
@@ -60,10 +63,11 @@ def load_problems(config: DataConfig, split: str) -> list[Problem]:
 
 
 def load_split(config: DataConfig, split: str) -> Loaded:
-    """The split's problems and what was left out on the way to them.
+    """Return the split's problems and the numbers of those left out.
 
-    No problem is in two splits: what validation or test share with the training source, or with the one problem that is
-    trained on, they lose. What is trained on depends on neither.
+    No problem is in two splits. Problems that validation or test share with the training source, or with the one
+    problem that is trained on, are removed from validation and test; the training problems do not depend on the other
+    splits.
 
     Raises:
         UserError: a file or hub data set is missing, a row is malformed, or the split is empty.
@@ -90,17 +94,17 @@ def load_split(config: DataConfig, split: str) -> Loaded:
 
 
 def describe(config: DataConfig, splits: Sequence[str]) -> str:
-    """How many problems each split has, and what was left out: "24 train (of 40 rows, left out: 8 repeated), 8 test".
+    """Return the sizes of the splits with what was left out: "24 train (of 40 rows, left out: 8 repeated), 8 test".
 
     Raises:
         UserError: see `load_split`.
     """
-    parts, told = [], None
+    parts, described = [], None
     for split in dict.fromkeys(splits):
         loaded = load_split(config, split)
-        if loaded.account is not None and loaded.account == told:  # held out of the source already told of
+        if loaded.account is not None and loaded.account == described:  # the same source: describe its rows once
             loaded = replace(loaded, account=None)
-        told = loaded.account or told
+        described = loaded.account or described
         parts.append(f"{len(loaded.problems)} {split}" + (f" ({loaded.left_out})" if loaded.left_out else ""))
     return ", ".join(parts)
 
@@ -116,10 +120,10 @@ def _why_none(config: HubData | JsonLinesData, split: str, found: Sequence[Probl
 
 
 def _only(config: DataConfig) -> list[Problem]:
-    """The one problem to train on, where there is one.
+    """Return the one problem to train on in a list, or an empty list if the configuration names none.
 
     Raises:
-        UserError: its answer is none.
+        UserError: its answer is not usable.
     """
     if config.only is None:
         return []
@@ -130,7 +134,9 @@ def _only(config: DataConfig) -> list[Problem]:
 
 
 def rows_hash(problems: Sequence[Problem]) -> str:
-    """What a file counts as in a run's identity: its problems in their order, however they are written down."""
+    """Return the hash that stands for a file in a run's identity: of its problems in order, not of how they are
+    written.
+    """
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(json.dumps([problem.id, problem.question, problem.answers]).encode() + b"\n")
@@ -138,7 +144,7 @@ def rows_hash(problems: Sequence[Problem]) -> str:
 
 
 def file_hash(config: JsonLinesData, field: str) -> str:
-    """The `rows_hash` of the file that `config` names as `field`: "path" or "test_path".
+    """Return the `rows_hash` of the file that `config` names as `field`: "path" or "test_path".
 
     Raises:
         UserError: the file is missing or malformed.
@@ -148,12 +154,12 @@ def file_hash(config: JsonLinesData, field: str) -> str:
 
 
 def refuse_changed(config: DataConfig, recorded: dict) -> None:
-    """Refuse files that no longer hold the problems that the run was launched with.
+    """Check that files still hold the problems that the run was launched with.
 
     Args:
         recorded: the section `data` of the run's identity.
     Raises:
-        UserError: one does not; the message names it.
+        UserError: a file does not; the message names it.
     """
     if not isinstance(config, JsonLinesData):
         return
@@ -166,7 +172,7 @@ def refuse_changed(config: DataConfig, recorded: dict) -> None:
 
 
 def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Problem], Account]:
-    """All different problems of the training or the test source, and what became of its rows."""
+    """Return all different problems of the training or the test source, and the counts of its rows."""
     if isinstance(config, HubData):
         return _read_hub(getattr(config, side), f"data.{side}", config.on_bad_gold)
     field = "path" if side == "train" else "test_path"
@@ -181,7 +187,7 @@ def _read_hub(place: HubSplit, key: str, on_bad_gold: str) -> tuple[list[Problem
 
 @lru_cache(maxsize=16)
 def _read_file(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> tuple[list[Problem], Account]:
-    """`stamp` changes whenever the file does; of a sweep many cells ask for the same file."""
+    """Read a file of problems. `stamp` changes with the file, so that the cache is valid for all cells of a sweep."""
     return read_problems(read_file(path, config.names), config, config.on_bad_gold)
 
 

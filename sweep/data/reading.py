@@ -1,4 +1,4 @@
-"""Rows to problems: what stands in a row, what is wrong with it, and which rows ask the same."""
+"""Turn rows into problems: check each row, and find the rows that ask the same question."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweep.errors import UserError
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with its gold answers, any of which is right; `label` is its majority label, if a reward needs one."""
+    """A question with its gold answers, any of which is right. `label` is its majority label, if a reward needs one."""
 
     id: str
     question: str
@@ -27,17 +27,17 @@ class Problem:
 
     @property
     def answer(self) -> str:
-        """The first gold answer, where one text has to stand for all."""
+        """The first gold answer, for places that show a single text."""
         return self.answers[0]
 
     @property
     def gold(self) -> str | list[str]:
-        """The gold answers as rows on disk show them: a text, or a list where there are several."""
+        """The gold answers as rows on disk show them: a text, or a list if there are several."""
         return self.answer if len(self.answers) == 1 else list(self.answers)
 
 
 class Placed(NamedTuple):
-    """A problem and where it stands, such as "line 7"."""
+    """A problem and its place in the source, such as "line 7"."""
 
     place: str
     problem: Problem
@@ -45,10 +45,10 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Account:
-    """What became of the rows of a source; what is left of `rows` are `problems`.
+    """The counts of a source's rows: of `rows`, `problems` are left.
 
-    `filtered` rows were not asked for, `bad_golds` have no usable gold answer, `contradictory` ask what another row
-    asks and answer otherwise, `repeated` ask and answer the same as an earlier row.
+    `filtered` rows do not match the filter, `bad_golds` have no usable gold answer, `contradictory` rows ask the same
+    as another row and answer differently, `repeated` rows ask and answer the same as an earlier row.
     """
 
     source: str
@@ -61,16 +61,16 @@ class Account:
 
 
 def question_key(question: str) -> str:
-    """What makes two questions the same: their text, however it is spaced."""
+    """Return the text by which questions are compared: two questions are the same if only white space differs."""
     return " ".join(question.split())
 
 
 def read_problems(source: Rows, how: Columns, on_bad_gold: str) -> tuple[list[Problem], Account]:
-    """The different problems of a source, in the order of its rows.
+    """Return the different problems of a source, in the order of its rows, and the counts.
 
     Raises:
-        UserError: a row holds no question or lacks a column; or it has no usable gold answer, or contradicts another
-            row, and such rows are not dropped.
+        UserError: a row holds no question or lacks a column; or, unless such rows are dropped, a row has no usable gold
+            answer or contradicts another row.
     """
     check_columns(source, how)
     rows = list(enumerate(source.rows, source.first))
@@ -85,14 +85,14 @@ def read_problems(source: Rows, how: Columns, on_bad_gold: str) -> tuple[list[Pr
 
 
 def _with_golds(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> tuple[list[Placed], list]:
-    """The rows' problems, and the places of those without a usable gold answer with what is wrong there."""
+    """Return the rows' problems, and the places and faults of rows without a usable gold answer."""
     placed, bad, taken = [], [], set()
-    named = how.id is not None and any(has(row, how.id) for _, row in rows)
-    if rows and not named and how.id not in (None, type(how).model_fields["id"].default):
+    column = how.id if how.id is not None and any(has(row, how.id) for _, row in rows) else None
+    if rows and column is None and how.id not in (None, type(how).model_fields["id"].default):
         raise source.fault(f"has no {how.id} in any row; set {source.key}.id to the column of ids, or to null")
     for number, row in rows:
         question = _question(source, row, how)
-        name = _id(source, row, how.id, number) if named else str(number)
+        name = str(number) if column is None else _id(source, row, column, number)
         while name in taken:
             name += f" ({number})"
         taken.add(name)
@@ -125,7 +125,7 @@ def _question(source: Rows, row: Row, how: Columns) -> str:
 
 
 def _id(source: Rows, row: Row, column: str, number: int) -> str:
-    """A row without an id, or with null, is named by its number."""
+    """Return the id of a row; a row without an id, or with null, is named by its number."""
     value = find(row.fields, column) if has(row, column) else None
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return str(number)
@@ -135,7 +135,9 @@ def _id(source: Rows, row: Row, column: str, number: int) -> str:
 
 
 def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], rows: int) -> UserError:
-    """One line for each kind of fault: the places, what stands at the first, and the setting that helps."""
+    """Return an error with one line for each kind of fault: the places, the fault at the first one, and a setting that
+    helps.
+    """
     kinds: dict[str, list[tuple[str, BadGold]]] = {}
     for place, fault in bad:
         kinds.setdefault(fault.setting or str(fault), []).append((place, fault))
@@ -144,7 +146,8 @@ def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], row
         fault = found[0][1]
         remedy = f"{source.key}.{fault.setting.replace('COLUMN', how.answer)}"
         remedy = f"'{remedy}'" if " " in remedy else remedy
-        says = f"; {fault.when and f'{fault.when}, '}set {remedy}" if fault.setting else ""
+        when = f"{fault.when}, " if fault.when else ""
+        says = f"; {when}set {remedy}" if fault.setting else ""
         lines.append(f"  {listed(place for place, _ in found)}: {fault}{says}")
     if more := sum(map(len, list(kinds.values())[LISTED:])):
         lines.append(f"  and {more} more rows")
@@ -154,11 +157,12 @@ def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], row
 
 
 def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple[list[Problem], int]:
-    """The first row of each question, and how many rows were dropped because rows of one question disagree."""
+    """Return the first row of each question, and the number of rows dropped because rows of one question disagree."""
     asking: dict[str, list[Placed]] = {}
     for row in placed:
         asking.setdefault(question_key(row.problem.question), []).append(row)
-    disputed = {key: other for key, rows in asking.items() if (other := _disagreeing(rows))}
+    others = {key: _disagreeing(rows) for key, rows in asking.items()}
+    disputed = {key: other for key, other in others.items() if other is not None}
     if disputed and on_bad_gold == "error":
         lines = [f"has {len(disputed)} of {len(asking)} questions with different answers:"]
         for key, other in list(disputed.items())[:LISTED]:
@@ -171,7 +175,7 @@ def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple
 
 
 def _disagreeing(rows: Sequence[Placed]) -> Placed | None:
-    """The first row none of whose answers is seen to equal one of the first row's."""
+    """Return the first row with no answer that equals one of the first row's answers, or None."""
     golds = rows[0].problem.answers
     return next((o for o in rows[1:] if not any(_equal(a, gold) for a in o.problem.answers for gold in golds)), None)
 

@@ -1,4 +1,4 @@
-"""The rows of files and of hub data sets, each with its place for messages."""
+"""Read the rows of files and of hub data sets, each with its place for messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIST_HINT = "; name a file that is one list with the ending .json"
 
 
 class Row(NamedTuple):
-    """A row's fields by their names, and where it stands, such as "line 7"."""
+    """A row's fields by name, and its place in the source, such as "line 7"."""
 
     place: str
     fields: dict
@@ -31,7 +31,7 @@ class Rows:
     """The rows of one source.
 
     `key` is the section of the configuration that names it, `name` the file or hub id. `columns` are those of a table;
-    None where each row has fields of its own. Rows without ids are numbered from `first`.
+    None if each row has its own fields. Rows without ids are numbered from `first`.
     """
 
     key: str
@@ -41,17 +41,18 @@ class Rows:
     first: int = 1
 
     def fault(self, said: str, place: str = "") -> UserError:
-        """What is wrong with the source ("has no column x"), or at a place of it."""
+        """Return an error about the source, or about a place in it; `said` is the fault, such as "has no column x"."""
         return UserError(f"{self.key}: {self.name}{f', {place}:' if place else ''} {said}")
 
 
 def read_file(path: str, columns: Iterable[str]) -> Rows:
-    """The rows of a file, read as its ending says: .csv, .parquet, .json (a list, or lines), else JSON lines.
+    """Return the rows of a file. Its ending decides the format: .csv, .parquet, .json (a list, or lines), else JSON
+    lines.
 
     Args:
         columns: the columns that are needed; others of a Parquet file may be left out.
     Raises:
-        UserError: the file cannot be read, or a line of it is none; the message names the line.
+        UserError: the file cannot be read, or a line is not a row; the message names the line.
     """
     kind = Path(path).suffix.lower()
     try:
@@ -90,7 +91,7 @@ def _json(path: str, place: str, line: str) -> object:
         return json.loads(line, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         hint = "" if line.lstrip()[0] in "{[" else "; name a file of comma-separated values with the ending .csv"
-        if line.strip() == "[":  # of a list that is spread over lines
+        if line.strip() == "[":  # the first line of a list that spans several lines
             hint = LIST_HINT
         raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is no JSON ({error}){hint}") from None
 
@@ -121,7 +122,7 @@ def _json_list(path: str, text: str) -> Rows:
 
 
 def json_type(value: object) -> str:
-    """What a value is, in words."""
+    """Return the kind of a value for a message, such as "a list"."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -131,7 +132,7 @@ def json_type(value: object) -> str:
 
 
 def _csv(path: str, text: str) -> Rows:
-    """Every cell is the text that stands there: neither 007 nor NA nor an empty cell becomes something else."""
+    """Read CSV with every cell as text: 007, NA and empty cells are not converted."""
     csv.field_size_limit(2**31 - 1)  # worked solutions may be long
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, header, began = [], None, 1
@@ -148,7 +149,7 @@ def _csv(path: str, text: str) -> Rows:
                 rows.append(Row(place, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
         raise UserError(f"data: {path}, line {began}: is no comma-separated row ({error})") from None
-    if repeated := [name for name in header or () if header.count(name) > 1]:
+    if header is not None and (repeated := [name for name in header if header.count(name) > 1]):
         raise UserError(f"data: {path}: has two columns named {repeated[0]!r}")
     return Rows("data", path, rows, header or ())
 
@@ -167,17 +168,17 @@ def _parquet(path: str, columns: Iterable[str]) -> Rows:
 
 
 def _top_level(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
-    """Of a table's columns those that hold the wanted ones, which may be fields of a column."""
+    """Return the columns of a table that hold the wanted columns or fields."""
     return [name for name in names if any(w == name or w.startswith(f"{name}.") for w in wanted)]
 
 
 def read_hub(place: HubSplit, key: str, columns: Iterable[str]) -> Rows:
-    """The rows of a hub split, of all its configurations in turn.
+    """Return the rows of a hub split, of all its configurations in turn.
 
-    The files come into the cache as a snapshot, as a model's do.
+    The files are fetched into the cache as a snapshot, as a model's files are.
 
     Raises:
-        UserError: the data set cannot be had, or has no such configuration or split.
+        UserError: the data set cannot be fetched, or has no such configuration or split.
     """
     import datasets
 
@@ -185,7 +186,8 @@ def read_hub(place: HubSplit, key: str, columns: Iterable[str]) -> Rows:
         snapshot = fetch_repository(place.path, place.revision, "dataset", key=key)
     except ValueError as error:
         raise UserError(str(error)) from None
-    joined, names = [], []
+    joined: list[dict] = []
+    names: list[str] = []
     for subset in place.subset if isinstance(place.subset, tuple) else (place.subset,):
         try:
             table = datasets.load_dataset(str(snapshot), subset, split=place.split)

@@ -1,4 +1,4 @@
-"""Which problems are trained on and which are held out, so that no problem is both."""
+"""Divide problems into those that are trained on and those that are held out, so that no problem is both."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sweep.data.reading import Problem, question_key
 
 
 def hold_out(problems: Sequence[Problem], share: float, has_test: bool) -> dict[str, list[Problem]]:
-    """The different `problems` by split, each split in their order.
+    """Return the different `problems` by split, each split in their order.
 
-    They are ranked by a hash of the question, whatever their order, and the first `share` of them is held out: half of
-    it, rounded up, for test, or all of it for validation where test problems have a source of their own. What is
-    trained on does not depend on whether they have.
+    The problems are ranked by a hash of the question, so their order does not matter, and the first `share` of them is
+    held out. Half of these, rounded up, are the test split and the rest is validation. If `has_test`, test problems
+    have a source of their own, and all of them are validation. The training split is the same in both cases.
     """
     count = int(len(problems) * share + 0.5)
     test = 0 if has_test else (count + 1) // 2
@@ -27,6 +27,6 @@ def _rank(problem: Problem) -> bytes:
 
 
 def unshared(problems: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
-    """Those of `problems` that are not among `others`."""
+    """Return those of `problems` whose question is not among `others`."""
     known = {question_key(problem.question) for problem in others}
     return [problem for problem in problems if question_key(problem.question) not in known]

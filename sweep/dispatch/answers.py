@@ -76,7 +76,8 @@ def find_answers(runs: Sequence[Run], wanted: Wanted) -> list[Found]:
 
 
 def _of_run(run: Run, wanted: Wanted) -> Found:
-    step, rows = wanted.step, []
+    step = wanted.step
+    rows: list[dict] = []
     for row in read_rows(run.path / "samples.jsonl"):
         if wanted.step is None and row["step"] != step:
             step, rows = row["step"], []

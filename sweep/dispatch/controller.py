@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ class LocalController(Controller):
     def wait(self, freq: int = 24) -> list[int]:
         """The exit codes, once all have ended; negative: the signal that killed a process."""
         failed: tuple[int, int, float] | None = None  # the first rank to fail, its code, and when
-        while None in (codes := [task.poll() for task in self.tasks]):
-            failed = failed or _first_failure(codes)
+        while None in (seen := [task.poll() for task in self.tasks]):
+            failed = failed or _first_failure(seen)
             # One that listens for SIGTERM is not killed by it: the job had not begun, and there is nothing to wait for.
-            if -signal.SIGTERM in codes or (failed and time.monotonic() - failed[2] > GRACE_SECONDS):
+            if -signal.SIGTERM in seen or (failed and time.monotonic() - failed[2] > GRACE_SECONDS):
                 for task in self.tasks:
                     task.kill()
             time.sleep(POLL_SECONDS)
+        codes = [code for code in seen if code is not None]  # all of them, by now
         failed = failed or _first_failure(codes)
         if failed and failed[1] < 0:
             self._record_death(failed[0], -failed[1], codes)
@@ -60,7 +61,7 @@ class LocalController(Controller):
             run.write_state(state=State.INTERRUPTED, note=f"{who}{how}", error=None)
 
 
-def _first_failure(codes: list[int | None]) -> tuple[int, int, float] | None:
+def _first_failure(codes: Sequence[int | None]) -> tuple[int, int, float] | None:
     return next(((rank, code, time.monotonic()) for rank, code in enumerate(codes) if code), None)
 
 

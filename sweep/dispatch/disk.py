@@ -54,8 +54,8 @@ def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
     active, done, known = set(), set(), set()
     for sweep in read_sweeps(root):
         stages, cells = statuses(sweep)
-        for entry, status in zip((*sweep.stages, *sweep.cells), (*stages, *cells), strict=True):
-            path = root / entry.directory
+        for status in (*stages, *cells):
+            path = root / status.entry.directory
             known.add(path)
             if status.state == State.DONE:
                 done.add(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweep.config.cell import CellConfig, SlurmCluster
+from sweep.config.cell import CellConfig
 from sweep.errors import UserError
 from sweep.run.claims import claims
 from sweep.run.environment import read_environment
@@ -19,7 +19,7 @@ def with_environment(config: CellConfig, attempts: Path, root: Path) -> CellConf
     Raises:
         UserError: a value stands in no submission that this user may read.
     """
-    if not isinstance(config.cluster, SlurmCluster) or None not in config.cluster.env.values():
+    if None not in config.cluster.env.values():
         return config
     known: dict[str, str] = {}
     why = "no earlier submission has it"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from sweep.config.faults import counted
+from sweep.config.faults import plural
 from sweep.dispatch.rows import Rows
 from sweep.dispatch.series import Curve
 from sweep.dispatch.words import colour_of, in_order
@@ -91,7 +91,7 @@ def whole(
 def _head(sweep: str, rows: Rows, surface: Surface, left: str, clock: str, warning: str) -> list[Text]:
     statuses = rows.statuses
     states = [s.state for s in statuses]
-    title = shown(f"sweep {sweep}: {counted(len(statuses), 'run')}:", encoding=surface.encoding)
+    title = shown(f"sweep {sweep}: {plural(len(statuses), 'run')}:", encoding=surface.encoding)
     parts = [(f"{states.count(state)} {state},", colour_of(state)) for state in dict.fromkeys(states)]
     lines = _wrapped([(title, "bold"), *parts], surface.columns)
     lines[-1].right_crop(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from sweep.dispatch.states import Joined
 from sweep.plan.task import Task
@@ -14,7 +15,7 @@ from sweep.run.state import State
 
 SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
 # What can be changed without giving a job another chance to end well.
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT: dict[str, Any] = {
     "name": True,
     "steps": True,
     "retrain": True,

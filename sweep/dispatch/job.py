@@ -8,7 +8,7 @@ from pathlib import Path
 
 import submitit
 
-from sweep.dispatch.imports import import_stage
+from sweep.dispatch.imports import run_stage
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,4 @@ class Job:
         # submitit has its processes ignore SIGTERM. Until the stage listens there is nothing to save, so that it may
         # end the process while that is still importing.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        place = submitit.JobEnvironment()
-        stage = import_stage(self.module)
-        stage.main(self.directory, place.global_rank, place.num_tasks, place.local_rank, self.meeting)
+        run_stage(self.module, self.directory, submitit.JobEnvironment(), self.meeting)

@@ -77,7 +77,7 @@ class Keyboard:
         Ctrl-Z between the look and the reading would drop what was typed, and the reading then wait for an Enter.
         """
         with _held_back(signal.SIGTSTP):
-            if not select.select([self._file], [], [], 0)[0]:
+            if self._file is None or not select.select([self._file], [], [], 0)[0]:
                 return None
             try:
                 return os.read(self._file, 1024)

@@ -1,20 +1,13 @@
-"""The local cluster: a queue over submitit's local executor, which by itself starts everything at once.
-
-Stages go first, at most `max_parallel` processes run, and jobs that outlived a killed launcher are adopted.
-"""
+"""The local cluster's queue: each run is a job of submitit's local executor, and several run at once."""
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import submitit
 
@@ -22,154 +15,38 @@ from sweep.config.cell import LocalCluster
 from sweep.dispatch.controller import LocalExecutor, start_controller
 from sweep.dispatch.job import Job
 from sweep.dispatch.prepared import Copy, Prepared, can_copy
-from sweep.dispatch.surroundings import apart_from_any_job
-from sweep.errors import UserError
-from sweep.plan.fit import local_processes
-from sweep.plan.task import LABEL, TRAIN, Task
+from sweep.dispatch.queue import Queue, processes_of
+from sweep.dispatch.surroundings import apart_from_any_job, changed_environment
+from sweep.plan.machine import local_processes
+from sweep.plan.task import Task
 from sweep.run.directory import RunDirectory
-from sweep.run.ending import last_words
-from sweep.run.files import try_lock
-from sweep.run.ranks import latest_beat
 from sweep.run.state import State
-from sweep.run.status import Status, blocked_by, read_status
-from sweep.run.unwritable import disk_state
-
-ASK_AGAIN_SECONDS = 10.0
-ENDING = "its process ends"  # noted of a run that has said how it ended, while its process is still there
-POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
+from sweep.run.status import Status
 
 
-class LocalQueue:
-    """Runs tasks on this machine until each has ended."""
+class LocalQueue(Queue):
+    """Runs tasks on this machine, each in processes of its own."""
 
     def __init__(self, tasks: list[Task], code: Path, cluster: LocalCluster) -> None:
-        self.tasks, self.code = tasks, code
+        super().__init__(tasks)
+        self.code = code
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.max_parallel = local_processes(cluster)
-        at_once = min(self.max_parallel, sum(_processes(t) for t in tasks if t.steps))
+        at_once = min(self.max_parallel, sum(processes_of(t) for t in tasks if t.steps))
         asked = os.environ.get("OMP_NUM_THREADS", "")
         share = int(asked) if asked.isdigit() else cores // at_once
         self.threads = cluster.threads or max(1, share)
         self._share_imports = cluster.share_imports and can_copy()
         self._prepared: Prepared | None = None  # from the first job on, where there are several
-        self._jobs: dict[Path, StartedJob] = {}
-        self._asked: dict[Path, float] = {}  # to stop, while it listened, and when
-        self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
-        self.stopping = False  # set when the launch was interrupted
 
-    def run(self, watch: Callable[[list[Status]], None], pause: Callable[[float], object] = time.sleep) -> list[Status]:
-        """Start what is missing, report to `watch` twice a second, return the final statuses.
+    def close(self) -> None:
+        """End the process that imported for all; jobs that are copies of it go on."""
+        if self._prepared is not None:
+            self._prepared.close()
 
-        `pause` waits between two looks, for the seconds that it is given.
-
-        The first SIGINT or SIGTERM has running jobs asked to stop, and waits for them; the next leaves them to it.
-
-        Raises:
-            KeyboardInterrupt: at that next one.
-        """
-        try:
-            with self._listening():
-                return self._run(watch, pause)
-        finally:
-            if self._prepared is not None:
-                self._prepared.close()
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Note an interruption instead of raising it wherever it finds the queue: a job may just have been started."""
-
-        def interrupt(*_) -> None:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.stopping = True
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _run(self, watch, pause=time.sleep) -> list[Status]:
-        while True:
-            statuses = self._statuses()
-            if self.stopping:
-                statuses = [self._ask_to_stop(t, s) for t, s in zip(self.tasks, statuses, strict=True)]
-            else:
-                statuses = self._start_ready(statuses)
-            watch(statuses)
-            if all(s.ended or self._is_left(t, s) for t, s in zip(self.tasks, statuses, strict=True)):
-                return statuses
-            pause(min(POLL_SECONDS, SECONDS_FOR_EACH * len(self.tasks)))
-
-    def _is_left(self, task: Task, status: Status) -> bool:
-        """Whether the launch was interrupted and need not wait for the task."""
-        return self.stopping and (status.state == State.QUEUED or task.directory in self._elsewhere)
-
-    def _statuses(self) -> list[Status]:
-        found: dict[Path, Status] = {}
-        for task in self.tasks:  # stages stand before the cells that need them
-            found[task.directory] = self._status(task, [found[d] for d in task.after])
-        return list(found.values())
-
-    def _status(self, task: Task, needs: list[Status]) -> Status:
-        status, job = read_status(task.label, task.directory, task.steps), self._jobs.get(task.directory)
-        if status.state.at_work or status.state in (State.DONE, State.REFUSED):
-            return status
-        if job is not None and not job.done():
-            has_begun = RunDirectory(task.directory).read_state().attempt > job.earlier_attempts
-            return replace(status, state=State.RUNNING, note=ENDING if has_begun else job.note)
-        if job is not None and not self._goes_on(task, job):
-            if status.state != State.QUEUED:
-                return status
-            if self.stopping:
-                return replace(status, state=State.INTERRUPTED, note="stopped before it began")
-            return replace(status, state=State.FAILED, note=_died_early(task, job))
-        # Whatever ended an earlier attempt, launching again is asking for another.
-        note = "" if status.step == 0 else f"goes on from step {status.step}"
-        return blocked_by(needs, replace(status, state=State.QUEUED, note=note))
-
-    def _goes_on(self, task: Task, job: StartedJob) -> bool:
-        """Whether a job that ended is to be followed by another: it gave itself up for want of progress."""
-        if self.stopping or not RunDirectory(task.directory).read_state().starts_again:
-            return False
-        job.close()
-        del self._jobs[task.directory]
-        return True
-
-    def _start_ready(self, statuses: list[Status]) -> list[Status]:
-        by_directory = {t.directory: s for t, s in zip(self.tasks, statuses, strict=True)}
-        if not self._imports_are_settled(statuses):
-            waiting = "waits while what all jobs need is imported"
-            return [replace(s, note=s.note or waiting) if s.state == State.QUEUED else s for s in statuses]
-        busy = sum(_processes(t) for t in self.tasks if by_directory[t.directory].state.at_work)
-        for task in self.tasks:
-            ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
-            ready = ready and all(by_directory[d].state == State.DONE for d in task.after)
-            # A job wider than the machine still runs, alone.
-            if ready and (busy == 0 or busy + _processes(task) <= self.max_parallel):
-                by_directory[task.directory] = self._start(task, by_directory[task.directory])
-                busy += _processes(task)
-        return list(by_directory.values())
-
-    def _start(self, task: Task, status: Status) -> Status:
-        """Start a task unless another launch is at it; returns what has become of it."""
-        run = RunDirectory(task.directory)
-        turn = try_lock(run.starting)
-        if turn is None:
-            return replace(status, state=State.RUNNING, note="being started by another launch")
-        now = read_status(task.label, task.directory, task.steps)
-        if now.state.at_work or now.state == State.DONE:  # another launch started it since the last look
-            turn.close()
-            return now
-        before = run.read_state()
-        note = f"starting again, {before.note}" if before.starts_again else "starting"
-        self._jobs[task.directory] = StartedJob(self._submit(task), turn, note, before.attempt)
-        return replace(status, state=State.RUNNING, note=note)
-
-    def _imports_are_settled(self, statuses: list[Status]) -> bool:
+    def _may_start(self, statuses: list[Status]) -> bool:
         """Whether jobs may start: where several processes are to come, one imports for all of them first."""
-        coming = sum(_processes(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
+        coming = sum(processes_of(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
         if self._share_imports and self._prepared is None and coming > 1:
             tracked = any(t.config.tracking.mode == "online" for t in self.tasks)
             with _surroundings(self.code, self.threads), apart_from_any_job():
@@ -183,80 +60,14 @@ class LocalQueue:
     def _submit(self, task: Task) -> submitit.Job:
         run = RunDirectory(task.directory)
         executor = LocalExecutor(run.attempts, self._controller)
-        executor.update_parameters(tasks_per_node=_processes(task))
+        executor.update_parameters(tasks_per_node=processes_of(task))
         with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))
 
-    def _ask_to_stop(self, task: Task, status: Status) -> Status:
-        """Signal a run now and then, at each look while it is only starting; says what is waited for."""
-        job, at_work = self._jobs.get(task.directory), status.state.at_work
-        if not at_work or task.directory in self._elsewhere or status.note == ENDING:
-            return status
-        begun = job is None or status.note != job.note
-        if time.monotonic() - self._asked.get(task.directory, -math.inf) > ASK_AGAIN_SECONDS:
-            try:
-                self._signal(task, job)
-            except UserError as error:  # it runs on another machine, and goes on
-                self._elsewhere.add(task.directory)
-                return replace(status, note=str(error))
-            if begun:
-                self._asked[task.directory] = time.monotonic()
-        return replace(status, note=_what_is_waited_for(task) if begun else "stopping: it has only just been started")
-
-    def _signal(self, task: Task, job: StartedJob | None) -> None:
-        if job is None or job.done():
-            RunDirectory(task.directory).signal(signal.SIGTERM)
-        else:
-            job.signal(signal.SIGTERM)
-
-
-@dataclass(frozen=True)
-class StartedJob:
-    """A job of this launch. `turn` keeps other launches from starting the same run until it ends."""
-
-    job: submitit.Job
-    turn: IO
-    note: str  # what to say of it until it has begun
-    earlier_attempts: int  # at the run, before this one
-
-    def done(self) -> bool:
-        return self.job.done()
-
-    def signal(self, number: int) -> None:
-        """Through its controller, which forwards SIGTERM to each process."""
-        with suppress(ProcessLookupError):  # it ended between the look and the signal
-            os.kill(int(self.job.job_id), number)
-
-    @property
-    def error_file(self) -> Path:
-        return self.job.paths.stderr
-
-    def close(self) -> None:
-        self.turn.close()
-
-
-def _what_is_waited_for(task: Task) -> str:
-    ends = {TRAIN: "it finishes its step and writes a checkpoint", LABEL: "it finishes the problems that it is at"}
-    beat = latest_beat(RunDirectory(task.directory).ranks)
-    at = f" ({beat.phase} since {max(0.0, time.time() - beat.since):.0f} s)" if beat else ""
-    return f"stopping: {ends.get(task.module, 'it ends')}{at}"
-
-
-def _died_early(task: Task, job: StartedJob) -> str:
-    """Why a job ended before it wrote any state."""
-    reason = disk_state(task.directory)
-    if reason is None and job.error_file.exists():
-        reason = last_words([job.error_file])
-    return f"the job died before it began: {reason or 'nothing tells why'}; see {job.error_file}"
-
-
-def _processes(task: Task) -> int:
-    return task.config.processes
-
 
 @contextmanager
-def _surroundings(code: Path, threads: int):
-    """What a job inherits: the snapshot as working directory, its threads, and deafness to the terminal.
+def _surroundings(code: Path, threads: int) -> Iterator[None]:
+    """The environment of a new job: the code snapshot as working directory, a thread count, SIGINT and SIGHUP ignored.
 
     Ctrl-C and a closed shell reach the whole foreground process group; submitit's controller would kill its job one
     second later. Jobs are stopped through SIGTERM alone, so that they can write a checkpoint.
@@ -268,16 +79,13 @@ def _surroundings(code: Path, threads: int):
         "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    before = {name: os.environ.get(name) for name in changes}
     directory = os.getcwd()
     handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP)}
-    os.environ.update(changes)
     os.chdir(code)
     try:
-        yield
+        with changed_environment(changes):
+            yield
     finally:
         os.chdir(directory)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
         for number, handler in handlers.items():
             signal.signal(number, handler)

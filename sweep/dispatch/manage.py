@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from sweep.config.cell import CellConfig, SlurmCluster
-from sweep.dispatch import slurm
+from sweep.config.cell import CellConfig
+from sweep.dispatch.backend import Backend
+from sweep.dispatch.backends import backend_of, holder_of
 from sweep.dispatch.environment import with_environment
 from sweep.dispatch.select import Run, runs, select
-from sweep.dispatch.snapshot import snapshot_code
 from sweep.dispatch.states import look
-from sweep.dispatch.submit import Submitted, check_requests, submit
+from sweep.dispatch.submit import Submitted
 from sweep.errors import UserError, without_secrets
 from sweep.plan.explain import explain_validation
 from sweep.plan.overrides import is_decided_at_launch, parse, reader_of
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.plan.task import Task
 from sweep.plan.unread import unread, why_unread
-from sweep.plan.validate import check
 from sweep.run.claims import latest_claim, read_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import stale
@@ -79,38 +78,16 @@ class Cancelled:
 
 def cancel(sweep: Sweep, patterns: Sequence[str]) -> Cancelled:
     """Stop the matching runs; those that train write a checkpoint first."""
-    stopped, left = [], []
     chosen = select(runs(sweep), patterns)
-    refused = _cancel_jobs([run.status.job for run in chosen if run.status.job and run.status.state in ACTIVE])
+    refused = {run.path: f"has ended ({run.status.state})" for run in chosen if run.status.state not in ACTIVE}
+    by_backend: dict[Backend, list[Run]] = {}
     for run in chosen:
-        why = _stop_here(run) if not run.status.job else refused.get(run.status.job, "")
-        if run.status.state not in ACTIVE:
-            why = f"has ended ({run.status.state})"
-        left.append((run, why)) if why else stopped.append(run)
-    return Cancelled(stopped, left)
-
-
-def _cancel_jobs(jobs: Sequence[str]) -> dict[str, str]:
-    """Cancel jobs of Slurm; returns its words about those that it did not cancel."""
-    if not jobs:
-        return {}
-    try:
-        slurm.cancel(jobs)
-    except slurm.SlurmError as error:
-        if len(jobs) == 1:
-            return {jobs[0]: str(error)}
-        return {job: why for job in jobs for why in _cancel_jobs([job]).values() if "already complet" not in why}
-    return {}
-
-
-def _stop_here(run: Run) -> str:
-    """Ask the process of a run without a job to stop; returns why it was not asked, or ""."""
-    if not run.status.state.at_work:
-        return "has no process and no job; a launch that is at it stops with Ctrl-C"
-    try:
-        return "" if RunDirectory(run.path).signal(signal.SIGTERM) else "its process is gone"
-    except UserError as error:
-        return str(error)
+        if run.path not in refused:
+            by_backend.setdefault(holder_of(run), []).append(run)
+    for backend, its_runs in by_backend.items():
+        refused |= backend.cancel(its_runs)
+    stopped = [run for run in chosen if run.path not in refused]
+    return Cancelled(stopped, [(run, refused[run.path]) for run in chosen if run.path in refused])
 
 
 def retry(
@@ -138,11 +115,7 @@ def retry(
     tasks = [_task(run, sweep, _change(overrides) if run in wanted else _same) for run in ordered]
     if not tasks:
         return Submitted()
-    if not isinstance(tasks[0].config.cluster, SlurmCluster):
-        raise UserError(f"{sweep.name} ran on this machine: give the launch command again, it goes on from there")
-    check(tasks)
-    check_requests(tasks, sweep.root)
-    return submit(tasks, sweep.root, snapshot_code(sweep.root), sweep.name, force or bool(overrides))
+    return backend_of(tasks[0].config.cluster).retry(tasks, sweep, force or bool(overrides))
 
 
 def _to_retry(run: Run, states: Sequence[str]) -> bool:
@@ -170,8 +143,8 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
         try:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
         except ValidationError as error:
-            typed = {key: value for key, _, value in (line.partition("=") for line in overrides)}
-            raise UserError("\n".join(explain_validation(error, typed))) from None
+            given = {key: value for key, _, value in (line.partition("=") for line in overrides)}
+            raise UserError("\n".join(explain_validation(error, given))) from None
         if any(identity(made) != identity(config) for identity in (training_identity, evaluation_identity)):
             typed = " ".join(map(without_secrets, overrides))
             raise UserError(
@@ -190,8 +163,8 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
 def _put(raw: DictConfig, override: Override) -> None:
     """Set the value; a reference in it, such as `${oc.env:HF_TOKEN}`, is looked up now, since a job would not do it."""
     try:
-        value = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)["value"]
-        OmegaConf.update(raw, override.key_or_group, value, force_add=True)
+        resolved: Any = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)
+        OmegaConf.update(raw, override.key_or_group, resolved["value"], force_add=True)
     except OmegaConfBaseException as error:
         raise UserError(f"--set {override.key_or_group}: {str(error).splitlines()[0]}") from None
 
@@ -219,14 +192,5 @@ def _task(run: Run, sweep: Sweep, change: Callable[[CellConfig], CellConfig]) ->
             f"{entry.label}: made by another version of the code ({difference}); going on would mix the two. Launch "
             "the sweep again: it trains such cells anew and leaves these as they are"
         )
-    return Task(
-        label=entry.label,
-        module=entry.module,
-        signature=entry.signature,
-        identity=identity,
-        evaluation=directory.evaluation or {},
-        directory=run.path,
-        config=with_environment(change(directory.read_config()), directory.attempts, sweep.root),
-        axes=entry.axes,
-        after=tuple(sweep.root / d for d in entry.stages),
-    )
+    config = with_environment(change(directory.read_config()), directory.attempts, sweep.root)
+    return Task(entry, sweep.root, config, identity, directory.evaluation or {}).with_config(config)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import submitit
 
-from sweep.dispatch.imports import import_stage
+from sweep.dispatch.imports import run_stage
 from sweep.run.claims import latest_claim
 from sweep.run.directory import RunDirectory
 from sweep.run.slurm_job import STOP_SIGNALS, SlurmJob
@@ -27,6 +27,7 @@ def main(file: Path) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     work = json.loads(file.read_text())
     place = submitit.JobEnvironment()
+    assert place.array_task_id is not None  # every submission is an array
     index = int(place.array_task_id)
     root = file.parents[2]
     run = RunDirectory(root / work["runs"][index])
@@ -37,12 +38,11 @@ def main(file: Path) -> int:
     written = run.read_state()
     if written.state == State.DONE and (not written.steps or written.steps >= run.read_config().steps):
         return 0  # requeued between its end and Slurm's noticing
-    if place.global_rank == 0:
-        SlurmJob.of_this_process().rename(run.name)
+    if place.global_rank == 0 and (job := SlurmJob.of_this_process()) is not None:
+        job.rename(run.name)
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     meeting = file.parent / f"meeting-{place.raw_job_id}-{restarts}.json"
-    stage = import_stage(work["modules"][index])
-    stage.main(run.path, place.global_rank, place.num_tasks, place.local_rank, meeting)
+    run_stage(work["modules"][index], run.path, place, meeting)
     # An interrupted job that is not requeued must not count as a success, or what depends on it would start.
     return int(place.global_rank == 0 and run.read_state().state == State.INTERRUPTED)
 

@@ -39,4 +39,5 @@ def _fetch_model(cell: Composition) -> str:
     except ValueError as error:
         raise UserError(f"model {model.name}: {error}") from None
     commit = commit_of(place)
-    return f"model {model.name}: {place}" + (f" (commit {commit})" if commit and not is_local(model.path) else "")
+    from_hub = commit and model.path and not is_local(model.path)
+    return f"model {model.name}: {place}" + (f" (commit {commit})" if from_hub else "")

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, cast
 
 from submitit.core.utils import JobPaths
 
@@ -44,18 +45,21 @@ class Prepared:
 
     def __init__(self, later: Sequence[str]) -> None:
         """Start it in the surroundings of a job; `later`: modules that are imported once a first copy is made."""
-        self._process: subprocess.Popen | None = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-u", "-m", "sweep.dispatch.prepared", *later],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        assert process.stdin is not None and process.stdout is not None  # both are pipes
+        self._process: subprocess.Popen | None = process
+        self._requests, self._answers = process.stdin, process.stdout
         self._is_ready = False
 
     def settled(self) -> bool:
         """Whether nothing is to be waited for: copies can be had, or never will be."""
-        if self._process is not None and not self._is_ready and _readable(self._process.stdout, 0):
-            if self._process.stdout.readline() == READY:
+        if self._process is not None and not self._is_ready and _readable(self._answers, 0):
+            if self._answers.readline() == READY:
                 self._is_ready = True
             else:
                 self.close()
@@ -66,11 +70,11 @@ class Prepared:
         if self._process is None:
             return None
         try:
-            self._process.stdin.write(json.dumps([str(folder), environment]).encode() + b"\n")
+            self._requests.write(json.dumps([str(folder), environment]).encode() + b"\n")
         except BrokenPipeError:
             self.close()
             return None
-        answer = self._process.stdout.readline() if _readable(self._process.stdout, ANSWER_SECONDS) else b""
+        answer = self._answers.readline() if _readable(self._answers, ANSWER_SECONDS) else b""
         if not answer.strip():
             self.close()
             return None
@@ -103,7 +107,7 @@ class Copy:
             os.kill(self.pid, number)
 
 
-def _readable(file, seconds: float) -> bool:
+def _readable(file: IO[bytes] | int, seconds: float) -> bool:
     return bool(select.select([file], [], [], seconds)[0])
 
 
@@ -142,7 +146,7 @@ class CopyingController(LocalController):
         paths = [JobPaths(self.folder, self.pid, rank) for rank in range(self.ntasks)]
         self.stdouts, self.stderrs = ([getattr(p, kind).open("a") for p in paths] for kind in ("stdout", "stderr"))
         for rank in range(self.ntasks):
-            self.tasks.append(self._task(rank))
+            self.tasks.append(cast(subprocess.Popen, self._task(rank)))
 
     def _task(self, rank: int) -> Task:
         """Start a process. Raises InTask in it."""

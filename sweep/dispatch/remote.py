@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from sweep.config.faults import counted
+from sweep.config.faults import plural
 from sweep.dispatch.select import runs, select
 from sweep.dispatch.states import look
 from sweep.dispatch.submit import Prepared, Submitted, submit_prepared
@@ -33,14 +33,14 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
 
     labels = {sweep.root / e.directory: e.label for e in (*sweep.stages, *sweep.cells)}
     cells = {sweep.root / e.directory for e in sweep.cells}
-    of_cells = counted(len(cells & submitted.jobs.keys()), "cell")
-    of_stages = counted(len(submitted.jobs.keys() - cells), "stage")
+    of_cells = plural(len(cells & submitted.jobs.keys()), "cell")
+    of_stages = plural(len(submitted.jobs.keys() - cells), "stage")
     arrays = f", in job arrays {' '.join(submitted.arrays)}" if submitted.arrays else ""
     say(f"sweep {sweep.name}: {of_cells} and {of_stages} submitted{arrays}; runs in {sweep.root}")
     if submitted.adopted:
         others = sorted({owner for owner in submitted.adopted.values() if owner})
         whose = f" (jobs of {', '.join(others)} among them)" if others else ""
-        say(f"in the queue before: {counted(len(submitted.adopted), 'run')}{whose}")
+        say(f"in the queue before: {plural(len(submitted.adopted), 'run')}{whose}")
     for directory, outcome in submitted.hopeless.items():
         say(
             f"{labels[directory]}: not submitted again, it ended the same way several times in a row ({outcome}); "
@@ -50,7 +50,7 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     if submitted.blocked:
         say(f"{len(submitted.blocked)} runs wait for one of those")
     for why in dict.fromkeys(submitted.left.values()):
-        count = counted(sum(said == why for said in submitted.left.values()), "run")
+        count = plural(sum(said == why for said in submitted.left.values()), "run")
         say(
             f"{count} not submitted: {why}; when some jobs have ended, the same command goes on, and so does "
             f"{suggested(f'retry {sweep.name}', sweep.root)}"

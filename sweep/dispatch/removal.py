@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from sweep.dispatch.select import Run, runs, select
 from sweep.errors import UserError
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, Sweep
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep
 from sweep.run.state import ACTIVE
 
 

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 
-from sweep.config.cell import CellConfig, SlurmCluster
+from sweep.config.cell import CellConfig
 from sweep.dispatch.view import suggested
 from sweep.plan.plan import Plan
 
@@ -44,8 +45,8 @@ def view_made_meanwhile(plan: Plan, screen: Console) -> Iterator[None]:
 
 def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
     """The process, in a session of its own, so that Ctrl-C is for the launch alone."""
-    given = config.cluster.env if isinstance(config.cluster, SlurmCluster) else {}
-    of_wandb = {name: value for name, value in given.items() if name.startswith("WANDB_") or name == "NETRC"}
+    given = cast(dict[str, str], config.cluster.env).items()  # names without a value were refused before
+    of_wandb = {name: value for name, value in given if name.startswith("WANDB_") or name == "NETRC"}
     return subprocess.Popen(
         [sys.executable, "-m", "sweep", "compare", plan.name, "--wandb", "--output-dir", str(plan.root)],
         cwd=Path(__file__).resolve().parents[2],

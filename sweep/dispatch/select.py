@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from sweep.config.faults import counted
+from sweep.config.faults import plural
 from sweep.dispatch.states import Statuses, statuses
 from sweep.errors import UserError
-from sweep.run.ledger import Entry, Sweep
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep
 from sweep.run.state import State
 from sweep.run.status import Status
 
 
 @dataclass(frozen=True)
 class Run:
-    """An entry of a sweep's ledger with its directory and its status."""
+    """A run of a sweep: its status, which holds its entry of the ledger, and its directory."""
 
-    entry: Entry
     path: Path
     status: Status
+
+    @property
+    def entry(self) -> Entry:
+        return self.status.entry
 
     @property
     def is_to_come(self) -> bool:
@@ -32,8 +36,7 @@ class Run:
 def runs(sweep: Sweep, seen: Statuses | None = None) -> list[Run]:
     """Every stage and cell, with the statuses that were `seen`, or else those of now."""
     stages, cells = seen or statuses(sweep)
-    entries = [*sweep.stages, *sweep.cells]
-    return [Run(e, sweep.root / e.directory, s) for e, s in zip(entries, [*stages, *cells], strict=True)]
+    return [Run(sweep.directory(status.entry), status) for status in (*stages, *cells)]
 
 
 def select(found: Sequence[Run], words: Sequence[str]) -> list[Run]:
@@ -97,4 +100,4 @@ def _names(found: Iterable[Run]) -> str:
 def counted_states(found: Sequence[Run]) -> str:
     """How many runs are in which state, in words."""
     states = [run.status.state for run in found]
-    return f"of {counted(len(found), 'run')} " + ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    return f"of {plural(len(found), 'run')} " + ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))

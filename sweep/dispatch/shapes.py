@@ -1,4 +1,7 @@
-"""From a cell's resources to sbatch's options, and from many cells to few job arrays. Pure but for the first class."""
+"""Turn a cell's resources into options of sbatch, and many cells into few job arrays.
+
+Only `ArrayExecutor` calls Slurm; all functions here are pure.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
     def script(self) -> str:
         return self._make_submission_file_text(self._submitit_command_str, self.submission.id)
 
-    def submit_array(self) -> str:
+    def submit_runs(self) -> str:
         """Returns the array's job id."""
         with apart_from_any_job():
             return self._submit_command(self._submitit_command_str).job_id
@@ -65,7 +68,7 @@ def executor(
         at_once: how many elements may run at a time; None: all.
         indices: which of the submission's runs.
     """
-    config, cluster = task.config, task.config.cluster
+    config, cluster = task.config, task.config.slurm
     made = ArrayExecutor(submission, cluster)
     made.update_parameters(job_name=name, wckey=None)
     own = {
@@ -100,7 +103,7 @@ def _index_list(indices: Sequence[int]) -> str:
 
 def _request(config: CellConfig) -> dict:
     """Nodes, processes, GPUs, memory and time of a cell's job, in sbatch's words."""
-    cluster, asked = config.cluster, config.resources
+    cluster, asked = config.slurm, config.resources
     nodes = config.nodes
     wanted = {
         "nodes": nodes,
@@ -142,15 +145,22 @@ def by_shape(tasks: Sequence[Task]) -> list[list[Task]]:
     return list(groups.values())
 
 
-def pieces(tasks: Sequence[Task], largest: int) -> list[list[Task]]:
-    """As few arrays as a cluster's largest allows, of about equal sizes."""
+def split_evenly(tasks: Sequence[Task], largest: int) -> list[list[Task]]:
+    """Split the tasks into as few job arrays as the cluster allows, of about equal sizes.
+
+    Args:
+        largest: how many elements an array may have.
+    """
     count = math.ceil(len(tasks) / largest)
     bounds = [round(i * len(tasks) / count) for i in range(count + 1)]
     return [list(tasks[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
-def shares(sizes: Sequence[int], at_once: int | None) -> list[int | None]:
-    """How many elements of each array may run, so that at most `at_once` run in all (at least one of each)."""
+def array_throttles(sizes: Sequence[int], at_once: int | None) -> list[int | None]:
+    """How many elements of each array may run at a time, so that at most `at_once` run in all.
+
+    Each array may run at least one; None: no limit.
+    """
     if at_once is None:
         return [None] * len(sizes)
     spare = max(0, at_once - len(sizes))

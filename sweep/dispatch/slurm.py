@@ -59,11 +59,11 @@ def call(*command: str, stdin: str | None = None) -> str:
             f"{command[0]}: no such command here; run this where Slurm's commands are, or set cluster=local"
         ) from None
     if done.returncode:
-        raise SlurmError(f"{command[0]}: {words(done.stderr) or f'exit code {done.returncode}'}")
+        raise SlurmError(f"{command[0]}: {error_text(done.stderr) or f'exit code {done.returncode}'}")
     return done.stdout
 
 
-def words(stderr: str) -> str:
+def error_text(stderr: str) -> str:
     """What Slurm says, without the name of the command before each line."""
     lines = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in stderr.splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line))
@@ -102,7 +102,7 @@ def queue(name: str | None = None) -> dict[str, JobView]:
 
 
 def _read_queue(shown: str) -> dict[str, JobView]:
-    found = {}
+    found: dict[str, JobView] = {}
     for line in shown.splitlines():
         identifier, bar, rest = line.partition("|")
         if not bar:  # the name of the cluster, where SLURM_CLUSTERS chooses one

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from sweep.dispatch.select import Run
 from sweep.run.costs import Cost, duration, total
-from sweep.run.outlook import Outlook, Work, outlook
+from sweep.run.outlook import Outlook, outlook
 from sweep.shown import shown
 
 
 def outlook_of(runs: Sequence[Run]) -> Outlook:
     """The outlook of these runs; the pace of one is guessed from those that do the same with the same model."""
-    return outlook(Work(run.entry.module, run.entry.model, run.status) for run in runs)
+    return outlook(run.status for run in runs)
 
 
 def summary(runs: Sequence[Run]) -> list[str]:

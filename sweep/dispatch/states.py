@@ -1,4 +1,4 @@
-"""Join what a run's directory says with what Slurm says of its job."""
+"""Combine what a run's directory says with what Slurm says of its job into one status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sweep.dispatch.slurm import JobView
 from sweep.run.claims import Claim, Submission, latest_claim, read_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.ending import last_words
+from sweep.run.entry import Entry
 from sweep.run.ledger import Sweep
 from sweep.run.state import RunState, State
 from sweep.run.status import Status, blocked_by, read_status, silence, stands_still, sweep_statuses
@@ -71,10 +72,10 @@ class SlurmView:
             self._submissions[identifier] = found
         return self._submissions[identifier]
 
-    def status(self, label: str, directory: Path, steps: int) -> Joined:
+    def status(self, entry: Entry) -> Joined:
         """The status of one run; accounting is asked once for each array that has left the queue."""
-        run = RunDirectory(directory)
-        status, last = read_status(label, directory, steps), latest_claim(run.attempts)
+        run = RunDirectory(self.root / entry.directory)
+        status, last = read_status(entry, self.root), latest_claim(run.attempts)
         if last is None:
             return Joined(_unclaimed(status, run), None)
         submission = self.submission(last.submission)
@@ -93,7 +94,7 @@ class SlurmView:
         def why_it_ended(job: JobView) -> str:
             return last_words(submission.error_files(last.index), job.exit)
 
-        return Joined(join(status, view, written, silence(run), why_it_ended), last, owner)
+        return Joined(combine(status, view, written, silence(run), why_it_ended), last, owner)
 
     def remember(self, submissions: Iterable[Submission]) -> None:
         """Ask accounting for all jobs of `submissions` that have left the queue, in one call."""
@@ -132,7 +133,7 @@ class SlurmView:
 
 def _unclaimed(status: Status, run: RunDirectory) -> Status:
     """The status of a run of a sweep on Slurm that no launch has got so far as to claim."""
-    if status.state != State.QUEUED or (run.config.exists() and run.read_config().cluster.kind != "slurm"):
+    if status.state != State.QUEUED or (run.config.exists() and run.read_config().cluster.runs_here):
         return status
     return _not_submitted(status, None)
 
@@ -154,14 +155,14 @@ def _hidden(status: Status, written: RunState, owner: str) -> Status:
     )
 
 
-def join(
+def combine(
     status: Status,
     job: JobView | None,
     written: RunState,
     silence: tuple[float, float],
     why_it_ended: Callable[[JobView], str] = lambda job: "",
 ) -> Status:
-    """One state out of two sources: the directory knows how a run ended, Slurm whether its job still is.
+    """Combine two sources into one state: the directory knows how a run ended, Slurm whether its job still exists.
 
     Args:
         status: from the directory.
@@ -218,7 +219,8 @@ def _running(status: Status, written: RunState, silence: tuple[float, float]) ->
 
 
 def _gone(status: Status, begun: bool) -> Status:
-    if status.state.at_work:  # its process lives all the same: started by hand, or Slurm forgets early
+    if status.state.at_work:
+        # Slurm no longer lists the job, but its process is alive: it was started by hand, or Slurm purged the record.
         return status
     if begun:
         return replace(status, state=State.INTERRUPTED) if status.state == State.QUEUED else status
@@ -229,7 +231,7 @@ Statuses = tuple[list[Status], list[Status]]  # of the stages, and of the cells
 
 
 def statuses(sweep: Sweep) -> Statuses:
-    """Of the stages and of the cells, with Slurm's word where a cluster has them; one look at Slurm in all.
+    """The statuses of the stages and of the cells. Slurm is asked once, if any run was submitted to it.
 
     Raises:
         SlurmError: the sweep is on Slurm, and Slurm does not answer.
@@ -242,7 +244,7 @@ def statuses(sweep: Sweep) -> Statuses:
     view.remember([view.submission(i) for i in dict.fromkeys(c.submission for c in claims if c)])
     found: dict[str, Status] = {}
     for entry in entries:
-        status = view.status(entry.label, sweep.root / entry.directory, entry.steps).status
+        status = view.status(entry).status
         found[entry.directory] = blocked_by([found[d] for d in entry.stages], status)
     return [found[e.directory] for e in sweep.stages], [found[e.directory] for e in sweep.cells]
 

@@ -1,4 +1,4 @@
-"""Submit to Slurm what a sweep still misses, so that no run is ever submitted twice, whoever dies in the middle."""
+"""Submit to Slurm the runs that a sweep still misses. No run is submitted twice, even if a launch dies halfway."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 from submitit.core.utils import FailedJobError
 
 from sweep.dispatch import guard, slurm
 from sweep.dispatch.complaints import keys_that_matter
-from sweep.dispatch.shapes import ArrayExecutor, array_name, by_shape, executor, pieces, shares
+from sweep.dispatch.shapes import ArrayExecutor, array_name, array_throttles, by_shape, executor, split_evenly
 from sweep.dispatch.states import SlurmView
 from sweep.errors import UserError
 from sweep.plan.task import Task
-from sweep.run.claims import Submission, claim, latest_claim, new_submission, read_submission
+from sweep.run.claims import Claim, Submission, claim, latest_claim, new_submission, read_submission
 from sweep.run.directory import RunDirectory
 from sweep.run.environment import write_environment
 from sweep.run.state import ACTIVE, State
@@ -26,7 +27,7 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Submitted:
-    """What one launch did: runs by directory."""
+    """What became of the runs of one launch, by their directories."""
 
     jobs: dict[Path, str] = field(default_factory=dict)  # submitted now, with Slurm's ids
     adopted: dict[Path, str] = field(default_factory=dict)  # in the queue before, with the user if it is another
@@ -42,6 +43,20 @@ class Submitted:
     def complete(self) -> bool:
         """Whether all that was wanted is in the queue or done."""
         return not (self.hopeless or self.blocked or self.left)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run to submit.
+
+    before: its latest claim; None where it has none. ended: how that attempt ended, where it may end so again.
+    request: a digest of all that the next attempt will run under.
+    """
+
+    task: Task
+    before: Claim | None
+    ended: str
+    request: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,7 @@ class Prepared:
     root: Path
     code: Path
     arrays: list[Claimed]
-    done: Submitted
+    outcome: Submitted
 
 
 def check_requests(tasks: Sequence[Task], root: Path) -> None:
@@ -105,56 +120,57 @@ def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bo
 
     A launch that dies later leaves runs that `retry` can submit.
     """
-    done = Submitted()
+    outcome = Submitted()
     view = SlurmView(root)
-    settle(view, [t.directory for t in tasks])
-    missing: dict[Path, tuple] = {}  # task, claim before, how that ended, request
+    finish_interrupted_submissions(view, [t.directory for t in tasks])
+    missing: dict[Path, Missing] = {}
     for task in tasks:
-        joined = view.status(task.label, task.directory, task.steps)
+        joined = view.status(task.entry)
         how, asked = guard.outcome(joined), guard.request(task, code)
         active = joined.status.state in ACTIVE and (joined.claimed or joined.status.state.at_work)
-        unmet = [d for d in task.after if d in missing or d in done.hopeless or d in done.blocked]
+        unmet = [d for d in task.after if d in missing or d in outcome.hopeless or d in outcome.blocked]
         # Those are neither done nor queued: a job that waits for an earlier one of theirs never starts.
         if active and not (unmet and joined.status.state == State.QUEUED):
-            done.adopted[task.directory] = joined.owner
+            outcome.adopted[task.directory] = joined.owner
         elif joined.status.state in (State.DONE, State.REFUSED):
             continue
         elif any(d not in missing for d in unmet):
-            done.blocked.append(task.directory)
+            outcome.blocked.append(task.directory)
             if not RunDirectory(task.directory).config.exists():
-                _freeze(task, sweep)
+                task.freeze(sweep)
         elif not force and guard.is_hopeless(task.directory, how, asked):
-            done.hopeless[task.directory] = how
+            outcome.hopeless[task.directory] = how
         else:
-            missing[task.directory] = (task, joined.claim, how, asked)
-    arrays = _arrays([task for task, *_ in missing.values()], slurm.largest_array()) if missing else []
-    return Prepared(root, code, [_claimed(array, root, sweep, missing, done) for array in arrays], done)
+            missing[task.directory] = Missing(task, joined.claim, how, asked)
+    arrays = _arrays([run.task for run in missing.values()], slurm.largest_array()) if missing else []
+    return Prepared(root, code, [_claimed(array, root, sweep, missing, outcome) for array in arrays], outcome)
 
 
-def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, tuple], done: Submitted) -> Claimed:
-    """Intent, environment, claims, frozen configurations: in this order."""
+def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, Missing], outcome: Submitted) -> Claimed:
+    """Write the intent, the environment, the claims and the frozen configurations, in this order."""
     submission = new_submission(root, slurm.user()).write(
         runs=[str(t.directory.relative_to(root)) for t in array.tasks], modules=[t.module for t in array.tasks]
     )
-    write_environment(Path(submission.folder), array.tasks[0].config.cluster.env)
+    env = cast(dict[str, str], array.tasks[0].config.slurm.env)  # names without a value were refused before
+    write_environment(Path(submission.folder), env)
     mine = {}
     for index, task in enumerate(array.tasks):
-        _, before, how, asked = missing[task.directory]
-        if claim(RunDirectory(task.directory).attempts, before, submission.id, index, how, asked):
+        run = missing[task.directory]
+        attempts = RunDirectory(task.directory).attempts
+        if claim(attempts, run.before, submission.id, index, run.ended, run.request):
             mine[index] = task
-            _freeze(task, sweep)
+            task.freeze(sweep)
         else:
-            done.adopted[task.directory] = ""  # another launch was first
+            outcome.adopted[task.directory] = ""  # another launch was first
     return Claimed(array.tasks, array.after, submission, mine)
 
 
-def _freeze(task: Task, sweep: str) -> None:
-    config = task.config.model_copy(update={"name": sweep})
-    RunDirectory(task.directory).freeze(config, task.signature, task.identity, task.evaluation)
+def finish_interrupted_submissions(view: SlurmView, directories: Sequence[Path]) -> None:
+    """Find the jobs of submissions whose launch died before it recorded them; wait for launches that are still at it.
 
-
-def settle(view: SlurmView, directories: Sequence[Path]) -> None:
-    """Complete submissions whose launch died between its intent and its end; wait for launches still at it."""
+    Args:
+        directories: the runs whose latest submissions are meant.
+    """
     waited_for: dict[str, Submission] = {}
     for directory in directories:
         last = latest_claim(RunDirectory(directory).attempts)
@@ -178,14 +194,15 @@ def _arrays(tasks: list[Task], largest: int) -> list[Array]:
     groups: dict[frozenset[Path], list[Task]] = defaultdict(list)
     for task in tasks:
         groups[frozenset(task.after)].append(task)
-    found, placed = [], set()
+    found: list[Array] = []
+    placed: set[Path] = set()
     while groups:
         ready = [needs for needs in groups if not (needs & unsubmitted) - placed]
         if not ready:
             raise ValueError(f"stages wait for one another in a circle: {sorted(unsubmitted - placed)}")
         for needs in ready:
             group = groups.pop(needs)
-            found += [Array(part, needs) for shape in by_shape(group) for part in pieces(shape, largest)]
+            found += [Array(part, needs) for shape in by_shape(group) for part in split_evenly(shape, largest)]
         placed = {t.directory for a in found for t in a.tasks}
     return found
 
@@ -196,9 +213,9 @@ def submit_prepared(prepared: Prepared) -> Submitted:
     Raises:
         UserError: Slurm refused something for another reason.
     """
-    arrays, done = prepared.arrays, prepared.done
+    arrays, outcome = prepared.arrays, prepared.outcome
     most = arrays[0].tasks[0].config.cluster.max_parallel if arrays else None
-    at_once = shares([len(a.tasks) for a in arrays], most)
+    at_once = array_throttles([len(a.tasks) for a in arrays], most)
     ids: list[str] = []
     full = ""  # what Slurm said when it took no more: it would say the same of the next array
     for number, (array, limit) in enumerate(zip(arrays, at_once, strict=True)):
@@ -208,13 +225,15 @@ def submit_prepared(prepared: Prepared) -> Submitted:
         except slurm.SlurmError as error:
             for rest in arrays[number + 1 :]:
                 rest.submission.write(error=str(error))
-            before = f"; {len(done.jobs)} runs were submitted before it, and are in the ledger" if done.jobs else ""
+            before = (
+                f"; {len(outcome.jobs)} runs were submitted before it, and are in the ledger" if outcome.jobs else ""
+            )
             keys = keys_that_matter(str(error), array.tasks[0].config)
             raise UserError(f"{array_name(array.tasks)}: {error}{before}{keys}") from None
         if full and not job:
-            _leave(array, [*array.mine], full, done)
+            _leave(array, [*array.mine], full, outcome)
         ids.append(job or lane)
-    return done
+    return outcome
 
 
 def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: str) -> tuple[str, str]:
@@ -223,15 +242,16 @@ def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: s
     Returns:
         the job's id, "" where there is none; and what sbatch says of more, "" where it took all.
     """
-    root, done = prepared.root, prepared.done
+    root, outcome = prepared.root, prepared.outcome
     if not array.mine:
         array.submission.write(error="another launch was first")
         return "", ""
-    jobs = _jobs_of(array.after, root, done)
+    jobs = _jobs_of(array.after, root, outcome)
+    known = [job for job in jobs.values() if job is not None]
     if missed := [d for d, job in jobs.items() if job is None]:
-        _leave(array, [*array.mine], f"waits for {missed[0].name}, which is not in the queue", done)
+        _leave(array, [*array.mine], f"waits for {missed[0].name}, which is not in the queue", outcome)
         return "", ""
-    name, after = array_name([*array.mine.values()]), _dependency([*jobs.values()], lane)
+    name, after = array_name([*array.mine.values()]), _dependency(known, lane)
 
     def made(indices: Sequence[int]) -> ArrayExecutor:
         return executor(array.submission, array.tasks[0], name, prepared.code, after, limit, indices)
@@ -251,15 +271,15 @@ def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: s
             indices, full = indices[: len(indices) // 2], str(error)  # it tells too late what would have fitted
             continue
         intent.write(job=job)
-        done.jobs |= {array.mine[index].directory: f"{job}_{index}" for index in indices}
-        _leave(replace(array, submission=intent), [i for i in array.mine if i not in indices], full, done, job=job)
+        outcome.jobs |= {array.mine[index].directory: f"{job}_{index}" for index in indices}
+        _leave(replace(array, submission=intent), [i for i in array.mine if i not in indices], full, outcome, job=job)
         return job, full
     return "", full
 
 
-def _leave(array: Claimed, indices: list[int], why: str, done: Submitted, **changes) -> None:
+def _leave(array: Claimed, indices: list[int], why: str, outcome: Submitted, **changes: Any) -> None:
     if indices:
-        done.left |= {array.mine[index].directory: why for index in indices}
+        outcome.left |= {array.mine[index].directory: why for index in indices}
         array.submission.write(error=why, **changes)
 
 
@@ -283,9 +303,9 @@ def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
         SlurmError: there is none.
     """
     try:
-        return made.submit_array()
+        return made.submit_runs()
     except FailedJobError as error:
-        complaint = slurm.words(str(error))
+        complaint = slurm.error_text(str(error))
     # This fails where the controller does not answer: whether there is a job is then for the next launch to find out.
     job = SlurmView(root).with_comment(submission)
     if job is None:
@@ -294,10 +314,10 @@ def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
     return job
 
 
-def _jobs_of(needs: frozenset[Path], root: Path, done: Submitted) -> dict[Path, str | None]:
+def _jobs_of(needs: frozenset[Path], root: Path, outcome: Submitted) -> dict[Path, str | None]:
     """The jobs of those of `needs` that are not done yet; None where one has no job."""
-    waiting = [d for d in sorted(needs) if d in done.jobs or d in done.adopted or d in done.left]
-    return {d: done.jobs.get(d) or (_job_of(d, root) if d in done.adopted else None) for d in waiting}
+    waiting = [d for d in sorted(needs) if d in outcome.jobs or d in outcome.adopted or d in outcome.left]
+    return {d: outcome.jobs.get(d) or (_job_of(d, root) if d in outcome.adopted else None) for d in waiting}
 
 
 def _dependency(jobs: Sequence[str], lane: str) -> str:
@@ -307,6 +327,6 @@ def _dependency(jobs: Sequence[str], lane: str) -> str:
 
 def _job_of(directory: Path, root: Path) -> str | None:
     """The job of a run that another launch submits, once it is known; None where it has none."""
-    settle(SlurmView(root), [directory])
+    finish_interrupted_submissions(SlurmView(root), [directory])
     last = latest_claim(RunDirectory(directory).attempts)
-    return last and read_submission(root, last.submission).element(last.index)
+    return read_submission(root, last.submission).element(last.index) if last else None

@@ -37,6 +37,18 @@ def for_commands(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
+def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """For as long as this lasts, the environment of this process has `changes`."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
 def apart_from_any_job() -> Iterator[None]:
     """For as long as this lasts, processes that are started take over nothing of the job around this one."""
     hidden = {name: os.environ.pop(name) for name in of_another_job(os.environ)}

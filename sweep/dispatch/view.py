@@ -9,22 +9,23 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from sweep.config.local import default_output_dir
 from sweep.dispatch import keys
 from sweep.dispatch.frame import Frame, Hints, Surface, frame, whole
 from sweep.dispatch.keys import Keyboard
 from sweep.dispatch.plain import PlainLines
 from sweep.dispatch.series import Curves, directories
 from sweep.plan.view import LARGEST_TABLE
+from sweep.program import program
 from sweep.run.ledger import Sweep
-from sweep.run.outlook import Work, outlook
-from sweep.run.provenance import ROOT
+from sweep.run.outlook import outlook
 from sweep.run.status import Status
 from sweep.shown import encoding_of
 
@@ -35,14 +36,9 @@ HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 
 
 def suggested(command: str, root: Path) -> str:
-    """A command of `python -m sweep` as one types it for what lies in the output directory `root`."""
-    place = "" if root == Path("runs").absolute() else f" --output-dir {shlex.quote(str(root))}"
+    """A command of this project as one types it for what lies in the output directory `root`."""
+    place = "" if root == default_output_dir() else f" --output-dir {shlex.quote(str(root))}"
     return f"`{program()} {command}{place}`"
-
-
-def program() -> str:
-    """What one types here for this project's commands: outside its directory, Python finds no module `sweep`."""
-    return "python -m sweep" if Path.cwd() == ROOT else f"python {shlex.quote(str(ROOT / 'sweep'))}"
 
 
 def console() -> Console:
@@ -92,7 +88,6 @@ class LiveView:
     def __init__(self, sweep: Sweep, screen: Console, can_leave: bool) -> None:
         self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
         self._curves = Curves(directories(sweep))
-        self._entries = {Path(e.directory).name: e for e in (*sweep.stages, *sweep.cells)}
         self._keyboard = Keyboard()
         self._entered, self._page, self._turned = False, 0, time.monotonic()
         self._shown = -math.inf
@@ -126,7 +121,7 @@ class LiveView:
                 self._draw()
         return True
 
-    def suspend(self, *_) -> None:
+    def suspend(self, *_: object) -> None:
         """Ctrl-Z: give the terminal back, and stop; once the process goes on, the next drawing takes it again."""
         self._give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -184,8 +179,7 @@ class LiveView:
         return frame(*of_sweep, page, hints, self._left(), self._clock, self._warning)
 
     def _left(self) -> str:
-        runs = ((self._entries[s.run], s) for s in self._statuses if s.run in self._entries)
-        return outlook(Work(e.module, e.model, s) for e, s in runs).words() or "every run has ended"
+        return outlook(self._statuses).words() or "every run has ended"
 
     def _give_back(self) -> None:
         if self._entered:
@@ -219,12 +213,12 @@ def _in_foreground() -> bool:
         return True
 
 
-def _end(number: int, _) -> None:
+def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
 @contextmanager
-def _handled(number: int, handler) -> Iterator[None]:
+def _handled(number: int, handler: Callable[..., object]) -> Iterator[None]:
     before = signal.signal(number, handler)
     try:
         yield

@@ -1,1 +1,1 @@
-"""Accuracy and behaviour against the gold answers, whatever the training reward."""
+"""Evaluate a policy by the gold answers, whatever the training reward is."""

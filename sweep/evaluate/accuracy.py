@@ -1,4 +1,4 @@
-"""Evaluate a policy on a split of problems."""
+"""Evaluate a policy on problems: sample answers, grade them against the gold answers, and average."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 from rewards.behaviour import uses_code
 from rewards.grading import Grader, Outcome
 from sweep.config.cell import EvaluationConfig
-from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
+from sweep.evaluate.answers import grade_texts
 from sweep.job.processes import gather, together
 from sweep.rollout.sample import Finish, Request, Sampler
 from sweep.run.not_finite import NotFinite
@@ -20,7 +20,10 @@ from sweep.run.not_finite import NotFinite
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over problems and samples; shares lie in [0, 1]."""
+    """Means over all answers to all problems. `tokens` is a length; the other means lie in [0, 1].
+
+    `code_accuracy` and `prose_accuracy` are None if no answer has code, or if all have.
+    """
 
     accuracy: float
     code: float
@@ -44,11 +47,11 @@ def evaluate(
 ) -> Evaluation:
     """Sample `samples_per_problem` answers to each problem and grade them against the gold answers.
 
-    The draws are keyed by problem and sample alone: every run, at every step, is evaluated with the same random
-    numbers, which takes noise out of differences. Problems are dealt out over the processes.
+    The draws are keyed by problem and sample alone. Every run, at every step, is therefore evaluated with the same
+    random numbers, which takes noise out of differences. The problems are dealt out over the processes.
 
     Raises:
-        NotFinite: on all processes: the model's logits are not.
+        NotFinite: on all processes, if the model's logits are not finite.
     """
     rank, world = dist.get_rank(), dist.get_world_size()
     mine = range(rank, len(problems), world)
@@ -60,12 +63,11 @@ def evaluate(
     with together(NotFinite):
         answers = sampler.sample(model, requests, settings.temperature)
     golds = [problems[i].answers for i in mine for _ in range(settings.samples_per_problem)]
-    found = [grader.extract(a.text) for a in answers]
-    grades = grade_any(grader, [(f and f.text, of) for f, of in zip(found, golds, strict=True)])
+    graded = grade_texts(grader, [a.text for a in answers], golds)
     rows = gather(
         [
-            (grade.correct, uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids), grade.outcome)
-            for a, grade in zip(answers, grades, strict=True)
+            (found.grade.correct, uses_code(a.text), a.finish is Finish.LENGTH, len(a.ids), found.grade.outcome)
+            for a, found in zip(answers, graded, strict=True)
         ]
     )
     return summarise(rows, len(problems), settings.samples_per_problem)

@@ -1,1 +1,1 @@
-"""Learning: advantages, loss, log-probs, the DeepSpeed engine, checkpoints."""
+"""Learn from a rollout: advantages, loss, log-probs, the DeepSpeed engine, checkpoints."""

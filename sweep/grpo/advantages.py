@@ -1,4 +1,4 @@
-"""Advantages from rewards: pure functions of a rollout's tensors (p prompts, g responses of a group)."""
+"""Compute advantages from rewards: pure functions of tensors whose dimensions are p prompts, g responses of a group."""
 
 from __future__ import annotations
 

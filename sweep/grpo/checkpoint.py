@@ -1,4 +1,4 @@
-"""Write checkpoints that are whole or absent, and find the newest whole one."""
+"""Write checkpoints so that they are whole or absent, and find the newest whole one. Every process takes part."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ log = logging.getLogger("sweep")
 
 
 class NoWholeCheckpoint(Exception):
-    """There are checkpoints, and training can go on from none of them."""
+    """There are checkpoints, but training cannot go on from any of them."""
 
 
 def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
-    """Write `home/step_N`: under another name first, renamed once all is written, and its manifest after all else.
+    """Write the checkpoint `home/step_N`. It has another name until all its files are written; its manifest comes last.
 
-    Of the checkpoints before it `keep` - 1 stay.
+    Of the earlier checkpoints the newest `keep` - 1 stay.
 
     Raises:
-        NotFinite: a weight or a moment of the optimiser is not; nothing was written.
+        NotFinite: a weight or a moment of the optimiser is not finite; nothing was written.
     """
     learner.refuse_weights()
     rank, partial = dist.get_rank(), partial_path(home, step)
     if rank == 0:
         home.mkdir(exist_ok=True)
-        for unfinished in partials(home):  # of any step: they take room that this one may need
+        for unfinished in partials(home):  # of any step: this checkpoint may need the room that they take
             shutil.rmtree(unfinished)
     dist.barrier()
     learner.save(partial, step)
@@ -60,7 +60,7 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
 
 
 def _writer(file: Path) -> int:
-    """The rank that wrote a file: its name says so, or it is one of those that rank 0 writes."""
+    """The rank that wrote a file, which its name tells; rank 0 wrote the files whose names tell nothing."""
     found = RANK.search(file.name)
     return int(found.group(1)) if found else 0
 
@@ -72,12 +72,12 @@ def _put_into_place(partial: Path, target: Path) -> None:
 
 
 def newest_whole(home: Path) -> Path | None:
-    """The newest whole checkpoint, the same on every process; None where there is none at all.
+    """The newest whole checkpoint, the same on every process; None if there is no checkpoint at all.
 
-    Newer ones, which are damaged, are named in the log and set aside.
+    Newer checkpoints, which are damaged, are named in the log and set aside.
 
     Raises:
-        NoWholeCheckpoint: there are some, and none is whole.
+        NoWholeCheckpoint: there are checkpoints, and none of them is whole.
     """
     found, faults = _first_whole(home, reversed(_names(checkpoints, home)))
     if found:
@@ -93,7 +93,7 @@ def newest_whole(home: Path) -> Path | None:
 
 
 def go_back(home: Path, newest: Path) -> bool:
-    """Set the checkpoint `newest` aside where an older one is whole, which is used then; whether there is one."""
+    """Set the checkpoint `newest` aside if an older one is whole, which is used from then on. Whether one is."""
     older, _ = _first_whole(home, reversed([n for n in _names(checkpoints, home) if n < newest.name]))
     if older:
         _set_aside(home, [newest.name])
@@ -101,7 +101,7 @@ def go_back(home: Path, newest: Path) -> bool:
 
 
 def _first_whole(home: Path, names: Iterable[str]) -> tuple[str | None, dict[str, str]]:
-    """The first checkpoint of `names` that is whole, and what is wrong with those before it.
+    """The first whole checkpoint of `names`, and what is wrong with those before it.
 
     Every process reads a part of the files, and all get the same answer.
     """
@@ -116,7 +116,7 @@ def _first_whole(home: Path, names: Iterable[str]) -> tuple[str | None, dict[str
 
 
 def _names(listed: Callable[[Path], list[Path]], home: Path) -> list[str]:
-    """What rank 0 sees in `home`: a shared file system may show it to the others later."""
+    """What rank 0 sees in `home`, on every process: a shared file system may show it to the others later."""
     (names,) = gather([[path.name for path in listed(home)]] if dist.get_rank() == 0 else [])
     return names
 

@@ -1,4 +1,4 @@
-"""What must hold of any rollout, whatever its rewards; where it does not, training on it means nothing."""
+"""Check what must hold for any rollout, whatever its rewards. If it does not hold, training on it means nothing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FORWARD_DIFFERENCE = 0.1  # nats a token on average; bfloat16 rounds, so it is n
 
 
 class UnsupportedModel(Exception):
-    """What this project computes of a model is not what the model says."""
+    """This project computes other log-probs for the model than the model's own code does."""
 
 
 class RolloutFault(Exception):
-    """The rollout engine does not do what the trainer believes; the message says what to look at."""
+    """Sampler and trainer disagree, or responses of a group are not independent. The message names the likely cause."""
 
 
 def check_diversity(groups: Sequence[Sequence[Sampled]]) -> None:
@@ -60,7 +60,7 @@ def check_agreement(difference: float, bound: float) -> None:
     Args:
         difference: mean over tokens of |log π_trainer - log π_sampler| under the same weights.
     Raises:
-        RolloutFault: it is above `bound`.
+        RolloutFault: the difference is above `bound`.
     """
     if not difference <= bound:
         raise RolloutFault(
@@ -75,10 +75,11 @@ def check_agreement(difference: float, bound: float) -> None:
 def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int]) -> None:
     """Refuse a model whose own forward pass gives other log-probs than the one that samples and trains here.
 
-    Its own is transformers' with "eager" attention, which knows all that a family does to scores and logits.
+    The reference is transformers' "eager" attention, which applies whatever the architecture does to scores and logits
+    (scaling, soft caps, windows).
 
     Raises:
-        NotFinite: its own log-probs are not.
+        NotFinite: the reference's log-probs are not finite.
         UnsupportedModel: mean |difference| over the tokens of the prompt's beginning is above FORWARD_DIFFERENCE.
     """
     ids = list(prompt_ids[:FORWARD_TOKENS])
@@ -89,10 +90,10 @@ def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int]) -> None:
     ids_1s = torch.tensor([ids], device=model.device)
     logprobs_1sv = model(input_ids=ids_1s, use_cache=False).logits[:, :-1].float().log_softmax(-1)
     prepare(model)
-    own_1t = logprobs_1sv.gather(2, ids_1s[:, 1:, None])[..., 0]
-    if not own_1t.isfinite().all():
+    reference_1t = logprobs_1sv.gather(2, ids_1s[:, 1:, None])[..., 0]
+    if not reference_1t.isfinite().all():
         raise NotFinite("log-probs of a prompt")
-    difference = float((ours_1t - own_1t).abs().mean())
+    difference = float((ours_1t - reference_1t).abs().mean())
     if not difference <= FORWARD_DIFFERENCE:
         raise UnsupportedModel(
             f"models of type {model.config.model_type} cannot be trained here: their own forward pass gives log-probs "

@@ -1,4 +1,7 @@
-"""Deal a rollout out: into updates, and each update over processes and micro-batches. Pure functions of keyed draws."""
+"""Deal the responses of a rollout out: into updates, and each update over processes and micro-batches.
+
+All are pure functions; the one shuffle is drawn from a key.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A response with its advantage; one that is not `counted` takes no part in the update."""
+class WithAdvantage:
+    """A sampled response with its advantage. One that is not `counted` takes no part in any update."""
 
     sampled: Sampled
     advantage: float
@@ -27,51 +30,68 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a response does in an update: the weight of each of its tokens in the loss, and in the statistics' means."""
+class Weighted:
+    """A response in one optimiser step.
 
-    sampled: Sampled
-    advantage: float
+    weight: multiplies each of its tokens in the loss.
+    share: multiplies each of its tokens in the means of the statistics.
+    """
+
+    response: WithAdvantage
     weight: float
     share: float
 
-    def without_weight(self) -> Part:
+    @property
+    def sampled(self) -> Sampled:
+        return self.response.sampled
+
+    def without_weight(self) -> Weighted:
+        """The same response, which then changes neither the loss nor any statistic."""
         return replace(self, weight=0.0, share=0.0)
 
 
 def split_updates(
-    rollout: Sequence[Scored], algorithm: AlgorithmConfig, max_tokens: int, seed: int, step: int
-) -> list[list[Part]]:
+    groups: Sequence[Sequence[WithAdvantage]], algorithm: AlgorithmConfig, max_tokens: int, seed: int, step: int
+) -> list[list[Weighted]]:
     """The optimiser steps of a rollout: its counted responses in keyed order, in `updates_per_rollout` even parts.
 
-    Where fewer responses count than there are updates, there are fewer updates; where none does, there is none.
+    Groups end here: which responses share an update has nothing to do with the problem that they answer. If fewer
+    responses count than there are updates, there are fewer updates; if none counts, there is no update.
+
+    Args:
+        groups: the responses to each problem of the rollout.
+        max_tokens: the most tokens that a response can have.
+        step: of the training; the order of the responses is keyed by it and by `seed`.
     """
-    counted = [s for s in rollout if s.counted]
+    counted = [response for group in groups for response in group if response.counted]
     order = generator(seed, "update order", step).permutation(len(counted))
     chosen = [[counted[i] for i in part] for part in np.array_split(order, algorithm.updates_per_rollout)]
     return [_weighted(update, algorithm, max_tokens) for update in chosen if update]
 
 
-def _weighted(update: Sequence[Scored], algorithm: AlgorithmConfig, max_tokens: int) -> list[Part]:
-    lengths = [len(s.sampled.ids) for s in update]
+def _weighted(update: Sequence[WithAdvantage], algorithm: AlgorithmConfig, max_tokens: int) -> list[Weighted]:
+    lengths = [len(response.sampled.ids) for response in update]
     weights = response_weights(lengths, algorithm.aggregation, max_tokens, algorithm.aggregation_size)
     share = 1 / sum(lengths)
-    return [Part(s.sampled, s.advantage, weight, share) for s, weight in zip(update, weights, strict=True)]
+    return [Weighted(response, weight, share) for response, weight in zip(update, weights, strict=True)]
 
 
-def fill(items: Sequence[T], world_size: int) -> list[tuple[T, bool]]:
-    """The items, filled up with the first one (marked False) where there are fewer than processes."""
+def pad(items: Sequence[T], world_size: int) -> list[tuple[T, bool]]:
+    """Pad `items` to `world_size` by repeating the first one; padding is marked False, real items True.
+
+    Every process needs a micro-batch, or the others wait for it in a collective for ever.
+    """
     return [*((item, True) for item in items), *[(items[0], False)] * (world_size - len(items))]
 
 
 def deal(lengths: Sequence[int], budget: int, rank: int, world_size: int) -> list[list[int]]:
-    """The micro-batches of process `rank`, as indices of `lengths` (tokens of each sequence), longest first in each.
+    """The micro-batches of process `rank`, as indices into `lengths`, the longest sequence first in each.
 
-    Every process gets as many micro-batches as the others, none of them empty; tokens are spread evenly, and no
-    micro-batch has more than `budget` of them but for a sequence that alone is longer.
+    Every process gets as many micro-batches as the others, none of them empty, and tokens are spread evenly. No
+    micro-batch has more than `budget` tokens, unless a single sequence does.
 
     Args:
-        lengths: at least one for each process.
+        lengths: tokens of each sequence; at least one sequence for each process.
     """
     count = max(1, -(-sum(lengths) // (budget * world_size)))
     while True:
@@ -84,7 +104,7 @@ def deal(lengths: Sequence[int], budget: int, rank: int, world_size: int) -> lis
 
 
 def _spread(lengths: Sequence[int], bins: int) -> list[list[int]]:
-    """Longest first, each into the bin that has the fewest tokens."""
+    """Put each sequence, the longest first, into the bin that has the fewest tokens so far."""
     dealt: list[list[int]] = [[] for _ in range(bins)]
     loads = [(0, place) for place in range(bins)]
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):

@@ -1,4 +1,4 @@
-"""Look for numbers that are not finite, on all processes together: one small all-reduce, one look from the host."""
+"""Stop on numbers that are not finite, on all processes together. A look costs one small all-reduce."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 import torch.distributed as dist
 
-from sweep.grpo.deal import Part
+from sweep.grpo.deal import Weighted
 from sweep.grpo.loss import LossInputs, Statistics
 from sweep.run.not_finite import MOST_TOKENS, NotFinite, first_tokens
 
 
 def refuse(bad: dict[str, torch.Tensor], where: str, evidence: Callable[[], dict]) -> None:
-    """Raise on every process where anything is bad on any: a process that went on alone would wait for the others.
+    """Raise on every process if anything is bad on any. A process that went on alone would wait for the others.
 
     Args:
-        bad: by the name of a number, a boolean scalar: whether it is not finite here.
-        where: what the numbers are of.
-        evidence: what this process worked on; asked where something is bad here.
+        bad: a boolean scalar for each name of a number: whether it is not finite on this process.
+        where: what the numbers belong to.
+        evidence: returns what this process worked on; called only if something is bad on this process.
     Raises:
-        NotFinite: something is.
+        NotFinite: something is bad.
     """
     own_n = torch.stack(list(bad.values())).int()
     any_n = own_n.clone()
@@ -32,21 +32,23 @@ def refuse(bad: dict[str, torch.Tensor], where: str, evidence: Callable[[], dict
     raise NotFinite(f"{', '.join(names)} of {where}", evidence() if own_n.any() else None)
 
 
-def refuse_loss(loss: torch.Tensor, found: Statistics, inputs: LossInputs, chosen: Sequence[Part], where: str) -> None:
-    """See `refuse`; to be called before the backward pass of a micro-batch.
+def refuse_loss(
+    loss: torch.Tensor, found: Statistics, inputs: LossInputs, micro_batch: Sequence[Weighted], where: str
+) -> None:
+    """Call `refuse` for a micro-batch, before its backward pass.
 
-    The mean of the ratios stands for each of them: one that is infinite or NaN makes it so, whatever its weight.
+    The mean of the ratios is enough to look at: a ratio that is infinite or NaN makes the mean so, whatever its weight.
     """
     bad = {
         "loss": ~loss.detach().isfinite(),
         "ratios": ~found.means["ratio"].isfinite(),
-        "log-probs": ~inputs.logprobs_bt.detach().isfinite().all(),
+        "log-probs": ~inputs.trainer_logprobs_bt.detach().isfinite().all(),
     }
-    refuse(bad, where, lambda: _micro_batch(loss, inputs, chosen))
+    refuse(bad, where, lambda: _evidence(loss, inputs, micro_batch))
 
 
 def refuse_weights(named: Iterable[tuple[str, torch.Tensor]], device: torch.device) -> None:
-    """See `refuse`; of weights and of the optimiser's moments, of which each process has its own."""
+    """Call `refuse` for weights and moments of the optimiser; `named` are those of this process."""
     # The extremes of a tensor are NaN where anything in it is, and they need no memory of its size.
     bad = {
         name: ~torch.stack(tensor.detach().aminmax()).isfinite().all().to(device)
@@ -61,23 +63,23 @@ def refuse_weights(named: Iterable[tuple[str, torch.Tensor]], device: torch.devi
     )
 
 
-def _micro_batch(loss: torch.Tensor, inputs: LossInputs, chosen: Sequence[Part]) -> dict:
-    """A micro-batch as it met the loss: log-probs of the trainer, of the rollout policy, and of the reference."""
+def _evidence(loss: torch.Tensor, inputs: LossInputs, micro_batch: Sequence[Weighted]) -> dict:
+    """A micro-batch with its loss and with all log-probs that went into it, ready for JSON."""
     rows = {
-        "logprobs": inputs.logprobs_bt,
-        "old_logprobs": inputs.old_logprobs_bt,
+        "logprobs": inputs.trainer_logprobs_bt,
+        "old_logprobs": inputs.denominator_logprobs_bt,
         "sampler_logprobs": inputs.sampler_logprobs_bt,
         "reference_logprobs": inputs.reference_logprobs_bt,
     }
     lists = {name: value_bt.detach().tolist() for name, value_bt in rows.items() if value_bt is not None}
     responses = [
         {
-            "prompt_ids": list(part.sampled.prompt_ids),
-            "ids": part.sampled.ids,
-            "advantage": part.advantage,
-            "weight": part.weight,
-            **{name: values[k][: len(part.sampled.ids)] for name, values in lists.items()},
+            "prompt_ids": list(weighted.sampled.prompt_ids),
+            "ids": weighted.sampled.ids,
+            "advantage": weighted.response.advantage,
+            "weight": weighted.weight,
+            **{name: values[k][: len(weighted.sampled.ids)] for name, values in lists.items()},
         }
-        for k, part in enumerate(chosen)
+        for k, weighted in enumerate(micro_batch)
     ]
     return {"loss": float(loss.detach()), "responses": first_tokens(responses, MOST_TOKENS // dist.get_world_size())}

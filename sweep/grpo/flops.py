@@ -1,7 +1,7 @@
-"""Model FLOPs of real tokens, and what devices could do at most. Pure arithmetic.
+"""Count the FLOPs that a model needs for real tokens, and know the peak of devices. Pure arithmetic.
 
-Counted: matrix products of the layers, causal attention, the head where responses are predicted. Not counted: padding,
-recomputation under gradient checkpointing, norms, the optimiser (PaLM, 2204.02311, appendix B, counts the same way).
+Counted are the matrix products of the layers, causal attention, and the head where responses are predicted. Padding,
+recomputation under gradient checkpointing, norms and the optimiser are not (as in PaLM, 2204.02311, appendix B).
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def forward_flops(shape: Architecture, prompt_tokens: int, response_tokens: int)
 def update_flops(
     shape: Architecture, lengths: Sequence[tuple[int, int]], algorithm: AlgorithmConfig, updates: int, adapters: bool
 ) -> float:
-    """FLOPs of a rollout's updates, every forward pass that the algorithm asks for included.
+    """FLOPs of the updates of a rollout, including every forward pass that the algorithm asks for.
 
     Args:
         lengths: (prompt, response) tokens of each response that is trained on.
         updates: optimiser steps; the first needs no pass for old log-probs.
-        adapters: the weights are frozen, and have no gradients of their own (adapters themselves are not counted).
+        adapters: whether only adapters are trained: frozen weights have no gradients (adapters are not counted).
     """
     if not updates:
         return 0.0

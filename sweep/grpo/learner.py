@@ -1,4 +1,4 @@
-"""The policy under DeepSpeed: updates on scored rollouts, checkpoints, and the module to sample from."""
+"""Train the policy with DeepSpeed: updates on rollouts, checkpoints, and the module to sample from."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from models.load import save_model
 from models.prompts import Stop
 from sweep.config.cell import CellConfig
 from sweep.grpo import finite
-from sweep.grpo.deal import Part, Scored, deal, fill, split_updates
+from sweep.grpo.deal import Weighted, WithAdvantage, deal, pad, split_updates
 from sweep.grpo.logprobs import Policy, Sequences, pack_sequences
-from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss
+from sweep.grpo.loss import LossInputs, kl_estimate, policy_loss, ratio_denominator
 from sweep.grpo.reference import AdapterReference, FrozenReference
 from sweep.grpo.statistics import UpdateStatistics, over_updates
 from sweep.job.memory import release_free_memory
@@ -35,14 +35,18 @@ log = logging.getLogger("sweep.grpo")
 
 
 class OtherWorldSize(Exception):
-    """A checkpoint cannot be read by another number of processes than wrote it."""
+    """A checkpoint was written by another number of processes than this attempt has, which cannot read it."""
 
 
 class Learner:
     """Owns the DeepSpeed engine. Every process holds one and calls it with the same arguments."""
 
     def __init__(self, model: PreTrainedModel, config: CellConfig, reference: PreTrainedModel | None = None) -> None:
-        """`reference`: a second model with the initial weights, where one is needed and the policy has no adapters."""
+        """Hand the model to DeepSpeed.
+
+        Args:
+            reference: a second model with the initial weights, if one is needed and the policy has no adapters.
+        """
         self.config = config
         self.updates_done = 0
         if config.deepspeed.gradient_checkpointing:
@@ -68,11 +72,14 @@ class Learner:
         sharded = self.config.deepspeed.zero_stage == 3
         return FrozenReference(model, deepspeed_settings(self.config) if sharded else None, self.engine.device)
 
-    def update(self, rollout: Sequence[Scored], step: int) -> dict[str, float]:
+    def update(self, groups: Sequence[Sequence[WithAdvantage]], step: int) -> dict[str, float]:
         """Train on one rollout: `updates_per_rollout` optimiser steps, one epoch over the shuffled responses.
 
         The shuffle is keyed, so each update sees the same responses on any number of processes.
 
+        Args:
+            groups: the responses of the rollout, problem by problem.
+            step: of the training.
         Returns:
             over the updates, extremes of what ends in _min or _max and means of the rest: loss, grad_norm,
             learning_rate and the statistics of `policy_loss`; `updates`, how many there were.
@@ -80,26 +87,29 @@ class Learner:
             NotFinite: on all processes: a loss, ratio or log-prob, before its backward pass; or a gradient norm, whose
                 optimiser step then changed nothing.
         """
-        algorithm, rank = self.config.algorithm, dist.get_rank()
-        torch.manual_seed(torch_seed(self.config.seed, "torch", step, rank))
+        algorithm = self.config.algorithm
+        torch.manual_seed(torch_seed(self.config.seed, "torch", step, dist.get_rank()))
         self.engine.train()  # what gradient checkpointing asks for; dropout is 0 in every model that is loaded
         max_tokens = self.config.rollout.max_response_tokens
-        updates = split_updates(rollout, algorithm, max_tokens, self.config.seed, step)
-        shares = [self._micro_batches(update) for update in updates]
-        # In the first update the policy is still the one that sampled: its own forward pass gives the old log-probs.
-        known = [None, *(self._logprobs(share) if self._needs_old_pass else None for share in shares[1:])]
-        rows = [self._optimizer_step(share, known[k], k) for k, share in enumerate(shares)]
+        updates = split_updates(groups, algorithm, max_tokens, self.config.seed, step)
+        dealt = [self._micro_batches(update) for update in updates]
+        # Before the first update the policy is still the one that sampled: its forward pass in the update itself gives
+        # the old log-probs. For the later updates they are computed now, if the algorithm needs them at all.
+        old_logprobs: list[list[torch.Tensor | None]] = [[None] * len(micro_batches) for micro_batches in dealt]
+        if algorithm.old_logprobs == "trainer" and not algorithm.on_policy:
+            old_logprobs[1:] = [self._logprobs(micro_batches) for micro_batches in dealt[1:]]
+        rows = [
+            self._optimizer_step(number, micro_batches, old)
+            for number, (micro_batches, old) in enumerate(zip(dealt, old_logprobs, strict=True))
+        ]
         return {**over_updates(rows), "updates": len(rows)}
 
-    @property
-    def _needs_old_pass(self) -> bool:
-        algorithm = self.config.algorithm
-        return algorithm.old_logprobs == "trainer" and not algorithm.on_policy
-
-    def _micro_batches(self, update: Sequence[Part]) -> list[list[Part]]:
-        """What this process works on; some parts are without weight where there are fewer than processes."""
-        filled = [part if real else part.without_weight() for part, real in fill(update, dist.get_world_size())]
-        return [[filled[i] for i in indices] for indices in self._dealt([part.sampled for part in filled])]
+    def _micro_batches(self, update: Sequence[Weighted]) -> list[list[Weighted]]:
+        """The part of an update that this process works on. Padding has no weight; see `pad`."""
+        padded = [
+            weighted if real else weighted.without_weight() for weighted, real in pad(update, dist.get_world_size())
+        ]
+        return [[padded[i] for i in indices] for indices in self._dealt([weighted.sampled for weighted in padded])]
 
     def _dealt(self, responses: Sequence[Sampled]) -> list[list[int]]:
         """The micro-batches of this process, as indices of `responses`."""
@@ -109,46 +119,49 @@ class Learner:
     def _packed(self, responses: Sequence[Sampled]) -> Sequences:
         return pack_sequences([r.prompt_ids for r in responses], [r.ids for r in responses], self.engine.device)
 
-    def _forward(self, batch: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probs and entropy (b, t), 0 where there is no token."""
-        return self.engine(batch, self.config.rollout.temperature)
+    @torch.no_grad()
+    def _logprobs(self, micro_batches: Sequence[Sequence[Weighted]]) -> list[torch.Tensor]:
+        """The trainer's own log-probs (b, t) of each micro-batch, of the policy as it is."""
+        packed = (self._packed([weighted.sampled for weighted in micro_batch]) for micro_batch in micro_batches)
+        return [self.engine(batch, self.config.rollout.temperature)[0] for batch in packed]
 
     @torch.no_grad()
-    def _logprobs(self, share: Sequence[Sequence[Part]]) -> list[torch.Tensor]:
-        """The trainer's own log-probs of each micro-batch, of the policy as it is."""
-        return [self._forward(self._packed([p.sampled for p in chosen]))[0] for chosen in share]
-
-    def _reference_logprobs(self, batch: Sequences) -> torch.Tensor:
-        return self.reference.logprobs(batch, self.config.rollout.temperature)
-
-    @torch.no_grad()
-    def sequence_kl(self, responses: Sequence[Sampled], estimator: str) -> list[float]:
-        """Estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens."""
+    def sequence_kl(self, groups: Sequence[Sequence[Sampled]], estimator: str) -> list[list[float]]:
+        """Estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens, group by group."""
         self.engine.train()
-        filled = [index for index, _ in fill(range(len(responses)), dist.get_world_size())]
+        temperature = self.config.rollout.temperature
+        responses = [response for group in groups for response in group]
+        padded = [index for index, _ in pad(range(len(responses)), dist.get_world_size())]
         found = []
-        for places in self._dealt([responses[i] for i in filled]):
-            indices = [filled[place] for place in places]
+        for places in self._dealt([responses[i] for i in padded]):
+            indices = [padded[place] for place in places]
             batch = self._packed([responses[i] for i in indices])
-            kl_bt = kl_estimate(self._forward(batch)[0], self._reference_logprobs(batch), estimator)
+            trainer_bt, reference_bt = self.engine(batch, temperature)[0], self.reference.logprobs(batch, temperature)
+            kl_bt = kl_estimate(trainer_bt, reference_bt, estimator)
             found += zip(indices, kl_bt.sum(1).tolist(), strict=True)
         by_index = dict(gather(found))
-        return [by_index[i] for i in range(len(responses))]
+        in_order = (by_index[i] for i in range(len(responses)))
+        return [[next(in_order) for _ in group] for group in groups]
 
     def _optimizer_step(
-        self, share: Sequence[Sequence[Part]], known: list[torch.Tensor] | None, number: int
+        self, number: int, micro_batches: Sequence[Sequence[Weighted]], old_logprobs: Sequence[torch.Tensor | None]
     ) -> dict[str, float]:
-        """One step on this process's share of an update; `known`: the rollout policy's log-probs, where computed."""
+        """Take one optimiser step on this process's micro-batches of update `number`, which counts from 0.
+
+        Args:
+            old_logprobs: for each micro-batch the trainer's log-probs of the policy that sampled, where they are known.
+        """
         rate = self._set_learning_rate()
         statistics = UpdateStatistics()
-        for k, chosen in enumerate(share):
-            batch = self._packed([part.sampled for part in chosen])
-            logprobs_bt, entropy_bt = self._forward(batch)
-            rollout_bt = logprobs_bt.detach() if number == 0 else known and known[k]
-            inputs = self._loss_inputs(chosen, batch, logprobs_bt, entropy_bt, rollout_bt)
+        for k, (micro_batch, old_bt) in enumerate(zip(micro_batches, old_logprobs, strict=True)):
+            batch = self._packed([weighted.sampled for weighted in micro_batch])
+            trainer_bt, entropy_bt = self.engine(batch, self.config.rollout.temperature)
+            if number == 0:
+                old_bt = trainer_bt.detach()
+            inputs = self._loss_inputs(micro_batch, batch, trainer_bt, entropy_bt, old_bt)
             loss, found = policy_loss(inputs, self.config.algorithm)
-            finite.refuse_loss(loss, found, inputs, chosen, f"micro-batch {k + 1} of update {number + 1}")
-            self.engine.set_gradient_accumulation_boundary(k == len(share) - 1)
+            finite.refuse_loss(loss, found, inputs, micro_batch, f"micro-batch {k + 1} of update {number + 1}")
+            self.engine.set_gradient_accumulation_boundary(k == len(micro_batches) - 1)
             # The weights already average over the whole update; DeepSpeed's own average over ranks is undone.
             self.engine.backward(loss * dist.get_world_size())
             statistics.add(loss, found)
@@ -162,31 +175,28 @@ class Learner:
 
     def _loss_inputs(
         self,
-        chosen: Sequence[Part],
+        micro_batch: Sequence[Weighted],
         batch: Sequences,
-        logprobs_bt: torch.Tensor,
+        trainer_bt: torch.Tensor,
         entropy_bt: torch.Tensor,
-        rollout_bt: torch.Tensor | None,
+        old_trainer_bt: torch.Tensor | None,
     ) -> LossInputs:
         algorithm, device = self.config.algorithm, self.engine.device
-        sampler = torch.tensor([x for part in chosen for x in part.sampled.logprobs], device=device)
-        sampler_bt = torch.zeros_like(logprobs_bt).masked_scatter(batch.mask_bt, sampler)
-        weights_b, shares_b = (
-            torch.tensor([getattr(p, x) for p in chosen], device=device) for x in ("weight", "share")
-        )
-        if algorithm.on_policy:
-            old_bt = logprobs_bt.detach()
-        else:
-            old_bt = sampler_bt if algorithm.old_logprobs == "sampler" else rollout_bt
-        in_loss = algorithm.kl_coefficient > 0 and algorithm.kl_place == "loss"
+        reported = [logprob for weighted in micro_batch for logprob in weighted.sampled.logprobs]
+        sampler_bt = torch.zeros_like(trainer_bt).masked_scatter(batch.mask_bt, torch.tensor(reported, device=device))
+        reference_bt = None
+        if algorithm.kl_coefficient > 0 and algorithm.kl_place == "loss":
+            reference_bt = self.reference.logprobs(batch, self.config.rollout.temperature)
+        weights_b = torch.tensor([weighted.weight for weighted in micro_batch], device=device)
+        shares_b = torch.tensor([weighted.share for weighted in micro_batch], device=device)
         return LossInputs(
-            logprobs_bt=logprobs_bt,
+            trainer_logprobs_bt=trainer_bt,
             entropy_bt=entropy_bt,
-            old_logprobs_bt=old_bt,
+            denominator_logprobs_bt=ratio_denominator(algorithm, trainer_bt, old_trainer_bt, sampler_bt),
             sampler_logprobs_bt=sampler_bt,
-            rollout_logprobs_bt=rollout_bt,
-            reference_logprobs_bt=self._reference_logprobs(batch) if in_loss else None,
-            advantages_b=torch.tensor([part.advantage for part in chosen], device=device),
+            old_trainer_logprobs_bt=old_trainer_bt,
+            reference_logprobs_bt=reference_bt,
+            advantages_b=torch.tensor([weighted.response.advantage for weighted in micro_batch], device=device),
             mask_bt=batch.mask_bt,
             weights_bt=weights_b[:, None] * batch.mask_bt,
             shares_bt=shares_b[:, None] * batch.mask_bt,
@@ -207,7 +217,7 @@ class Learner:
 
     @contextlib.contextmanager
     def sampling_model(self) -> Iterator[PreTrainedModel]:
-        """The policy with all its weights on this process."""
+        """The policy with all its weights on this process, for as long as the block runs."""
         model = self.engine.module.model.eval()
         gathered = contextlib.nullcontext()
         if self.config.deepspeed.zero_stage == 3:
@@ -221,10 +231,10 @@ class Learner:
         return self.config.tuning.method == "lora"
 
     def refuse_weights(self) -> None:
-        """Look at every number that training changes: the weights, and what the optimiser keeps of them.
+        """Look at every number that training changes: the weights, and what the optimiser keeps for each of them.
 
         Raises:
-            NotFinite: on all processes, where one is not on any.
+            NotFinite: on all processes, if a number on any of them is not finite.
         """
         finite.refuse_weights(self._trained_tensors(), self.engine.device)
 
@@ -240,12 +250,12 @@ class Learner:
                     yield f"{name} {number} of the optimiser", moment
 
     def close(self) -> None:
-        """Let go of the memory of weights, gradients and optimiser."""
+        """Free the memory of weights, gradients and optimiser."""
         self.engine.destroy()
         self.reference = None
 
     def save(self, directory: Path, step: int) -> None:
-        """Write a DeepSpeed checkpoint into `directory` (which all ranks name alike)."""
+        """Write a DeepSpeed checkpoint into `directory`, which is the same on all ranks."""
         self.engine.save_checkpoint(
             str(directory.parent),
             tag=directory.name,
@@ -281,7 +291,7 @@ class Learner:
         Under LoRA these are the adapters, which name the model they belong to. `stop`: what ended a response.
 
         Raises:
-            NotFinite: a weight is not; nothing was written.
+            NotFinite: a weight is not finite; nothing was written.
         """
         self.refuse_weights()
         with self.sampling_model() as model:
@@ -300,7 +310,7 @@ class Learner:
 
 
 def deepspeed_settings(config: CellConfig) -> dict:
-    """DeepSpeed's own configuration for a cell. Micro-batches are counted by the learner, not by DeepSpeed."""
+    """DeepSpeed's own configuration for a cell. The learner counts micro-batches; DeepSpeed does not."""
     zero = {"stage": config.deepspeed.zero_stage}
     # One process has nobody to share gradients with. Stage 1 then holds the same and adds up micro-batches in place,
     # where stage 2 copies every gradient twice: a tenth of an update on a CPU.

@@ -1,4 +1,4 @@
-"""Log-probs and entropy of given responses under the policy."""
+"""Compute the log-probs and the entropy of given responses under the policy."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from models.bfloat16 import matmul, through_float32
 
 @dataclass(frozen=True)
 class Sequences:
-    """Prompts and responses of a micro-batch, packed end to end.
+    """Prompts and responses of a micro-batch, packed end to end. Dimensions: s all tokens, n response tokens.
 
-    tokens_s: ids, each prompt followed by its response. predicting_n: where in s each response token is predicted, one
-    before it. mask_bt: true where a (response, token) is real; row by row these are the n.
+    tokens_s: ids, each prompt followed by its response.
+    predicting_n: for each response token the place in s that predicts it, which is one before its own.
+    mask_bt: true where a (response, token) is real; read row by row, these are the n.
+    packed: the attention layout, in which a sequence sees nothing of its neighbours.
     """
 
     tokens_s: torch.Tensor
@@ -49,6 +51,9 @@ class Policy(nn.Module):
     def __init__(self, model: PreTrainedModel, entropy_gradient: bool = False) -> None:
         super().__init__()
         prepare(model)
+        # The head becomes a LogprobHead in place: `head(hidden_nd)` still gives logits, and now `head(hidden_nd,
+        # targets_n)` gives log-probs. A new module would be a second owner of the weight, which ZeRO-3, checkpoints and
+        # tied embeddings would all have to learn about. The class adds no attribute to nn.Linear, so this is safe.
         model.get_output_embeddings().__class__ = LogprobHead
         self.model, self._entropy_gradient = model, entropy_gradient
 
@@ -56,7 +61,7 @@ class Policy(nn.Module):
         """Log-probs (b, t) of the response tokens at the sampling temperature, and the entropy (b, t) before each.
 
         Both are 0 where there is no token. Only the positions that predict response tokens pass the language-model
-        head. Entropy carries a gradient where `entropy_gradient` says so.
+        head. The entropy has a gradient only if `entropy_gradient` is set.
         """
         hidden_sd = decode(self.model, batch.tokens_s[None], batch.packed)[0]
         hidden_nd = hidden_sd.index_select(0, batch.predicting_n)
@@ -69,7 +74,7 @@ class Policy(nn.Module):
 
 
 class LogprobHead(nn.Linear):
-    """A language-model head that can tell the log-probs of given tokens without holding all logits.
+    """A language-model head that can compute the log-probs of given tokens without holding all logits.
 
     It is the head module itself, so that ZeRO-3 gathers its weight around the forward and the backward pass.
     """
@@ -86,16 +91,16 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _converted(weight_vd: torch.Tensor) -> torch.Tensor:
-    """The weight as products take it, once for all chunks."""
+    """The weight in the dtype of the products, converted once for all chunks."""
     return weight_vd.float() if through_float32(weight_vd) else weight_vd
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """Log-softmax at one token each, and entropy, a chunk of logits at a time; the backward pass does them again."""
+    """The log-prob of a token and the entropy at each place, a chunk of logits at a time; backward does so again."""
 
     @staticmethod
     def forward(ctx, hidden_nd, weight_vd, targets_n, temperature):
-        ctx.set_materialize_grads(False)  # of the entropy there is mostly none
+        ctx.set_materialize_grads(False)  # mostly the entropy has no gradient
         ctx.save_for_backward(hidden_nd, weight_vd, targets_n)
         ctx.temperature = temperature
         head_vd, found = _converted(weight_vd), []

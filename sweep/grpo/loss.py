@@ -1,6 +1,9 @@
-"""The policy loss: pure functions of named tensors (b responses, t response tokens).
+"""The policy loss: pure functions of named tensors.
 
-docs/algorithms.md writes the same out as formulas, preset by preset.
+Names end in the letters of their dimensions: b responses, t response tokens. docs/algorithms.md has the same as
+formulas, for each preset. Log-probs of the same tokens come from up to four sources, which names tell apart:
+`trainer` is the policy as it is now, `old_trainer` the same model as it was when the rollout was sampled, `sampler` is
+what the sampling engine reported then, and `reference` the initial policy. `ratio_denominator` chooses between them.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from sweep.config.algorithm import AlgorithmConfig
 def response_weights(
     lengths: Sequence[int], aggregation: str, max_tokens: int, aggregation_size: int | None = None
 ) -> list[float]:
-    """What each token of a response counts in the loss of an update, a number for each response.
+    """The weight of each token of a response in the loss of its update: a number for each response.
 
-    Depends on the update's lengths alone, so that micro-batches and processes cannot change a loss.
+    It depends on the lengths of the update alone, so that micro-batches and processes cannot change a loss.
 
     Args:
         lengths: tokens of each response of the update, in its order.
@@ -49,56 +52,92 @@ def response_weights(
 class LossInputs:
     """A micro-batch. Log-probs are at the sampling temperature, and 0 on padding.
 
-    logprobs_bt, entropy_bt: of the policy as it is now, with gradient (entropy only where a bonus is asked for).
-    old_logprobs_bt: the ratio's denominator.
-    sampler_logprobs_bt: what the sampler reported.
-    rollout_logprobs_bt: the trainer's own, of the policy that sampled; None where nothing asked for them.
+    trainer_logprobs_bt: of the policy as it is now, with gradient.
+    entropy_bt: of the policy as it is now; with gradient if the algorithm has an entropy bonus.
+    denominator_logprobs_bt: what the ratio divides by; see `ratio_denominator`.
+    sampler_logprobs_bt: what the sampling engine reported.
+    old_trainer_logprobs_bt: the trainer's own, of the policy that sampled; None if they were not computed.
     reference_logprobs_bt: of the initial policy; None without a KL term in the loss.
     advantages_b: of each response.
     mask_bt: 1 on response tokens, 0 on padding.
-    weights_bt: of each token in the loss, 0 on padding.
-    shares_bt: of each token in the statistics; over the update they sum to 1.
+    weights_bt: the weight of each token in the loss, 0 on padding.
+    shares_bt: the weight of each token in the statistics' means, 0 on padding; over the update they sum to 1.
+
+    Raises:
+        ValueError: a tensor has another shape than its name says.
     """
 
-    logprobs_bt: torch.Tensor
+    trainer_logprobs_bt: torch.Tensor
     entropy_bt: torch.Tensor
-    old_logprobs_bt: torch.Tensor
+    denominator_logprobs_bt: torch.Tensor
     sampler_logprobs_bt: torch.Tensor
-    rollout_logprobs_bt: torch.Tensor | None
+    old_trainer_logprobs_bt: torch.Tensor | None
     reference_logprobs_bt: torch.Tensor | None
     advantages_b: torch.Tensor
     mask_bt: torch.Tensor
     weights_bt: torch.Tensor
     shares_bt: torch.Tensor
 
+    def __post_init__(self) -> None:
+        shape_bt = self.trainer_logprobs_bt.shape
+        if len(shape_bt) != 2:
+            raise ValueError(f"trainer_logprobs_bt has shape {tuple(shape_bt)}, not (responses, tokens)")
+        for name, tensor in vars(self).items():
+            expected = shape_bt if name.endswith("_bt") else shape_bt[:1]
+            if tensor is not None and tensor.shape != expected:
+                raise ValueError(
+                    f"{name} has shape {tuple(tensor.shape)}, not {tuple(expected)} as trainer_logprobs_bt asks for"
+                )
+
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the loss did: scalars that sum over the micro-batches of an update to token means, and extremes."""
+    """Diagnostics of one micro-batch, each a scalar.
+
+    means: weighted by `shares_bt`, so that their sums over the micro-batches of an update are means over its tokens.
+    minima, maxima: the least and the greatest value in the micro-batch.
+    """
 
     means: dict[str, torch.Tensor]
     minima: dict[str, torch.Tensor]
     maxima: dict[str, torch.Tensor]
 
 
+def ratio_denominator(
+    algorithm: AlgorithmConfig,
+    trainer_logprobs_bt: torch.Tensor,
+    old_trainer_logprobs_bt: torch.Tensor | None,
+    sampler_logprobs_bt: torch.Tensor,
+) -> torch.Tensor:
+    """The log-probs that the ratio divides by, without gradient.
+
+    `on_policy`: the policy itself, so that the ratio is exactly 1 and only its gradient remains.
+    `old_logprobs=sampler`: what the sampling engine reported.
+    `old_logprobs=trainer`: the trainer's own, of the policy that sampled.
+    """
+    if algorithm.on_policy:
+        return trainer_logprobs_bt.detach()
+    return sampler_logprobs_bt if algorithm.old_logprobs == "sampler" else old_trainer_logprobs_bt
+
+
 def policy_loss(inputs: LossInputs, algorithm: AlgorithmConfig) -> tuple[torch.Tensor, Statistics]:
     """The negated objective: surrogate, less the KL penalty, plus the entropy bonus, each weighted by `weights_bt`.
 
     Returns:
-        loss: scalar, the share of this micro-batch in the update's loss.
+        loss: scalar, the part of the update's loss that comes from this micro-batch.
         statistics: entropy; ratio, ratio_min, ratio_max; clip_fraction_low, _high and _region (tokens whose gradient a
             bound cut); policy_kl (k3 of KL(π_old ‖ π), whose samples these are) and reference_kl (k3 of KL(π ‖ π_ref));
             sampler_difference and sampler_difference_max (|log π_trainer - log π_sampler| of the policy that sampled).
     """
-    level = algorithm.ratio_level
-    ratio_bt = (level_log_ratio(inputs.logprobs_bt - inputs.old_logprobs_bt, inputs.mask_bt, level)).exp()
-    objective_ratio_bt = inputs.logprobs_bt.exp() if algorithm.ratio == "probability" else ratio_bt
+    trainer_bt, denominator_bt = inputs.trainer_logprobs_bt, inputs.denominator_logprobs_bt
+    ratio_bt = level_log_ratio(trainer_bt - denominator_bt, inputs.mask_bt, algorithm.ratio_level).exp()
+    objective_ratio_bt = trainer_bt.exp() if algorithm.ratio == "probability" else ratio_bt
     advantages_b1 = inputs.advantages_b[:, None]
     gain_bt = clipped_surrogate(objective_ratio_bt, advantages_b1, algorithm.clip_low, algorithm.clip_high)
     if algorithm.tis_cap is not None:
-        gain_bt = gain_bt * truncated_correction(inputs.old_logprobs_bt, inputs.sampler_logprobs_bt, algorithm.tis_cap)
+        gain_bt = gain_bt * truncated_correction(denominator_bt, inputs.sampler_logprobs_bt, algorithm.tis_cap)
     if inputs.reference_logprobs_bt is not None:
-        kl_bt = kl_estimate(inputs.logprobs_bt, inputs.reference_logprobs_bt, algorithm.kl_estimator)
+        kl_bt = kl_estimate(trainer_bt, inputs.reference_logprobs_bt, algorithm.kl_estimator)
         gain_bt = gain_bt - algorithm.kl_coefficient * kl_bt
     if algorithm.entropy_coefficient:
         gain_bt = gain_bt + algorithm.entropy_coefficient * inputs.entropy_bt
@@ -149,22 +188,23 @@ def _statistics(
 ) -> Statistics:
     low, high = _bounds(algorithm.clip_low, algorithm.clip_high)
     cut_low_bt, cut_high_bt = (ratio_bt < low) & (advantages_b1 < 0), (ratio_bt > high) & (advantages_b1 > 0)
-    rollout_bt = inputs.sampler_logprobs_bt if algorithm.on_policy else inputs.old_logprobs_bt
+    # On policy the denominator is the policy itself, whose distance is 0: the sampler's log-probs then stand for π_old.
+    old_bt = inputs.sampler_logprobs_bt if algorithm.on_policy else inputs.denominator_logprobs_bt
     means = {
         "entropy": inputs.entropy_bt,
         "ratio": ratio_bt,
         "clip_fraction_low": cut_low_bt.float(),
         "clip_fraction_high": cut_high_bt.float(),
         "clip_fraction_region": (cut_low_bt | cut_high_bt).float(),
-        "policy_kl": kl_estimate(rollout_bt, inputs.logprobs_bt, "k3"),
+        "policy_kl": kl_estimate(old_bt, inputs.trainer_logprobs_bt, "k3"),
     }
     if inputs.reference_logprobs_bt is not None:
-        means["reference_kl"] = kl_estimate(inputs.logprobs_bt, inputs.reference_logprobs_bt, "k3")
+        means["reference_kl"] = kl_estimate(inputs.trainer_logprobs_bt, inputs.reference_logprobs_bt, "k3")
     infinity = float("inf")
     counted_bt = inputs.shares_bt > 0
     maxima = {"ratio_max": ratio_bt.masked_fill(~counted_bt, -infinity).max()}
-    if inputs.rollout_logprobs_bt is not None:
-        difference_bt = (inputs.rollout_logprobs_bt - inputs.sampler_logprobs_bt).abs()
+    if inputs.old_trainer_logprobs_bt is not None:
+        difference_bt = (inputs.old_trainer_logprobs_bt - inputs.sampler_logprobs_bt).abs()
         means["sampler_difference"] = difference_bt
         maxima["sampler_difference_max"] = difference_bt.masked_fill(~counted_bt, 0.0).max()
     return Statistics(

@@ -1,4 +1,4 @@
-"""The initial policy, which KL penalties are measured against."""
+"""Log-probs of the initial policy, from which the KL divergence is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweep.grpo.logprobs import Policy, Sequences
 
 
 class AdapterReference:
-    """Under LoRA the initial policy is the policy without its adapters; it costs no memory."""
+    """The initial policy under LoRA: the policy itself without its adapters, which costs no memory."""
 
     def __init__(self, engine: deepspeed.DeepSpeedEngine) -> None:
         self.engine = engine
@@ -23,7 +23,7 @@ class AdapterReference:
 
 
 class FrozenReference:
-    """A second copy of the weights, in the policy's dtype, sharded where the policy's are."""
+    """The initial policy as a second copy of the weights, in the policy's dtype, and sharded if the policy is."""
 
     def __init__(self, model: PreTrainedModel, zero_settings: dict | None, device: torch.device) -> None:
         policy = Policy(model.eval().requires_grad_(False))

@@ -1,4 +1,4 @@
-"""Collect the statistics of an update over its micro-batches and processes, and of a rollout over its updates."""
+"""Combine statistics: of an update over its micro-batches and processes, and of a rollout over its updates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UpdateStatistics:
             self._maxima[name] = torch.maximum(self._maxima[name], value) if name in self._maxima else value
 
     def over_processes(self) -> dict[str, float]:
-        """The update's numbers, the same on every process."""
+        """The statistics of the whole update, the same on every process; every process calls this."""
         sums, maxima = torch.stack(list(self._sums.values())), torch.stack(list(self._maxima.values()))
         dist.all_reduce(sums)
         dist.all_reduce(maxima, dist.ReduceOp.MAX)
@@ -37,7 +37,7 @@ class UpdateStatistics:
 
 
 def over_updates(updates: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Extremes of what ends in _min or _max, means of the rest, each over the updates that have it."""
+    """The statistics of a rollout, over the updates that have them: extremes of `..._min` and `..._max`, else means."""
     values: dict[str, list[float]] = defaultdict(list)
     for update in updates:
         for name, value in update.items():

@@ -1,1 +1,1 @@
-"""One attempt of a job: its processes, signals, phases, and the watchdog that ends an attempt which hangs."""
+"""Run one attempt of a job: its processes, its signals, its phases, and the watchdog that ends it if it hangs."""

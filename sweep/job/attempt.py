@@ -1,4 +1,4 @@
-"""One attempt at a run, on one of its processes: lock, log, signals, states."""
+"""Run one attempt of a job on one of its processes: lock the run, open its log, catch signals, write its states."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from sweep.config.cell import CellConfig
+from sweep.config.cell import CellConfig, InlineCluster
+from sweep.job.guest import as_guest, was_left
 from sweep.job.phases import Phases
 from sweep.job.processes import gpus_of
 from sweep.job.stalls import give_up
@@ -31,7 +32,8 @@ from sweep.run.state import State
 from sweep.run.unwritable import disk_fault
 
 log = logging.getLogger("sweep")
-SAFETY, SAFETY_SECONDS = 1.5, 3.0  # a checkpoint may take longer than the slowest before
+# Time allowed for a checkpoint: 1.5 × the slowest so far, plus 3 s.
+SAFETY, SAFETY_SECONDS = 1.5, 3.0
 
 
 class Interrupted(Exception):
@@ -39,15 +41,23 @@ class Interrupted(Exception):
 
 
 class Refused(Exception):
-    """What was found out on the way rules the run out: it ends for good, with this as its reason."""
+    """The job found out that the run makes no sense. The run ends for good, and this message says why."""
 
 
 class StopRequest:
-    """Set by SIGTERM, SIGINT or SIGUSR2; training looks at it between steps. `deadline`: when the process is killed."""
+    """A request by a signal (SIGTERM, SIGINT or SIGUSR2) to stop. Training looks at it between steps.
 
-    def __init__(self) -> None:
+    can_interrupt: whether a second SIGINT raises KeyboardInterrupt wherever it finds the process.
+    grace_seconds: for each signal the time from its arrival until the process is killed; without end if it is missing.
+    number: the signal that came first; None before one came.
+    deadline: when the process will be killed, as `time.monotonic()` counts.
+    """
+
+    def __init__(self, can_interrupt: bool = False) -> None:
+        """`can_interrupt`: whether a second SIGINT raises KeyboardInterrupt at once, wherever the process is."""
         self._event = threading.Event()
-        self.grace_seconds: dict[int, float] = {}  # from a signal to the kill; where not known, for ever
+        self._can_interrupt = can_interrupt
+        self.grace_seconds: dict[int, float] = {}
         self.number: int | None = None
         self.deadline = math.inf
         self._at_once = False
@@ -56,13 +66,14 @@ class StopRequest:
         return self._event.is_set()
 
     def listen(self) -> None:
+        """Catch the signals from now on."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # those that came earlier arrive now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # signals that came earlier were held back until here
 
     @contextmanager
     def ending_at_once(self) -> Iterator[None]:
-        """Run a block in which there is nothing to save: a request to stop ends it then and there.
+        """Run a block in which there is nothing to save, so that a request to stop ends it at once.
 
         Raises:
             Interrupted: a stop was requested, before the block or while it ran.
@@ -73,23 +84,27 @@ class StopRequest:
                 raise Interrupted
             yield
         except Exception as error:
-            if self:  # whatever it is: another process that has left already takes the connection along
+            # Whatever the error says: if another process stopped first, this one only sees a broken connection.
+            if self:
                 raise Interrupted from error
             raise
         finally:
             self._at_once = False
 
     def leaves(self, seconds: float) -> bool:
-        """Whether something that took `seconds` before can be finished in time."""
+        """Whether there is time before the deadline for something that took `seconds` before."""
         return time.monotonic() + SAFETY * seconds + SAFETY_SECONDS < self.deadline
 
     def wait(self) -> None:
+        """Wait until a signal asks the process to stop."""
         self._event.wait()
 
     def _stop(self, number: int, _frame) -> None:
         # No logging here: the handler may interrupt a write to the same log.
         os.write(2, f"asked to stop by {signal.Signals(number).name}\n".encode())
         if self._event.is_set():
+            if self._can_interrupt and number == signal.SIGINT:
+                raise KeyboardInterrupt
             return
         self.number = number
         self.deadline = time.monotonic() + self.grace_seconds.get(number, math.inf)
@@ -99,39 +114,80 @@ class StopRequest:
 
 
 @contextmanager
-def attempt(path: Path, rank: int, world_size: int, meeting: Path):
-    """Work on the run at `path`: yields (directory, configuration, stop request, phases).
+def attempt(
+    path: Path, rank: int, world_size: int, meeting: Path
+) -> Iterator[tuple[RunDirectory, CellConfig, StopRequest, Phases]]:
+    """Work on the run at `path`; rank 0 holds the run's lock and writes its states.
 
-    Whoever works names what it is at by `phases`, and is ended where it stays in one for too long. Rank 0 holds the
-    lock and writes the states; an exception becomes `failed` with its last line and goes on up, so that the job fails
-    in the cluster's eyes too. `Interrupted` becomes `interrupted` and ends the job in order; where a cluster
-    interrupted it, the job goes back into its queue.
+    The block names what it does with the phases that it gets. If it stays in one for too long, the watchdog ends the
+    attempt. Under `cluster=inline` the attempt works in the process of the launch, which is left as it was found.
+
+    Args:
+        meeting: the file of this attempt in which its processes find each other; see `sweep.job.processes.join`.
     """
-    run, stop, phases = RunDirectory(path), StopRequest(), Phases()
-    config, job = run.read_config(), SlurmJob.of_this_process()
-    ranks = Ranks(run.ranks / meeting.stem)
+    run = RunDirectory(path)
+    config = run.read_config()
+    is_guest = isinstance(config.cluster, InlineCluster)
+    stop, phases = StopRequest(can_interrupt=is_guest), Phases()
+    with as_guest(stop) if is_guest else nullcontext(), _attempt(run, config, rank, world_size, meeting, stop, phases):
+        try:
+            yield run, config, stop, phases
+        except BaseException as error:
+            if is_guest and was_left(error):
+                raise Interrupted from error
+            raise
+
+
+@contextmanager
+def _attempt(
+    run: RunDirectory,
+    config: CellConfig,
+    rank: int,
+    world_size: int,
+    meeting: Path,
+    stop: StopRequest,
+    phases: Phases,
+) -> Iterator[None]:
+    """Catch signals, watch for hangs and keep the states of the run while the block runs."""
+    job, ranks = SlurmJob.of_this_process(), Ranks(run.ranks / meeting.stem)
 
     def end(hang: Hang) -> None:
         give_up(run, job, hang, wanted=not stop)
 
     watchdog = Watchdog(ranks, rank, world_size, phases, config.checks, run.log, end)
+    # A person at a breakpoint may take all the time they want, so nothing watches an inline attempt.
+    watched = nullcontext() if isinstance(config.cluster, InlineCluster) else watching(watchdog)
     if job is not None:
         stop.grace_seconds = {signal.SIGUSR2: config.cluster.signal_seconds, signal.SIGTERM: job.grace_seconds}
     stop.listen()
     if rank > 0:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
-        with suppress(Interrupted, Refused), watching(watchdog):
-            yield run, config, stop, phases
+        with suppress(Interrupted, Refused), watched:
+            yield
         return
+    with _with_states(run, config, job, world_size, stop, ranks), watched:
+        yield
+
+
+@contextmanager
+def _with_states(
+    run: RunDirectory, config: CellConfig, job: SlurmJob | None, world_size: int, stop: StopRequest, ranks: Ranks
+) -> Iterator[None]:
+    """Hold the lock of the run; write its state before the block, and after it according to how the block ends:
+
+    * without an exception: `done`.
+    * with `Interrupted`: `interrupted`, without an error. If it was Slurm that stopped the job, it is queued again.
+    * with `Refused`: `refused`, without an error.
+    * with any other exception: `failed`, with its last line. It is raised again, so that the job fails for Slurm too.
+    """
     with run.exclusive() as last_heartbeat:
         ended = threading.Event()
         try:
             ranks.remove_others()
-            first = _begin(run, job, world_size, last_heartbeat)
+            first = _begin(run, config, job, world_size, last_heartbeat)
             if job is not None:
                 threading.Thread(target=_requeue_in_time, args=(run, job, stop, ended, first), daemon=True).start()
-            with watching(watchdog):
-                yield run, config, stop, phases
+            yield
         except Interrupted:
             ended.set()
             log.info("interrupted; the same command goes on from here")
@@ -152,21 +208,23 @@ def attempt(path: Path, rank: int, world_size: int, meeting: Path):
 
 
 def _fail(run: RunDirectory, config: CellConfig, error: BaseException) -> None:
-    """Record what ended the attempt, to be called while it is handled."""
+    """Write down what ended the attempt; called from the handler of `error`."""
     line = disk_fault(error, run.path, Path(config.cache_dir), Path(tempfile.gettempdir()))
     line = line or f"{type(error).__name__}: {error}".splitlines()[0]
     try:
         run.write_last_state(state=State.FAILED, error=line, note=line)
-    except OSError as unwritten:  # `status` then sees a dead process and looks at the disk itself
+    except OSError as unwritten:  # `status` will find a dead process, and looks at the disk itself
         log.error("the state cannot be written: %s", unwritten)
-    log.exception("failed: %s", line)  # after the state, whose room it may need
+    log.exception("failed: %s", line)  # after the state, which may need the room on the disk
 
 
-def _begin(run: RunDirectory, job: SlurmJob | None, world_size: int, last_heartbeat: float | None) -> int:
-    """Open the log, record what works here; returns what earlier attempts reached.
+def _begin(
+    run: RunDirectory, config: CellConfig, job: SlurmJob | None, world_size: int, last_heartbeat: float | None
+) -> int:
+    """Open the log, and record the attempt with its code and machine. Returns the progress of earlier attempts.
 
     Args:
-        last_heartbeat: of the attempt before, which tells until when it lived where it could not say so itself.
+        last_heartbeat: of the attempt before: the time until which it was alive, if it could not record its end.
     """
     _log_to(run)
     run.set_room_aside()
@@ -174,17 +232,18 @@ def _begin(run: RunDirectory, job: SlurmJob | None, world_size: int, last_heartb
     if made and made["code"] != code_hash():
         log.warning("the code differs from the last attempt's: %s then, %s now", made["code"], code_hash())
     run.add_provenance(code=code_hash(), git=git_commit(), **environment())
-    before, began = run.read_state(), start_of()
+    before, started = run.read_state(), start_of()
+    began = time.time() if isinstance(config.cluster, InlineCluster) else started  # a launch's process had other work
     own = Spent(began=began, processes=world_size, gpus=gpus_of(world_size))
     run.write_state(
         state=State.RUNNING,
         attempt=before.attempt + 1,
         spent=[*before.with_attempt_closed(last_heartbeat), own],
         pid=os.getpid(),
-        process_started=began,
+        process_started=started,
         host=platform.node(),
-        job=job and job.id,
-        grace_seconds=job and job.grace_seconds,
+        job=None if job is None else job.id,
+        grace_seconds=None if job is None else job.grace_seconds,
         started=time.time(),
         error=None,
         note="",
@@ -193,10 +252,12 @@ def _begin(run: RunDirectory, job: SlurmJob | None, world_size: int, last_heartb
 
 
 def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int) -> None:
-    """Requeue a job that its time limit or a preemption interrupted. A cancelled one stays cancelled.
+    """Queue a job again that its time limit or a preemption interrupted. A job that was cancelled stays cancelled.
 
+    Args:
+        first: the progress with which the attempt began.
     Raises:
-        RuntimeError: the time limit is too short to get anywhere.
+        RuntimeError: the attempt made no progress before its time limit, so that the next one would not either.
     """
     if stop.number == signal.SIGUSR2 and run.read_state().reached <= first:
         line = "the time limit came before anything was finished that could be resumed; raise resources.hours"
@@ -209,7 +270,10 @@ def _go_on_later(run: RunDirectory, job: SlurmJob, stop: StopRequest, first: int
 
 
 def _requeue_in_time(run: RunDirectory, job: SlurmJob, stop: StopRequest, ended: threading.Event, first: int) -> None:
-    """Where a step outlasts what is left of the time limit, give the step up: the last checkpoint serves."""
+    """Queue the job again just before its time limit, even if a step is still running: it resumes from a checkpoint.
+
+    This runs in a thread of its own. `ended` is set once the attempt has ended in another way.
+    """
     stop.wait()
     if stop.number != signal.SIGUSR2:
         return

@@ -1,4 +1,4 @@
-"""What memory this process holds, and what it held at most: of its GPU, or of the machine where it has none."""
+"""Measure the memory that this process holds, and its peak: of its GPU, or of the machine if it has none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def memory_in_use() -> int:
 
 
 def reset_peak_memory() -> None:
-    """Start to look for a new peak; outside Linux the machine's memory has none to reset."""
+    """Forget the peak so far. Without a GPU this works on Linux only, and does nothing elsewhere."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -29,7 +29,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory() -> int | None:
-    """Bytes this process held at most since the last reset; None where the system does not say."""
+    """The most bytes that this process held since the last reset; None if the system does not tell."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     if not _CLEAR.exists():
@@ -39,9 +39,9 @@ def peak_memory() -> int | None:
 
 
 def release_free_memory() -> None:
-    """Give the host memory that was freed back to the system.
+    """Give freed memory of the host back to the system.
 
-    The C library keeps what a backward pass freed; without this the optimiser step would come on top of it.
+    The C library keeps what a backward pass freed. Without this call the memory of the optimiser step would add to it.
     """
     with contextlib.suppress(AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""When a process has stayed in a phase for too long: pure functions of counts and seconds."""
+"""Decide whether a process has stayed in a phase for too long: pure functions of counts and seconds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ JOINING = "joining"  # the phase in which a process waits for all others to come
 
 
 def patience(past: Sequence[float], checks: ChecksConfig) -> float:
-    """Seconds that a process may stay in a phase.
+    """How many seconds a process may stay in a phase.
 
     Args:
-        past: seconds that the phase took before. Its usual time is the longest of them: a run that is stopped for
-            nothing costs more than one that is stopped late.
+        past: the seconds that the phase took before. The longest of them counts, because to stop a run that is merely
+            slow costs more than to stop a run that hangs a little late.
     """
     if not past:
         return checks.stall_hours * 3600
@@ -25,15 +25,16 @@ def patience(past: Sequence[float], checks: ChecksConfig) -> float:
 
 
 def beat_seconds(checks: ChecksConfig) -> float:
-    """How often a process says where it is: 40 times in the shortest patience, and at least every 15 s."""
+    """The seconds between two beats of a process: a fortieth of the shortest patience, and at most 15 s."""
     return min(15.0, max(0.2, checks.stall_minutes * 60 / 40))
 
 
 class AwakeClock:
-    """Seconds that this process could have seen something happen in.
+    """Counts the seconds during which this process was awake to see something happen.
 
-    A process that was itself stopped (a suspended job, a closed laptop) finds on waking that nothing has moved for an
-    hour; that is no reason to give up. So an interval counts for no more than it was meant to be, twice over.
+    A process that was itself stopped (a suspended job, a closed laptop) would find on waking that nothing has moved for
+    an hour, which is no reason to give up. Each interval between two ticks therefore counts for at most twice the
+    interval that was planned.
     """
 
     def __init__(self, interval: float, now: float) -> None:
@@ -47,9 +48,12 @@ class AwakeClock:
 
 @dataclass(frozen=True)
 class Standing:
-    """How long a process has stood where it is, and how long it has said nothing. Without `beat` it never began.
+    """Where a process is, and for how long.
 
-    `waits_for`: ranks that it waits for in vain, as they have left; one that is asked to stop at its start does.
+    beat: its latest beat; None if it never sent one.
+    still_seconds: since it last entered or left a phase.
+    silent_seconds: since its latest beat.
+    waits_for: the ranks that it waits for in vain because they have ended, as a rank does that is stopped at its start.
     """
 
     rank: int
@@ -66,14 +70,14 @@ class Standing:
 
 
 class Observer:
-    """Times, on the clock of the process that looks, how long each process's counts have stood."""
+    """Measures how long the counts in each process's beats have not changed, on the clock of the observing process."""
 
     def __init__(self, world_size: int) -> None:
         self._moved = {rank: (0, 0.0) for rank in range(world_size)}
         self._spoke = dict(self._moved)
 
     def look(self, beats: Mapping[int, Beat], now: float) -> list[Standing]:
-        """Where every process stands at `now`, in seconds of an `AwakeClock`."""
+        """The standing of every process at `now`, in seconds of an `AwakeClock`."""
         found, left = [], tuple(rank for rank, beat in sorted(beats.items()) if beat.ended)
         for rank in self._moved:
             beat = beats.get(rank)
@@ -87,7 +91,7 @@ class Observer:
 
 
 def answering(standings: Sequence[Standing], interval: float) -> list[int]:
-    """The ranks that still say where they are."""
+    """The ranks that still send beats, which come every `interval` seconds."""
     return [
         s.rank
         for s in standings
@@ -96,7 +100,11 @@ def answering(standings: Sequence[Standing], interval: float) -> list[int]:
 
 
 def complaint(standings: Sequence[Standing], heard: Sequence[int]) -> str:
-    """In words: who stays where for how long; those that do not answer first."""
+    """The message that says which ranks hang, where and for how long; ranks that do not answer come first.
+
+    Args:
+        heard: the ranks that still send beats.
+    """
     mute = [s for s in standings if s.rank not in heard and not (s.beat and s.beat.ended)]
     overdue = [s for s in standings if s.overdue and s.rank in heard]
     parts = [f"rank {s.rank} {_silence(s)}" for s in mute]
@@ -107,18 +115,18 @@ def complaint(standings: Sequence[Standing], heard: Sequence[int]) -> str:
 def _how_long(standing: Standing) -> str:
     if standing.waits_for:
         return f"without rank {', '.join(map(str, standing.waits_for))}, which had left before"
-    return f"for {_words(standing.still_seconds)}"
+    return f"for {_duration(standing.still_seconds)}"
 
 
 def _silence(standing: Standing) -> str:
     if standing.beat is None:
         return "never began"
-    return f"has not answered for {_words(standing.silent_seconds)}, last in {_place(standing)}"
+    return f"has not answered for {_duration(standing.silent_seconds)}, last in {_place(standing)}"
 
 
 def _place(standing: Standing) -> str:
     return f"{standing.beat.phase} on {standing.beat.host}"
 
 
-def _words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What a process is doing: for the metrics of a step, and for those who watch whether it gets on."""
+"""Name and time what a process is doing: for the metrics of a step, and for the watchdog that notices a hang."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ KEPT = 20  # latest durations of each phase
 
 @dataclass(frozen=True)
 class Place:
-    """A phase that the process is in, since a time of `time.time()`; `past`: the seconds that it took before.
+    """The phase that a process is in.
 
-    `changes` counts entries and exits, so that two looks at the same place are told from two stays in it.
+    since: when it was entered, as `time.time()` counts.
+    changes: how often any phase was entered or left, so that two visits of a phase can be told from one long visit.
+    past: the seconds that earlier visits took, the oldest first.
     """
 
     phase: str
@@ -26,11 +28,34 @@ class Place:
     past: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the measured phases of a process took.
+
+    seconds, peaks: time, and the most memory in bytes, by the name of a phase.
+    held: the bytes that the process holds at the end.
+    """
+
+    seconds: dict[str, float]
+    peaks: dict[str, int]
+    held: int
+
+    def metrics(self) -> dict[str, float]:
+        """`timing_s/PHASE`, `memory_gb/PHASE` (GiB, where the system tells), and `memory_gb/held`."""
+        row = {f"timing_s/{name}": seconds for name, seconds in self.seconds.items()}
+        row |= {f"memory_gb/{name}": peak / 2**30 for name, peak in self.peaks.items()}
+        return row | {"memory_gb/held": self.held / 2**30}
+
+
 class Phases:
-    """The phases of one process. `metrics` collects what those of a step took; a phase may come in several parts."""
+    """The phases of one process.
+
+    `with phases.at("loading"):` names what the process does, for the watchdog. `with phases("update"):` also measures
+    it. A phase may be visited several times in a step, and its seconds add up until `take` returns them.
+    """
 
     def __init__(self) -> None:
-        self._open: list[str] = []  # of those that are measured for the metrics
+        self._open: list[str] = []  # the measured phases that the process is in, the outermost first
         self._seconds: dict[str, float] = {}
         self._peaks: dict[str, int] = {}
         self._past: dict[str, deque[float]] = {}
@@ -39,7 +64,7 @@ class Phases:
 
     @contextmanager
     def at(self, name: str) -> Iterator[None]:
-        """Say that the process is in the phase `name`, without a metric."""
+        """Be in the phase `name` without measuring it."""
         around, began = self.place, time.perf_counter()
         past = self._past.setdefault(name, deque(maxlen=KEPT))
         self._move(name, time.time(), tuple(past))
@@ -54,8 +79,8 @@ class Phases:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Be in a phase and measure it; one inside another counts for both."""
-        self._note_peak()  # of the phase around this one, so far
+        """Be in the phase `name` and measure it. The time of a phase inside another counts for both."""
+        self._note_peak()  # the peak is reset below, and so far it belongs to the phases around this one
         self._open.append(name)
         reset_peak_memory()
         began = time.perf_counter()
@@ -72,12 +97,8 @@ class Phases:
         if peak is not None:
             self._peaks |= {name: max(peak, self._peaks.get(name, 0)) for name in self._open}
 
-    def seconds(self, name: str) -> float:
-        return self._seconds.get(name, 0.0)
-
-    def metrics(self) -> dict[str, float]:
-        """`timing_s/PHASE` and `memory_gb/PHASE` since the last call, and `memory_gb/held` now."""
-        row = {f"timing_s/{name}": seconds for name, seconds in self._seconds.items()}
-        row |= {f"memory_gb/{name}": peak / 2**30 for name, peak in self._peaks.items()}
+    def take(self) -> Measured:
+        """What was measured since the last call; measuring begins again at 0."""
+        found = Measured(self._seconds, self._peaks, memory_in_use())
         self._seconds, self._peaks = {}, {}
-        return row | {"memory_gb/held": memory_in_use() / 2**30}
+        return found

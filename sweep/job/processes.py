@@ -1,4 +1,4 @@
-"""The processes of a job find each other, whatever started them."""
+"""Bring the processes of a job together, whatever started them, and let them exchange values."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sweep.run.files import read_json, write_json
 
 NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
-# For one process to wait for another in a collective. Hanging ones are found by the watchdog, which learns how long a
-# phase takes; torch's own limit is shorter than one long evaluation on one process.
+# How long a process may wait for another in a collective. The watchdog finds processes that hang, because it learns how
+# long a phase takes. torch's own limit of 30 minutes would end a run whose ranks wait for one long evaluation.
 PATIENCE = timedelta(days=7)
 
 
 def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """Initialise torch.distributed over gloo (nccl beside CUDA), then DeepSpeed on top of it.
 
-    Rank 0 takes a port that the system gives it and leaves it in the file `meeting`, so that jobs sharing a node
-    never collide.
+    Rank 0 asks the system for a free port and writes it into the file `meeting`. Jobs on one node therefore never use
+    the same port.
     """
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK=str(local_rank))
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
@@ -36,8 +36,10 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import deepspeed
 
-    # On the CPU DeepSpeed would compile a shared-memory all-reduce for most of a minute; gloo does without. Which other
-    # operators could be compiled here is asked by nothing, and would be found out with a compiler.
+    # DeepSpeed has a table of its C++ operators that tells which of them this machine can compile. At the first
+    # question it fills the table, for which it runs the compiler, and then compiles what can be: on a CPU a
+    # shared-memory all-reduce, which takes most of a minute and which gloo does without. A table that is there already
+    # is not filled, and a missing entry means no: `__compatible_ops__.get("deepspeed_shm_comm", False)` is all it asks.
     deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
     _import_muon()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -47,7 +49,10 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
 
 
 def _import_muon() -> None:
-    """DeepSpeed asks of every optimiser whether it is Muon, whose module would load torch's compiler: a second."""
+    """Import DeepSpeed's Muon optimiser without torch's compiler, which would take a second to load.
+
+    DeepSpeed imports that module itself later, to ask of every optimiser whether it is Muon.
+    """
     asked = os.environ.get(NO_COMPILER)
     os.environ[NO_COMPILER] = "1"
     try:
@@ -59,7 +64,7 @@ def _import_muon() -> None:
 
 
 def leave() -> None:
-    """End what `join` began: a process that exits while gloo's threads run may be aborted, which fails its job."""
+    """End what `join` began. A process that exits while threads of gloo run may be aborted, which fails its job."""
     dist.destroy_process_group()
 
 
@@ -79,7 +84,7 @@ def _store(rank: int, world_size: int, meeting: Path) -> dist.TCPStore:
 
 
 def _own_names() -> list[str]:
-    """What other machines may reach this one by: its name, where it has one, then its addresses."""
+    """How other machines may reach this one: its name, if that has an address, then its addresses, local ones last."""
     name = socket.gethostname()
     found = [a.address for addresses in psutil.net_if_addrs().values() for a in addresses if a.family == socket.AF_INET]
     return ([name] if _resolves(name) else []) + sorted(found, key=lambda a: a.startswith("127."))
@@ -94,17 +99,17 @@ def _resolves(host: str) -> bool:
 
 
 def device() -> torch.device:
-    """The GPU of this process, or the CPU where there is none."""
+    """The GPU of this process, or the CPU if there is none."""
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def gpus_of(world_size: int) -> int:
-    """How many GPUs the processes of a job hold: one each, or none."""
+    """How many GPUs the processes of a job use: one each, or none."""
     return world_size if torch.cuda.is_available() else 0
 
 
 def gather(values: list) -> list:
-    """The ranks' lists, joined in rank order on every rank."""
+    """The lists of all ranks, joined in the order of ranks. Every rank calls this, and all get the same list."""
     if dist.get_world_size() == 1:
         return values
     parts: list = [None] * dist.get_world_size()
@@ -113,15 +118,16 @@ def gather(values: list) -> list:
 
 
 def any_rank(flag: bool) -> bool:
-    """Whether the flag is set on any rank; all ranks get the same answer."""
-    return any(gather([bool(flag)]))
+    """Whether the flag is set on any rank. Every rank calls this, and all get the same answer."""
+    return any(gather([flag]))
 
 
 @contextmanager
 def together(fault: type[Exception]) -> Iterator[None]:
-    """A block that every rank runs on its own: where it raises `fault` on any rank, it does on all of them.
+    """Run a block on every rank; if it raises `fault` on one rank, every rank raises it.
 
-    The others would wait in the next collective for a rank that is gone. They raise the first one's.
+    Without this the other ranks would wait in the next collective for a rank that is gone. A rank whose own block was
+    fine raises the fault of the first rank that has one.
     """
     own = None
     try:

@@ -1,4 +1,4 @@
-"""What becomes of an attempt that makes no progress: it is started again, unless that was in vain before."""
+"""End an attempt that makes no progress. It is started again, unless several attempts in a row got nowhere."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sweep.run.ranks import STALLED_EXIT, Beat
 from sweep.run.slurm_job import SlurmJob
 from sweep.run.state import Stall, State
 
-MOST_STALLS = 3  # attempts that may end like this without any progress from one to the next
+MOST_STALLS = 3  # so many attempts in a row that stall without progress end the run
 
 
 def since_progress(earlier: Sequence[Stall], latest: Stall) -> list[Stall]:
-    """The stalls between which the run came no further, the latest included."""
+    """The latest stalls between which the run made no progress, `latest` included."""
     further = all(latest.reached > stall.reached for stall in earlier)
     return [latest] if further else [*earlier, latest]
 
 
 def hopeless(stalls: Sequence[Stall]) -> str:
-    """Why a run is not started again, with the nodes of each attempt."""
+    """The message that says why a run is not started again, with the nodes of each attempt."""
     tried = "; ".join(f"attempt {s.attempt} on {', '.join(s.hosts)}" for s in stalls)
     return (
         f"{len(stalls)} attempts came no further than {max(s.reached for s in stalls)} ({tried}). The last: "
@@ -34,13 +34,13 @@ def hopeless(stalls: Sequence[Stall]) -> str:
 
 
 def give_up(run: RunDirectory, job: SlurmJob | None, hang: Hang, wanted: bool) -> None:
-    """Record why the attempt ends, have it started again, and end its processes on this machine, this one last.
+    """Record why the attempt ends, queue its job again, and kill its processes on this machine, this process last.
 
     Args:
-        wanted: False where somebody has asked the run to stop, so that nothing starts it again.
+        wanted: False if somebody asked the run to stop, so that the job must not be queued again.
     """
     answering = [beat for beat in hang.beats if beat.dumped]
-    # A process that hangs may hold the lock of the state.
+    # These are killed first, because a process that hangs may hold the lock of the state.
     _kill([beat for beat in hang.beats if not beat.dumped])
     written = run.read_state()
     stall = Stall(
@@ -69,7 +69,7 @@ def _requeue(run: RunDirectory, job: SlurmJob, hang: Hang) -> None:
 
 
 def _kill(beats: Sequence[Beat]) -> None:
-    """Those on this machine but this one; what Slurm started elsewhere it ends itself."""
+    """Kill the processes on this machine, except this one. Slurm ends those that it started on other machines."""
     for beat in beats:
         if beat.host == platform.node() and beat.pid != os.getpid() and not beat.ended:
             send(signal.SIGKILL, beat.pid, beat.process_started)

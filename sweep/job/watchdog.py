@@ -1,8 +1,8 @@
-"""A thread on every process that says where the process is, watches the others, and ends an attempt that hangs.
+"""Find an attempt that hangs, and end it: a thread on every process reports where that process is and watches the rest.
 
-Every process watches all, so that any of them may hang; the lowest that still answers acts. It asks the others for
-their stacks, writes all of them to the log, and hands the reason on. Nothing here waits for the main thread, which may
-be the one that hangs: not through `logging` either, whose locks it may hold.
+Every process watches all others, so that any of them may hang. The lowest rank that still answers acts: it asks the
+others for their stacks, writes all stacks to the log, and calls `give_up` with the reason. Nothing here waits for the
+main thread, which may be the one that hangs. `logging` is not used either, because the main thread may hold its locks.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ END_SECONDS = 90.0  # from the verdict to the end of every process, whatever els
 
 @dataclass(frozen=True)
 class Hang:
-    """Why an attempt is ended, and the last word of each of its processes."""
+    """Why an attempt is ended, and the last beat of each of its processes."""
 
     reason: str
     beats: Sequence[Beat]
 
 
 class Watchdog:
-    """Watches from its `start` to its `stop`. `give_up` is called at most once, by one of the processes."""
+    """Watches from its `start` to its `stop`. One of the processes calls `give_up`, at most once."""
 
     def __init__(
         self,
@@ -66,19 +66,19 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """The process leaves the attempt; it is not missed from here on."""
+        """End the watch, and tell the others that this process leaves the attempt in order."""
         self._stopped.set()
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()
-        with suppress(OSError):  # the run's end must not depend on it
+        with suppress(OSError):  # the run must not fail at its end because of this
             self._beat(ended=True)
         self._stacks.close()
 
     def _watch(self) -> None:
         observer, clock = Observer(self.world_size), AwakeClock(self.interval, time.monotonic())
         while not self._stopped.wait(self.interval if self._beats else 0):
-            # Where this thread cannot run, because some code keeps the interpreter to itself, a timer of
-            # faulthandler's that needs no interpreter writes the stacks.
+            # If other code never releases the interpreter, this thread cannot run. A timer of faulthandler, which needs
+            # no interpreter, then writes the stacks.
             faulthandler.dump_traceback_later(max(2.0, self.checks.stall_minutes * 30), file=self._stacks)
             try:
                 self._beat()
@@ -86,7 +86,7 @@ class Watchdog:
                 standings = observer.look(self.ranks.read(self.world_size), now)
                 judged = self.ranks.verdict
             except (OSError, ValueError):
-                continue  # a file system that is away or broken: nobody is judged by what cannot be read
+                continue  # the file system is away or broken: without beats nobody can be judged
             if judged:
                 self._follow()
             heard = answering(standings, self.interval)
@@ -109,13 +109,13 @@ class Watchdog:
         self.ranks.write(replace(said, **more))
 
     def _follow(self) -> None:
-        """Another process gave the verdict: leave the stacks to it, and end with it or soon after."""
+        """Another process gave the verdict: write the stacks for it, and end this process if it does not do so."""
         self._dump()
         time.sleep(END_SECONDS)
         os._exit(STALLED_EXIT)
 
     def _lead(self, standings: Sequence[Standing], heard: Sequence[int]) -> None:
-        # Whatever the rest meets, another hanging file system for example, the process ends.
+        # The process ends even if the rest hangs, on a file system for example.
         faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=self._stacks)
         last, reason = {s.rank: s.beat for s in standings if s.beat}, complaint(standings, heard)
         try:
@@ -125,7 +125,7 @@ class Watchdog:
         self.give_up(Hang(reason, [last[rank] for rank in sorted(last)]))
 
     def _log_stacks(self, reason: str, last: dict[int, Beat], heard: Sequence[int]) -> dict[int, Beat]:
-        """Write the reason and the stacks of all processes to the log; returns what each process said last."""
+        """Write the reason and the stacks of all processes to the log; returns the last beat of each process."""
         self._dump()
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline and not all(last[rank].dumped for rank in heard):
@@ -158,7 +158,7 @@ class Watchdog:
 
 @contextmanager
 def watching(watchdog: Watchdog) -> Iterator[None]:
-    """Watch for as long as the block runs."""
+    """Run the watchdog for as long as the block runs."""
     watchdog.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Overrides → resolved configurations, one per point of the cross product.
+"""Make resolved configurations of overrides, one for each point of the cross product.
 
 Hydra composes once per distinct choice of groups (about 90 ms each); value overrides are then applied to copies
 with Hydra's own function, which gives the same result. Composing here rather than in a Hydra sweeper plugin lets
@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any, cast
 
 from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -28,11 +28,13 @@ from pydantic import ValidationError
 from sweep.config.cell import CellConfig
 from sweep.config.environment_rules import environment_faults
 from sweep.config.faults import say_once
+from sweep.config.local import GROUP
 from sweep.errors import HIDDEN, UserError
 from sweep.plan.explain import explain_hydra, explain_validation
 from sweep.plan.files import configuration_files
+from sweep.plan.local import with_choice, without_misfits
 from sweep.plan.missing import file_of_choice, missing_values, texts_of
-from sweep.plan.overrides import in_hydras_grammar, parse, quoted
+from sweep.plan.overrides import in_hydras_grammar, parse, quoted, typed_line
 
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
@@ -63,7 +65,7 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
     with configuration_files(config_dir) as loader, explained():
         choices, groups = _read(overrides, loader)
         axes = [key for key, lines in choices.items() if len(lines) > 1]
-        return _validate(_cross(choices, groups), axes, groups)
+        return _validate(_cross(choices, groups, loader), axes, groups)
 
 
 def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tuple[list[str], DictConfig]:
@@ -77,7 +79,7 @@ def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tu
     with configuration_files(config_dir) as loader, explained():
         choices, groups = _read(overrides, loader)
         first = {key: lines[0] for key, lines in choices.items()}
-        base = _base(tuple(line for key, line in first.items() if key in groups), ())
+        base = _base(tuple(line for key, line in first.items() if key in groups), (), loader)
         config = base.override(line for key, line in first.items() if key not in groups)
         typed = [_choice(line) if key in groups else in_hydras_grammar(line) for key, line in first.items()]
         return typed, config
@@ -92,11 +94,11 @@ def explained() -> Iterator[None]:
         raise UserError(explain_hydra(error)) from error
 
 
-def _read(overrides: Sequence[str], loader: ConfigLoader) -> tuple[dict[str, list[str]], set[str]]:
+def _read(overrides: Sequence[str], loader: ConfigLoaderImpl) -> tuple[dict[str, list[str]], set[str]]:
     """For each key the override lines it takes in turn; and which of the keys are groups."""
     parsed = [parse(line, loader) for line in overrides]
     given = [o for o in parsed if o.key_or_group != "experiment" or o.value() is not None]  # null: none, as it is
-    choices = _choices(_with_experiment_axes(given, loader))
+    choices = _choices(_with_experiment_axes(with_choice(given, loader), loader))
     # Hydra takes 10 ms to look a group up, and a dotted key is none: its groups are directories.
     named = {key: _group_name(key) for key in choices if "." not in _group_name(key)}
     groups = {key for key, group in named.items() if loader.get_group_options(group, config_name="config")}
@@ -109,13 +111,13 @@ def _read(overrides: Sequence[str], loader: ConfigLoader) -> tuple[dict[str, lis
     return choices, groups
 
 
-def _with_experiment_axes(given: list[Override], loader: ConfigLoader) -> list[Override]:
+def _with_experiment_axes(given: list[Override], loader: ConfigLoaderImpl) -> list[Override]:
     """Put the axes of the chosen experiment before the overrides, unless those set the same key."""
     chosen = [o for o in given if o.key_or_group == "experiment"]
     if any(o.is_sweep_override() for o in chosen):
-        raise UserError(f"{chosen[-1].input_line}: an experiment brings its own axes; launch one at a time")
-    experiment = [_choice(o.input_line) for o in chosen]
-    config = compose("config", overrides=experiment, return_hydra_config=True)
+        raise UserError(f"{typed_line(chosen[-1])}: an experiment brings its own axes; launch one at a time")
+    files = [_choice(typed_line(o)) for o in given if o.key_or_group in ("experiment", GROUP)]
+    config = compose("config", overrides=files, return_hydra_config=True)
     params = config.hydra.sweeper.params or {}
     typed = {o.key_or_group for o in given}
     return [parse(f"{k}={v}", loader) for k, v in params.items() if k not in typed] + given
@@ -123,31 +125,33 @@ def _with_experiment_axes(given: list[Override], loader: ConfigLoader) -> list[O
 
 def _choices(overrides: list[Override]) -> dict[str, list[str]]:
     """For each key the override lines it takes; a key typed twice keeps its last."""
-    choices = {}
+    choices: dict[str, list[str]] = {}
     for override in overrides:
-        key = override.input_line.partition("=")[0]
+        key = typed_line(override).partition("=")[0]
         if override.is_sweep_override() and key.lstrip("+~").startswith("cluster.env"):  # a label would show its values
             raise UserError(f"{key}: one sweep has one environment; quote a value with a comma: '{key}=\"{HIDDEN}\"'")
         if not override.is_sweep_override():
-            choices[key] = [override.input_line]
+            choices[key] = [typed_line(override)]
         elif override.is_discrete_sweep():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             if not choices[key]:
-                raise UserError(f"{override.input_line}: stands for no value at all")
+                raise UserError(f"{typed_line(override)}: stands for no value at all")
             if twice := [line for line, times in Counter(choices[key]).items() if times > 1]:
-                raise UserError(f"{override.input_line}: {', '.join(twice)} stands there more than once; leave one out")
+                raise UserError(
+                    f"{typed_line(override)}: {', '.join(twice)} stands there more than once; leave one out"
+                )
         else:
-            raise UserError(f"{override.input_line}: interval() has no end; give a list or range(start, stop, step)")
+            raise UserError(f"{typed_line(override)}: interval() has no end; give a list or range(start, stop, step)")
     return choices
 
 
 def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
     """Hydra would silently take the last of a list of choices."""
     for override in given:
-        if override.key_or_group in groups and isinstance(override.value(), list):
-            choices = ",".join(map(str, override.value()))
-            key = override.key_or_group
-            raise UserError(f"{override.input_line}: {key} takes one choice; to sweep write {key}={choices}")
+        key, value = override.key_or_group, override.value()
+        if key in groups and isinstance(value, list):
+            choices = ",".join(map(str, value))
+            raise UserError(f"{typed_line(override)}: {key} takes one choice; to sweep write {key}={choices}")
 
 
 def _choice(line: str) -> str:
@@ -173,19 +177,22 @@ def _group_name(key: str) -> str:
     return key.lstrip("+~").partition("@")[0]
 
 
-def _cross(choices: dict[str, list[str]], groups: set[str]) -> Iterator[tuple[dict[str, str], DictConfig | dict]]:
+def _cross(
+    choices: dict[str, list[str]], groups: set[str], loader: ConfigLoaderImpl
+) -> Iterator[tuple[dict[str, str], DictConfig | dict]]:
     """Yield (override lines, config) for each point, composing once per distinct choice of groups."""
     composed: dict[tuple[str, ...], _Base] = {}
     for lines in itertools.product(*choices.values()):
         of_groups = tuple(line for key, line in zip(choices, lines, strict=True) if key in groups)
         of_values = [line for key, line in zip(choices, lines, strict=True) if key not in groups]
         if of_groups not in composed:
-            composed[of_groups] = _base(of_groups, choices.keys() - groups)
+            composed[of_groups] = _base(of_groups, choices.keys() - groups, loader)
         yield dict(zip(choices, lines, strict=True)), composed[of_groups].with_values(of_values)
 
 
-def _base(of_groups: tuple[str, ...], keys: Iterable[str]) -> _Base:
-    return _Base(compose("config", overrides=list(map(_choice, of_groups))), keys)
+def _base(of_groups: tuple[str, ...], keys: Iterable[str], loader: ConfigLoaderImpl) -> _Base:
+    composed = compose("config", overrides=list(map(_choice, of_groups)))
+    return _Base(without_misfits(composed, of_groups, loader), keys)
 
 
 class _Base:
@@ -193,6 +200,11 @@ class _Base:
 
     Hydra takes some 25 ms a point to copy, override and resolve a configuration. Where a value is a plain one and no
     interpolation can see its key, setting it in what was resolved once is the same, in microseconds.
+
+    For example, a file says `learning_rate: ${model.learning_rate}`, and this is the only interpolation. Its words are
+    `model` and `learning_rate`. `model.learning_rate=1e-6,2e-6` shares a word with it, so Hydra resolves the
+    configuration for each of the two values, once. `seed=1,2` shares none, so it is set in a copy of what was resolved.
+    Where `rollout` and `rollout.temperature` are both typed, the one holds the other, and Hydra resolves both.
     """
 
     def __init__(self, config: DictConfig, keys: Iterable[str]) -> None:
@@ -213,13 +225,15 @@ class _Base:
         """The configuration with the overrides `lines`: resolved already, or left to be."""
         overrides = [_parsed(line) for line in lines]
         plain = [o for o in overrides if self._is_plain(o)]
-        others = tuple(o.input_line for o in overrides if o not in plain)
+        others = tuple(typed_line(o) for o in overrides if o not in plain)
         if others not in self._resolved:
             self._resolved[others] = self._resolve(others)
         resolved = self._resolved[others]
-        if resolved is None or not all(_set(resolved := _copied(resolved, o.key_or_group), o) for o in plain):
-            return self.override(lines)
-        return resolved
+        for override in plain:
+            if resolved is None:
+                break
+            resolved = _with_value(resolved, override)
+        return self.override(lines) if resolved is None else resolved
 
     def _is_plain(self, override: Override) -> bool:
         simple = override.key_or_group in self._independent and override.type is OverrideType.CHANGE
@@ -235,7 +249,7 @@ class _Base:
         """Resolved, or None where something is missing or wrong, which is then found point by point."""
         config = self.override(lines)
         try:
-            return None if OmegaConf.missing_keys(config) else OmegaConf.to_container(config, resolve=True)
+            return None if OmegaConf.missing_keys(config) else cast(dict, OmegaConf.to_container(config, resolve=True))
         except OmegaConfBaseException:
             return None
 
@@ -245,32 +259,31 @@ def _parsed(line: str) -> Override:
     return parse(line)
 
 
-def _copied(config: dict, key: str) -> dict:
-    """A copy that shares with `config` everything but the way to `key`."""
-    config = dict(config)
-    head, _, rest = key.partition(".")
-    if rest and isinstance(config.get(head), dict):
-        config[head] = _copied(config[head], rest)
-    return config
+def _with_value(config: dict, override: Override) -> dict | None:
+    """A copy with the override's value, which shares with `config` everything but the way to its key.
 
-
-def _set(config: dict, override: Override) -> bool:
-    """Set the override's value in place; False where its key is not there yet or stands for a whole section."""
+    None where the key is not there yet, or stands for a whole section: Hydra decides what becomes of it then.
+    """
+    changed = dict(config)
     *way, last = override.key_or_group.split(".")
+    section: Any = changed
     for part in way:
-        config = config.get(part)
-        if not isinstance(config, dict):
-            return False
-    if last not in config or isinstance(config[last], dict):
-        return False
-    config[last] = override.value()
-    return True
+        if not isinstance(section.get(part), dict):
+            return None
+        section[part] = dict(section[part])
+        section = section[part]
+    if last not in section or isinstance(section[last], dict):
+        return None
+    section[last] = override.value()
+    return changed
 
 
 def _validate(
     composed: Iterable[tuple[dict[str, str], DictConfig | dict]], axes: list[str], groups: set[str]
 ) -> list[Composition]:
-    cells, faults, typed = [], [], []
+    cells: list[Composition] = []
+    faults: list[tuple[str, str]] = []
+    typed: list[dict[str, str]] = []
     for lines, raw in composed:
         varied = {k.lstrip("+~"): _text_of(lines[k]) for k in axes}
         shown = {key: str(_select(raw, path)) for key, path in SHOWN_AXES.items()}
@@ -299,9 +312,9 @@ def _validate(
 
 
 def _told_apart(cells: list[Composition], typed: list[dict[str, str]]) -> list[Composition]:
-    """Where several choices, such as files of the user's own, go by one name, they are called what was typed.
+    """If several files set the same `name`, label their cells with the file names.
 
-    The comparison pools what has the same axes but for the seed.
+    Otherwise the comparison, which pools cells that have the same axes but for the seed, would pool them.
     """
     for key in SHOWN_AXES:
         choices: dict[str, set[str]] = {}
@@ -314,9 +327,10 @@ def _told_apart(cells: list[Composition], typed: list[dict[str, str]]) -> list[C
     return cells
 
 
-def _select(config: DictConfig | dict, path: str):
+def _select(config: DictConfig | dict, path: str) -> Any:
     if isinstance(config, DictConfig):
         return OmegaConf.select(config, path, default="?")
+    found: Any = config
     for part in path.split("."):
-        config = config.get(part, "?") if isinstance(config, dict) else "?"
-    return config
+        found = found.get(part, "?") if isinstance(found, dict) else "?"
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from sweep.errors import UserError
 from sweep.plan.signature import training_identity
-from sweep.plan.task import TRAIN, Task
+from sweep.plan.task import TRAIN, Task, new_task
 from sweep.run.claims import latest_claim
 from sweep.run.directory import CELLS, RunDirectory, run_directories, run_directory
 from sweep.run.identity import signature, stale
@@ -67,14 +66,19 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
         return None
     begun = run.read_state().begun
     waits = not begun and latest_claim(run.attempts) is not None
-    state = read_status(task.label, task.directory, task.steps).state
+    state = read_status(task.entry, task.root).state
     if not waits and not state.at_work and state != State.DONE:
         return None
-    return replace(
-        task,
-        label=f"training of {task.label}",
-        config=run.read_config(),
-        after=tuple(needs),
+    return new_task(
+        f"training of {task.label}",
+        task.module,
+        task.directory,
+        task.root,
+        run.read_config(),
+        signature=task.signature,
+        identity=task.identity,
+        axes=task.entry.axes,
+        after=needs,
         evaluation=run.evaluation,
     )
 

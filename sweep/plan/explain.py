@@ -10,12 +10,14 @@ from typing import get_args
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from models.config import LABEL
 from rewards.signals import REWARD_NAMES, options_of
 from rewards.simple import TARGET
 from sweep.config.algorithm_rules import BIASED_SAMPLING, WHY_BIASED
-from sweep.config.cell import REPLACED, CellConfig, known_keys
+from sweep.config.cell import CellConfig
+from sweep.config.keys import REPLACED, known_keys
 from sweep.errors import HIDDEN
 from sweep.plan.overrides import fields_at, for_the_shell
 
@@ -35,7 +37,7 @@ def explain_validation(error: ValidationError, typed: Mapping[str, str] | None =
     return [_explain_fault(fault, typed or {}) for fault in error.errors()]
 
 
-def _explain_fault(fault: dict, typed: Mapping[str, str]) -> str:
+def _explain_fault(fault: ErrorDetails, typed: Mapping[str, str]) -> str:
     where, tag = _without_tags(fault["loc"])
     key, kind, said = ".".join(where), fault["type"], fault["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden" and len(where) > 2 and where[0] == "reward":

@@ -1,58 +1,25 @@
-"""The files that a configuration is composed of: `conf/` and a directory of the user's own groups.
-
-Plain words in YAML 1.1 are not always what stands there: `yes` is true, `12:30` is 750, `010` is 8, `1.10` is 1.1. A
-value is a number here only where Python writes that number with the same characters. All else stays text, which the
-schema reads as a number where the field is one, so that a name, a time limit or an answer stays what was written.
-"""
+"""The files that a configuration is composed of: `conf/` and directories of the user's own groups."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
 
+from sweep.config.as_written import read_mapping
+from sweep.config.local import CONF, GROUP, groups_of_the_user
 from sweep.errors import UserError
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-
-
-class AsWritten(get_yaml_loader()):
-    """OmegaConf's YAML, in which a plain value that Python would write otherwise stays text."""
-
-
-def _number(loader: AsWritten, node: yaml.ScalarNode) -> int | float | str:
-    text = loader.construct_scalar(node)
-    for kind in (int, float):
-        try:
-            if str(kind(text)) == text:
-                return kind(text)
-        except ValueError:
-            continue
-    named = text.lower().lstrip("+-") in (".inf", ".nan")
-    return loader.construct_yaml_float(node) if named else text
-
-
-def _truth(loader: AsWritten, node: yaml.ScalarNode) -> bool | str:
-    text = loader.construct_scalar(node)
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
-for _tag, _construct in (("int", _number), ("float", _number), ("bool", _truth)):
-    AsWritten.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
 def _part_of(whole: int | str, share: float, most: int) -> int:
@@ -80,53 +47,56 @@ class FilesAsWritten(FileConfigSource):
         file = Path(self.path) / self._normalize_file_name(config_path)
         if not file.is_file():
             raise ConfigLoadError(f"Config not found : {file}")
-        try:
-            text = file.read_text(encoding="utf-8")
-            values = yaml.load(text, AsWritten)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-        except yaml.MarkedYAMLError as error:
-            raise UserError(f"{file}{_line(error)}: not YAML: {error.problem}") from None
-        if not isinstance(values or {}, dict):
-            raise UserError(f"{file}: should hold `key: value` lines, and holds {str(values)!r}")
+        values, text = read_mapping(file)
         return ConfigResult(
-            config=OmegaConf.create(values or {}),
+            config=OmegaConf.create(values),
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=self._get_header_dict(text[:512]),
         )
 
 
-def _line(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    return f", line {mark.line + 1}" if mark else ""
-
-
 @contextmanager
-def configuration_files(config_dir: str | None) -> Iterator[ConfigLoader]:
-    """Make Hydra compose from `conf/` and then from `config_dir`, whose path may hold any character.
+def configuration_files(config_dir: str | None) -> Iterator[ConfigLoaderImpl]:
+    """Make Hydra compose from `conf/`, then from `config_dir`, then from the user's own groups.
+
+    Their paths may hold any character.
 
     Raises:
-        UserError: there is no such directory, or a file of it would be hidden by one of `conf/`.
+        UserError: there is no directory `config_dir`, or a file would be hidden by one of a directory before it.
     """
     SourcesRegistry.instance().register(FilesAsWritten)
     search = create_config_search_path(f"{FilesAsWritten.scheme()}://{CONF}")
+    before_schemas = SearchPathQuery(provider="schema")
+    before = [CONF]
+    for name, own in _directories_beside(config_dir):
+        _refuse_hidden(own, before)
+        search.prepend(name, f"{FilesAsWritten.scheme()}://{own}", anchor=before_schemas)
+        before.append(own)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = ConfigLoaderImpl(config_search_path=search)
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None  # it was initialised by the line above
+        hydra.config_loader = loader
+        yield loader
+
+
+def _directories_beside(config_dir: str | None) -> Iterator[tuple[str, Path]]:
+    """The directories of groups beside `conf/`, in their order, each with what Hydra calls it."""
     if config_dir is not None:
         own = Path(os.path.abspath(os.path.expanduser(config_dir)))
         if not own.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such directory")
-        _refuse_hidden(own)
-        before_schemas = SearchPathQuery(provider="schema")
-        search.prepend("--config-dir", f"{FilesAsWritten.scheme()}://{own}", anchor=before_schemas)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = ConfigLoaderImpl(config_search_path=search)
-        GlobalHydra.instance().hydra.config_loader = loader
-        yield loader
+        yield "--config-dir", own
+    if groups_of_the_user().is_dir():
+        yield "groups of the user", groups_of_the_user()
 
 
-def _refuse_hidden(own: Path) -> None:
-    """Of two files of one name Hydra takes the one in `conf/` without a word."""
+def _refuse_hidden(own: Path, before: Sequence[Path]) -> None:
+    """Of two files of one name Hydra takes the first without a word; of `local` it is said which one counts."""
     for file in sorted(own.glob("*/*.yaml")):
-        hiding = CONF / file.relative_to(own)
-        if hiding.is_file() and hiding.read_bytes() != file.read_bytes():
-            raise UserError(f"{file}: there is a conf/{file.relative_to(own)} already, which would be taken; rename it")
+        name = file.relative_to(own)
+        hiding = next((place / name for place in before if (place / name).is_file()), None)
+        if hiding and name.parts[0] != GROUP and hiding.read_bytes() != file.read_bytes():
+            shown = f"conf/{name}" if before[0] in hiding.parents else hiding
+            raise UserError(f"{file}: there is a {shown} already, which would be taken; rename it")

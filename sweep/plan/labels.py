@@ -8,14 +8,14 @@ from pathlib import Path
 from sweep.plan.task import Task
 from sweep.run.labels import read_labels, too_few, usable
 from sweep.run.state import State
-from sweep.run.status import read_status
+from sweep.run.status import read_state
 
 
 def problems_left(task: Task, root: Path) -> dict | None:
     """`training` of `labelled` problems and why the cell is `refused`, if so; None without labels, or before them."""
     reward = task.config.reward
     stages = tuple(root / d for d in task.config.labels.directories)
-    if not stages or any(read_status(stage.name, stage, 0).state != State.DONE for stage in stages):
+    if not stages or any(read_state(stage) != State.DONE for stage in stages):
         return None
     (vote,) = reward.votes
     training, labelled = _count(stages, vote, reward.wrong_labels_only)

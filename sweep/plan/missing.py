@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweep.config.cell import known_keys
+from sweep.config.keys import known_keys
 from sweep.plan.explain import unknown_key
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")

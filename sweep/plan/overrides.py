@@ -50,15 +50,21 @@ def parse(line: str, loader: ConfigLoader | None = None) -> Override:
     except HydraException as error:
         found = _read(_quoted_or_refused(line, error))
     found.input_line, found.config_loader = line, loader
-    shown = without_secrets(line)
-    if _sweeps_within(found.value()):
+    shown, value = without_secrets(line), found.value()
+    if _sweeps_within(value):
         raise UserError(f"{shown}: a sweep within a list or a sweep means nothing; write its values out")
-    if isinstance(found.value(), str) and "${" in found.value():
+    if isinstance(value, str) and "${" in value:
         try:
-            omegaconf.grammar_parser.parse(found.value())
+            omegaconf.grammar_parser.parse(value)
         except GrammarParseError:
             raise UserError(f"{shown}: ${{ begins a reference to another key, and this one is not whole") from None
     return found
+
+
+def typed_line(override: Override) -> str:
+    """Return the line that `override` was parsed from."""
+    assert override.input_line is not None  # `parse` keeps it
+    return override.input_line
 
 
 def _sweeps_within(value: Any) -> bool:
@@ -176,11 +182,16 @@ def is_decided_at_launch(key: str) -> bool:
 
 @cache
 def reader_of(key: str) -> str:
-    """The key that is read in place of `key`: the last of those that take its value by default; else itself."""
-    for place, marks in marks_along(key):
-        if "default_of" in marks:
-            return reader_of(marks["default_of"] + key.removeprefix(place))
-    return key
+    """Return the key that is read in place of `key`: the last of those that take its value by default; else itself.
+
+    A field's own mark counts before that of the section around it: `model.resources` gives `resources` its values, and
+    `model.resources.micro_batch_tokens` gives `deepspeed.micro_batch_tokens` its value.
+    """
+    marked = [(place, marks["default_of"]) for place, marks in marks_along(key) if "default_of" in marks]
+    if not marked:
+        return key
+    place, reader = marked[-1]
+    return reader_of(f"{reader}{key.removeprefix(place)}")
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -214,21 +225,21 @@ class _Visitor(HydraOverrideVisitor):
         self._path = tuple(key.key_or_group.split("."))
         return key
 
-    def visitDictKeyValuePair(self, ctx: OverrideParser.DictKeyValuePairContext):
+    def visitDictKeyValuePair(self, ctx: OverrideParser.DictKeyValuePairContext) -> Any:
         outside = self._path
         self._path = (*outside, ctx.getChild(0).getText().strip())
         pair = super().visitDictKeyValuePair(ctx)
         self._path = outside
         return pair
 
-    def visitFunction(self, ctx: OverrideParser.FunctionContext):
+    def visitFunction(self, ctx: OverrideParser.FunctionContext) -> Any:
         outside = self._counts
         self._counts = outside or ctx.getChild(0).getText() != "choice"
         value = super().visitFunction(ctx)
         self._counts = outside
         return value
 
-    def visitPrimitive(self, ctx: OverrideParser.PrimitiveContext):
+    def visitPrimitive(self, ctx: OverrideParser.PrimitiveContext) -> Any:
         value = super().visitPrimitive(ctx)
         allowed = _scalars(self._path)
         keeps = str in allowed and not (isinstance(value, bool) and bool in allowed)
@@ -297,7 +308,9 @@ def _environment_in_other_words(line: str) -> str | None:
     For other keys a message shows that form, to be pasted; this one's values are shown nowhere.
     """
     match = _LINE.fullmatch(line)
-    written = _in_other_words(match["value"].strip()) if match and match["key"].lstrip("+") == "cluster.env" else None
+    if match is None or match["key"].lstrip("+") != "cluster.env":
+        return None
+    written = _in_other_words(match["value"].strip())
     return f"{match['key']}={written}" if written and written.startswith("{") else None
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sweep.config.cell import CellConfig
+from sweep.config.cell import CellConfig, ClusterConfig
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.fit import machine_faults
+from sweep.plan.local import settings_that_count
 from sweep.plan.rewards import reward_faults
 from sweep.plan.signature import (
     baseline_identity,
@@ -21,7 +23,7 @@ from sweep.plan.signature import (
     rerun_identity,
     training_identity,
 )
-from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task
+from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN, Task, new_task
 from sweep.plan.told_apart import told_apart
 from sweep.plan.tracking import tracking_obstacles
 from sweep.plan.unread import run_once
@@ -52,9 +54,14 @@ class Plan:
     def tasks(self) -> list[Task]:
         return [*self.stages, *self.cells]
 
+    @property
+    def cluster(self) -> ClusterConfig:
+        """The cluster of every cell: a sweep has one."""
+        return self.cells[0].config.cluster
+
     def statuses(self) -> list[Status]:
         """The state of every task, as its directory tells."""
-        return [read_status(t.label, t.directory, t.steps) for t in self.tasks]
+        return [read_status(t.entry, t.root) for t in self.tasks]
 
 
 def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
@@ -73,6 +80,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     check_data(compositions)
     stages, cells = made.in_order()
     check([t for t in stages if t.module == TRAIN and not _is_done(t)])  # frozen by an earlier launch
+    notes = [*settings_that_count(overrides, config_dir, compositions[0].config.cluster.kind), *notes]
     notes += [*_all_beyond(cells), *made.beyond]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
@@ -137,7 +145,17 @@ class _Tasks:
         sign = signature(identity)
         directory = self.shelf.directory(STAGES, f"baseline-{config.model.name}", sign)
         label = f"baseline of {config.model.name}"
-        return Task(label, BASELINE, sign, identity, directory, config, {}, evaluation=evaluation)
+        return new_task(
+            label,
+            BASELINE,
+            directory,
+            self.shelf.root,
+            config,
+            axes={},
+            signature=sign,
+            identity=identity,
+            evaluation=evaluation,
+        )
 
     def _labels(self, config: CellConfig) -> list[Task]:
         """The label stage of a cell that needs one, in as many tasks as jobs share it."""
@@ -150,7 +168,9 @@ class _Tasks:
             place = self.shelf.directory(STAGES, f"labels-{config.model.name}", sign)
             label = f"labels of {config.model.name}" + (f" {shard + 1}/{jobs}" if jobs > 1 else "")
             own = config.model_copy(update={"labels": config.labels.model_copy(update={"shard": shard})})
-            tasks.append(Task(label, LABEL, sign, identity, place, own, {}))
+            tasks.append(
+                new_task(label, LABEL, place, self.shelf.root, own, axes={}, signature=sign, identity=identity)
+            )
         return tasks
 
     def _training(self, composition: Composition, evaluation: dict, baseline: Task, labels: list[Task]) -> Task:
@@ -160,8 +180,19 @@ class _Tasks:
         if labels:
             places = tuple(str(t.directory.relative_to(self.shelf.root)) for t in labels)
             config = config.model_copy(update={"labels": config.labels.model_copy(update={"directories": places})})
-        after = tuple(t.directory for t in (baseline, *labels))
-        return Task(composition.label, TRAIN, sign, identity, directory, config, composition.axes, after, evaluation)
+        after = [t.directory for t in (baseline, *labels)]
+        return new_task(
+            composition.label,
+            TRAIN,
+            directory,
+            self.shelf.root,
+            config,
+            after=after,
+            signature=sign,
+            identity=identity,
+            evaluation=evaluation,
+            axes=composition.axes,
+        )
 
     def _rerun(self, composition: Composition, evaluation: dict, baseline: Task, trained: Task) -> Task:
         """The evaluation of what `trained` leaves."""
@@ -179,8 +210,19 @@ class _Tasks:
         weights = str(trained.directory.relative_to(self.shelf.root))
         asked = config.evaluation.model_copy(update={"weights": weights})
         config = config.model_copy(update={"evaluation": asked, "steps": trained.steps})
-        label, after = f"evaluation of {composition.label}", (baseline.directory, trained.directory)
-        return Task(label, EVALUATION, sign, identity, directory, config, composition.axes, after, evaluation)
+        label, after = f"evaluation of {composition.label}", [baseline.directory, trained.directory]
+        return new_task(
+            label,
+            EVALUATION,
+            directory,
+            self.shelf.root,
+            config,
+            after=after,
+            signature=sign,
+            identity=identity,
+            evaluation=evaluation,
+            axes=composition.axes,
+        )
 
 
 def _cell_name(config: CellConfig) -> str:
@@ -223,7 +265,7 @@ def _beyond(label: str, reached: int, asked: int) -> str:
     )
 
 
-def _one(compositions: list[Composition], key: str, get):
+def _one(compositions: list[Composition], key: str, get: Callable[[CellConfig], Any]) -> Any:
     """The value of `key`, which all cells of a sweep must share."""
     values = []
     for composition in compositions:

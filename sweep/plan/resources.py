@@ -49,18 +49,17 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """When most of them meet."""
+        """The permanent parts and the largest phase."""
         held = self.parameters + self.gradients + self.optimizer + self.libraries
         return held + max(self.optimizer_step, self.rollout, self.buckets + self.activations + self.logits)
 
 
 def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     """Memory of each process of a cell's training; None where the model's shape is not known yet."""
-    shape = read_architecture(config.model)
-    if shape is None:
+    shape, trained = read_architecture(config.model), trained_parameters(config)
+    if shape is None or trained is None:
         return None
     world, stage, width = config.processes, config.deepspeed.zero_stage, DTYPE_BYTES[config.model.dtype]
-    trained = trained_parameters(config)
     adapted = isinstance(config.tuning, LoraTuning)
     copies = 2 if config.needs_reference and not adapted else 1  # the initial weights too, for a KL
     weights = copies * shape.parameters + (trained if adapted else 0)
@@ -85,15 +84,26 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
             parameters += engine
     buckets = min(BUCKET_WEIGHTS, trained) * width
     libraries = CUDA_BYTES if on_gpu else 0
-    sizes = (parameters, gradients, optimizer, libraries, step, rollout, buckets, activations, logits)
-    return Memory(*map(int, sizes))
+    return Memory(
+        parameters=int(parameters),
+        gradients=int(gradients),
+        optimizer=int(optimizer),
+        libraries=libraries,
+        optimizer_step=int(step),
+        rollout=int(rollout),
+        buckets=int(buckets),
+        activations=int(activations),
+        logits=int(logits),
+    )
 
 
 def trained_parameters(config: CellConfig) -> int | None:
     """How many weights have gradients; None where the model's shape is not known yet."""
     shape = read_architecture(config.model)
-    if shape is None or not isinstance(config.tuning, LoraTuning):
-        return shape and shape.parameters
+    if shape is None:
+        return None
+    if not isinstance(config.tuning, LoraTuning):
+        return shape.parameters
     hidden, inner = shape.hidden_size, shape.intermediate_size
     queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
     in_and_out = 2 * (hidden + queries) + 2 * (hidden + keys) + 3 * (hidden + inner)
@@ -159,7 +169,8 @@ def predict_disk(config: CellConfig) -> Disk | None:
     weights = trained * DTYPE_BYTES[config.model.dtype]
     checkpoint = weights + trained * OPTIMIZER_BYTES
     always = weights + predict_samples(config)
-    return Disk((keep + 1) * checkpoint + always, always + keep * checkpoint * config.checkpoint.resumable)
+    kept = keep * checkpoint if config.checkpoint.resumable else 0
+    return Disk(peak=(keep + 1) * checkpoint + always, after=always + kept)
 
 
 def predict_samples(config: CellConfig) -> int:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from rewards.base import Signal
 from rewards.controls import Noisy, not_binary
 from rewards.simple import Custom
-from sweep.config.cell import CellConfig, LocalCluster
+from sweep.config.cell import CellConfig
 from sweep.config.faults import Labelled, say_once
 from sweep.data.problems import load_problems
 from sweep.run.provenance import ROOT
@@ -33,7 +33,7 @@ def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
         for signal, is_noisy in _own(cell.config.reward) if cell.config.checks.try_rewards else ():
             size = cell.config.algorithm.samples_per_prompt
             fault, where = _tried(signal, is_noisy, *_problem(cell.config), size)
-            stands = where == ANYWHERE or (where == HERE and isinstance(cell.config.cluster, LocalCluster))
+            stands = where == ANYWHERE or (where == HERE and cell.config.cluster.runs_here)
             if fault and stands and cell.config.data.source != "hub":
                 obstacles.append((cell.label, f"{fault}; checks.try_rewards=false launches it untried"))
             elif fault:
@@ -64,7 +64,12 @@ def _tried(signal: Custom, is_noisy: bool, question: str, gold: str, samples: in
     Args:
         is_noisy: whether it is the base of a `noisy`, which takes rewards of 0 and 1 alone.
     """
-    asked = {"target": signal.target, "function": signal.function.model_dump(), "question": question, "gold": gold}
+    asked = {
+        "target": signal.target,
+        "function": signal.function and signal.function.model_dump(),
+        "question": question,
+        "gold": gold,
+    }
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
         done = subprocess.run(
@@ -73,7 +78,9 @@ def _tried(signal: Custom, is_noisy: bool, question: str, gold: str, samples: in
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            env={**os.environ, "PYTHONPATH": paths},
+            # Nobody is there to stop for: `breakpoint()` is for the job, under cluster=inline.
+            env={**os.environ, "PYTHONPATH": paths, "PYTHONBREAKPOINT": "0"},
+            cwd=ROOT,  # as in a job: Python would take a folder `rewards` of the launch directory for the project's
         )
     except subprocess.TimeoutExpired:
         return f"reward.target={signal.target}: gave no reward for made-up responses within {SECONDS} s", NOWHERE

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweep.errors import HIDDEN, UserError
 from sweep.plan.compose import compose_first
+from sweep.plan.local import settings_that_count
 from sweep.plan.plan import checked_cells
 
 
@@ -42,16 +43,19 @@ def first_configuration(
 def _hide_values(config: DictConfig, resolve: bool) -> None:
     """Replace the values of `cluster.env`, since what is shown is often kept in a file; references stay as they are."""
     env = OmegaConf.select(config, "cluster.env")
-    for name in env if isinstance(env, DictConfig) else ():
+    for name in map(str, env) if isinstance(env, DictConfig) else ():
         if resolve or not OmegaConf.is_interpolation(env, name):
             env[name] = HIDDEN
 
 
-def check(overrides: Sequence[str], config_dir: str | None) -> int:
-    """Refuse what a launch would refuse before it looks at the machine; returns how many cells there are.
+def check(overrides: Sequence[str], config_dir: str | None) -> tuple[int, list[str]]:
+    """Refuse what a launch would refuse before it looks at the machine.
+
+    Returns:
+        how many cells there are, and which settings of this machine count in them.
 
     Raises:
         UserError: a line for each fault.
     """
     cells, _ = checked_cells(overrides, config_dir)
-    return len(cells)
+    return len(cells), settings_that_count(overrides, config_dir, cells[0].config.cluster.kind)

@@ -17,6 +17,8 @@ from models.config import ModelConfig, is_local
 from models.hub import content_hash
 from models.mini.shipped import shipped_mini
 from sweep.config.cell import CellConfig
+from sweep.config.data import JsonLinesData
+from sweep.config.keys import marks_of
 from sweep.data.problems import file_hash
 from sweep.errors import UserError
 from sweep.run.identity import SCHEMA, numbers
@@ -32,13 +34,14 @@ def fields(config: BaseModel) -> dict:
     found = {}
     unread = getattr(config, "unread", ())
     for name, field in type(config).model_fields.items():
-        marks = field.json_schema_extra or {}
+        marks = marks_of(field)
         if marks.get("identity") is False or name in unread:
             continue
         value = getattr(config, name)
         if "neutral" in marks and value == marks["neutral"]:
             continue
-        plain = file_hash(config, name) if marks.get("content") and value is not None else _plain(value)
+        is_file = marks.get("content") and value is not None
+        plain = file_hash(config, name) if is_file and isinstance(config, JsonLinesData) else _plain(value)
         if isinstance(value, BaseModel) and plain == {}:
             continue
         found[name] = plain
@@ -131,10 +134,11 @@ def _is_split(data: dict) -> bool:
 def _model(config: ModelConfig) -> dict:
     """The model with its weights: by content where they are on this machine, else by what names or makes them."""
     found = {k: v for k, v in fields(config).items() if k not in ("path", "revision", "mini")}
+    weights: Any
     if config.mini is not None:
         shipped = shipped_mini(config.family, config.mini)
         weights = _weights_hash(shipped) if shipped else {"recipe": fields(config.mini)}
-    elif is_local(config.path):
+    elif config.path is not None and is_local(config.path):
         weights = _weights_hash(Path(config.path))
     else:
         weights = {"path": config.path, "revision": config.revision}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from sweep.config.cell import CellConfig
+from sweep.run.directory import RunDirectory
+from sweep.run.entry import Entry
 
 # By name: dispatch never imports what a job runs.
 BASELINE, LABEL, TRAIN = "sweep.stages.baseline", "sweep.stages.label", "sweep.stages.train"
@@ -14,21 +18,93 @@ EVALUATION = "sweep.stages.evaluation"
 
 @dataclass(frozen=True)
 class Task:
-    """A stage, or a cell (its training, or an evaluation of what it was trained to), with a directory of its own.
+    """A stage, or a cell (its training, or an evaluation of what it was trained to), with all that its job reads.
 
-    `evaluation` is the identity of the evaluation that it carries out; {} where it carries out none.
+    entry: what the ledger lists of it. root: the output directory. identity: what its signature is the hash of.
+    evaluation: the identity of the evaluation that it carries out; {} where it carries out none.
     """
 
-    label: str
-    module: str
-    signature: str
-    identity: dict
-    directory: Path
+    entry: Entry
+    root: Path
     config: CellConfig
-    axes: dict[str, str]
-    after: tuple[Path, ...] = ()
+    identity: dict
     evaluation: dict = field(default_factory=dict)
 
     @property
+    def label(self) -> str:
+        return self.entry.label
+
+    @property
+    def module(self) -> str:
+        return self.entry.module
+
+    @property
+    def signature(self) -> str:
+        return self.entry.signature
+
+    @property
+    def axes(self) -> Mapping[str, str]:
+        return self.entry.axes
+
+    @property
     def steps(self) -> int:
-        return self.config.steps if self.module == TRAIN else 0
+        """The target of a training; 0 of anything else."""
+        return self.entry.steps
+
+    @cached_property
+    def directory(self) -> Path:
+        return self.root / self.entry.directory
+
+    @cached_property
+    def after(self) -> tuple[Path, ...]:
+        """The directories of the runs that it waits for."""
+        return tuple(self.root / stage for stage in self.entry.stages)
+
+    def called(self, label: str) -> Task:
+        """The same task under another label."""
+        return replace(self, entry=replace(self.entry, label=label))
+
+    def with_config(self, config: CellConfig) -> Task:
+        """The same run with another configuration, whose number of steps becomes the target."""
+        return replace(self, entry=replace(self.entry, steps=_target(self.module, config)), config=config)
+
+    def freeze(self, sweep: str) -> None:
+        """Write what the next attempt at the task reads, under the name of the sweep that launches it."""
+        config = self.config.model_copy(update={"name": sweep})
+        RunDirectory(self.directory).freeze(config, self.signature, self.identity, self.evaluation)
+
+
+def new_task(
+    label: str,
+    module: str,
+    directory: Path,
+    root: Path,
+    config: CellConfig,
+    *,
+    signature: str,
+    identity: dict,
+    axes: dict[str, str],
+    after: Sequence[Path] = (),
+    evaluation: dict | None = None,
+) -> Task:
+    """A task and its entry, from what the plan knows of it; `directory` and `after` lie in the output directory `root`.
+
+    See `Entry` and `Task` for what the values are.
+    """
+    entry = Entry(
+        label=label,
+        module=module,
+        axes=axes,
+        model=config.model.name,
+        reward=config.reward.title,
+        seed=config.seed,
+        signature=signature,
+        steps=_target(module, config),
+        directory=str(directory.relative_to(root)),
+        stages=[str(stage.relative_to(root)) for stage in after],
+    )
+    return Task(entry, root, config, identity, evaluation or {})
+
+
+def _target(module: str, config: CellConfig) -> int:
+    return config.steps if module == TRAIN else 0

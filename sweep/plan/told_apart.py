@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sweep.plan.task import Task
 
@@ -22,15 +21,14 @@ def told_apart(stages: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) 
     for stage in stages:
         alike[stage.label].append(stage)
     labelled = [
-        replace(stage, label=" ".join([stage.label, *_differences(stage, alike[stage.label], needed_by)]))
-        for stage in stages
+        stage.called(" ".join([stage.label, *_differences(stage, alike[stage.label], needed_by)])) for stage in stages
     ]
     count = Counter(stage.label for stage in labelled)
     return [_signed(stage) if count[stage.label] > 1 else stage for stage in labelled]
 
 
 def _signed(stage: Task) -> Task:
-    return replace(stage, label=f"{stage.label} {stage.signature[:SIGNATURE_LETTERS]}")
+    return stage.called(f"{stage.label} {stage.signature[:SIGNATURE_LETTERS]}")
 
 
 def _differences(stage: Task, among: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) -> list[str]:

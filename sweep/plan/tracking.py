@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.config.cell import DEFAULT_PROJECT, CellConfig, SlurmCluster, TrackingConfig
+from sweep.config.cell import DEFAULT_PROJECT, CellConfig, TrackingConfig
 from sweep.config.tracking_rules import PUBLIC, RULES, faults_in
 from sweep.config.wandb_limits import OF_ONE_RUN
+from sweep.program import program
 
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
@@ -31,8 +32,8 @@ def resolve(config: CellConfig, shell: Mapping[str, str]) -> Resolved:
     Args:
         shell: the environment of the launch, which jobs inherit; `cluster.env` counts before it.
     """
-    given = {**shell, **(config.cluster.env if isinstance(config.cluster, SlurmCluster) else {})}
-    given = {name: value for name, value in given.items() if value}
+    of_jobs = {**shell, **config.cluster.env}
+    given = {name: value for name, value in of_jobs.items() if value}
     asked = config.tracking
     base_url = asked.base_url or given.get("WANDB_BASE_URL") or _url_of_login(given)
     mode, why, fault = _mode(asked, given, base_url)
@@ -70,7 +71,8 @@ def _mode(asked: TrackingConfig, given: Mapping[str, str], base_url: str | None)
         return MODES.get(typed, "offline"), " (WANDB_MODE)", None if typed in MODES else fault
     if _has_key(given, base_url or PUBLIC):
         return "online", "", None
-    return "offline", ", because there is no API key (`wandb login`, then `python -m sweep sync` sends the runs)", None
+    later = f"`wandb login`, then `{program()} sync` sends the runs"
+    return "offline", f", because there is no API key ({later})", None
 
 
 def _tags_of(given: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from models.config import is_local
-from sweep.config.cell import CellConfig, LocalCluster
-from sweep.config.faults import counted, say_once
+from sweep.config.cell import CellConfig
+from sweep.config.faults import plural, say_once
 from sweep.plan.compose import SHOWN_AXES, Composition
 from sweep.plan.overrides import reader_of
 
@@ -19,12 +19,13 @@ def unread(config: CellConfig) -> dict[str, str]:
     found = {f"algorithm.{name}": f"algorithm.{why}" for name, why in algorithm.unread.items()}
     if not config.reward.needs_labels:
         found["labels"] = f"the reward {config.reward.title} needs no labels"
-    if model.mini is not None or is_local(model.path):
+    if model.path is None or is_local(model.path):
         found["model.revision"] = "the weights are not fetched from the hub"
     if rollout.batch_size is not None and rollout.name == "transformers":
         found["rollout.cache_gb"] = f"rollout.batch_size={rollout.batch_size}"
-    if isinstance(config.cluster, LocalCluster):
-        found |= dict.fromkeys(("resources.hours", "resources.memory_gb"), "cluster=local limits neither")
+    if config.cluster.runs_here:
+        why = f"cluster={config.cluster.kind} limits neither"
+        found |= dict.fromkeys(("resources.hours", "resources.memory_gb"), why)
     if tracking.mode == "disabled":
         found |= dict.fromkeys((f"tracking.{name}" for name in ("project", "entity", "tags")), "tracking.mode=disabled")
     if tracking.sample_groups == 0:
@@ -79,7 +80,7 @@ def run_once(cells: Sequence[Composition]) -> tuple[list[Composition], list[str]
     notes += say_once((label, f"{key} is not read, because {why}") for label, (key, why) in some)
     if len(kept) < len(cells):
         notes.append(
-            f"{counted(len(cells), 'combination')} typed make {counted(len(kept), 'cell')}: those that differ only in "
+            f"{plural(len(cells), 'combination')} typed make {plural(len(kept), 'cell')}: those that differ only in "
             "what they do not read run once"
         )
     return list(kept.values()), notes

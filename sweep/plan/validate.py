@@ -11,8 +11,9 @@ from sweep.config.rules import cell_faults
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import Composition
-from sweep.plan.fit import machine_faults, place_faults, shape_faults
+from sweep.plan.fit import machine_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
+from sweep.plan.places import place_faults
 from sweep.plan.signature import evaluation_identity, training_identity
 from sweep.run.identity import signature
 

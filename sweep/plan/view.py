@@ -10,18 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sweep.config.cell import LocalCluster
-from sweep.config.faults import counted
+from sweep.config.faults import plural
 from sweep.data.problems import describe, load_split
-from sweep.plan.fit import human_bytes, local_processes
 from sweep.plan.labels import problems_left
+from sweep.plan.machine import local_processes
 from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.plan.task import TRAIN, Task
 from sweep.plan.validate import problem_sets
-from sweep.run.outlook import Work, outlook
+from sweep.run.outlook import outlook
 from sweep.run.status import Status
-from sweep.shown import shown, shown_lines
+from sweep.shown import human_bytes, shown, shown_lines
 
 LARGEST_TABLE = 500  # rows; laying a table out takes milliseconds a row, so that more are plain lines
 SHAPES = 6  # side by side in a table of memory
@@ -86,18 +85,16 @@ def _data(plan: Plan) -> Iterator[str]:
 
 def time_left(plan: Plan, statuses: Sequence[Status]) -> str:
     """How long the plan will take here, as far as its runs tell; "" where nothing is left. A cluster decides itself."""
-    work = [Work(task.module, task.config.model.name, s) for task, s in zip(plan.tasks, statuses, strict=True)]
     config = plan.cells[0].config
-    here = isinstance(config.cluster, LocalCluster)
-    at_once = max(1, local_processes(config.cluster) // config.processes) if here else None
-    return outlook(work, at_once).words()
+    at_once = max(1, local_processes(config.cluster) // config.processes) if config.cluster.runs_here else None
+    return outlook(statuses, at_once).words()
 
 
 def _kept(plan: Plan) -> Iterator[str]:
     """What finished runs keep, and so whether they can be extended; a line for each way."""
     counts = Counter((t.config.checkpoint.resumable, t.config.checkpoint.keep) for t in plan.cells if t.module == TRAIN)
     for (resumable, keep), count in counts.items():
-        of_them = f"of {counted(count, 'cell')}" if len(counts) > 1 else "of each cell"
+        of_them = f"of {plural(count, 'cell')}" if len(counts) > 1 else "of each cell"
         if resumable:
             latest = (
                 f"the latest checkpoint {of_them} is" if keep == 1 else f"the latest {keep} checkpoints {of_them} are"
@@ -134,7 +131,7 @@ def _predicted(task: Task) -> Memory | None:
 
 
 def _runs(plan: Plan, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=f"sweep {plan.name}: {counted(len(plan.cells), 'cell')}", title_justify="left")
+    table = Table(title=f"sweep {plan.name}: {plural(len(plan.cells), 'cell')}", title_justify="left")
     columns = ("run", "signature", "state", "steps", "processes", "disk", "problems")
     for column in columns if _labelled(plan) else columns[:-1]:
         table.add_column(column, overflow="fold")
@@ -167,16 +164,16 @@ def _problems(task: Task, plan: Plan) -> str:
 
 def _memory(plan: Plan) -> Iterator[Table]:
     """An account of memory, a column for each distinct shape among the cells."""
-    shapes: dict[tuple[str, ...], list[Task]] = {}
+    shapes: dict[tuple[str, tuple[tuple[str, str], ...]], list[Task]] = {}
     for task in plan.cells:
-        shapes.setdefault((task.config.model.name, *_account(task)), []).append(task)
-    titles = [" ".join([key[0], *_told_apart_by(tasks, plan.cells)]) for key, tasks in shapes.items()]
+        shapes.setdefault((task.config.model.name, _account(task)), []).append(task)
+    titles = [" ".join([model, *_told_apart_by(tasks, plan.cells)]) for (model, _), tasks in shapes.items()]
     for first in range(0, len(shapes), SHAPES):
         table = Table(title="memory of each process, predicted", title_justify="left")
         table.add_column("")
         for title in titles[first : first + SHAPES]:
             table.add_column(escape(title), justify="right", overflow="fold")
-        accounts = [dict(key[1:]) for key in list(shapes)[first : first + SHAPES]]
+        accounts = [dict(account) for _, account in list(shapes)[first : first + SHAPES]]
         for row in accounts[0]:
             table.add_row(row, *(account[row] for account in accounts), end_section=row in SECTIONS)
         yield table
@@ -198,7 +195,10 @@ def _account(task: Task) -> tuple[tuple[str, str], ...]:
 
 
 def _told_apart_by(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
-    """What beside the model all of `tasks` have in common and not all of `among`."""
+    """The axis values, other than the model, that all `tasks` share and some other cell of the plan does not.
+
+    They title a column.
+    """
     first = tasks[0].axes
     shared = {key for key, value in first.items() if all(task.axes.get(key) == value for task in tasks)}
     return [f"{key}={first[key]}" for key in first if key in shared - {"model"} and _varies(key, among)]

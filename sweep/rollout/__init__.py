@@ -1,1 +1,1 @@
-"""Engines that sample responses."""
+"""Sample responses: the engines, and what they share."""

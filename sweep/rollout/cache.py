@@ -1,4 +1,4 @@
-"""Keys and values of the sequences that are being sampled, in memory that is allocated once."""
+"""The key-value cache of the sequences that are being sampled, in memory that is allocated once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from models.architecture import Architecture
 
 
 class KeyValueRows:
-    """A row for each sequence; live rows are the first ones. The layout of a forward pass that adds a token to each.
+    """Preallocated keys and values, one row a sequence. Rows 0 … live-1 are in use; whoever moves rows keeps it so.
+
+    It is also the attention layout (see models.attention) of a decoding step, which appends a token to every live row.
 
     keys_lrktd, values_lrktd: layers, rows, key-value heads, tokens, head dimension.
+    lengths_r: tokens of each row so far.
     """
 
     def __init__(self, shape: Architecture, rows: int, tokens: int, dtype: torch.dtype, device: torch.device) -> None:
@@ -22,8 +25,8 @@ class KeyValueRows:
         self.lengths_r = np.zeros(rows, dtype=np.int64)  # on the host: their maximum is needed without waiting
         self.positions_bs: torch.Tensor | None = None
 
-    def fill(self, rows: slice, keys: list[torch.Tensor], values: list[torch.Tensor]) -> None:
-        """Begin `rows` with a prompt's keys and values: per layer (key-value heads, tokens, head dimension)."""
+    def begin(self, rows: slice, keys: list[torch.Tensor], values: list[torch.Tensor]) -> None:
+        """Start `rows` with a prompt's keys and values: per layer (key-value heads, tokens, head dimension)."""
         length = keys[0].shape[1]
         for layer, (key_ktd, value_ktd) in enumerate(zip(keys, values, strict=True)):
             self.keys_lrktd[layer, rows, :, :length] = key_ktd
@@ -31,24 +34,26 @@ class KeyValueRows:
         self.lengths_r[rows] = length
 
     def move(self, source: int, target: int) -> None:
+        """Copy the row `source` over the row `target`."""
         length = self.lengths_r[source]
         for store in (self.keys_lrktd, self.values_lrktd):
             store[:, target, :, :length] = store[:, source, :, :length]
         self.lengths_r[target] = length
 
     def advance(self, live: int) -> None:
-        """Make room for one more token in each of the `live` first rows: the next forward pass writes there."""
+        """Make room for one more token in each of the first `live` rows; the next forward pass writes it."""
         lengths_b = self.lengths_r[:live]
         self._live, self._width = live, int(lengths_b.max()) + 1
         self._uniform = bool((lengths_b == lengths_b[0]).all())
         self.positions_bs = torch.from_numpy(lengths_b.copy()).to(self.keys_lrktd.device)[:, None]
         self._rows = torch.arange(live, device=self.keys_lrktd.device)
-        # A row may hold fewer tokens than the longest: what lies beyond its own is left from others, or zero.
+        # A row that is shorter than the longest holds, beyond its own tokens, zeros or what another sequence left.
         seen_bt = torch.arange(self._width, device=self.keys_lrktd.device) <= self.positions_bs
         self._mask = None if self._uniform else seen_bt[:, None, None]
         lengths_b += 1
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float):
+        """Write the key and value of each row's new token, and let its query attend to all tokens of the row."""
         keys, values = self.keys_lrktd[layer, : self._live], self.values_lrktd[layer, : self._live]
         if self._uniform:
             keys[:, :, self._width - 1], values[:, :, self._width - 1] = key[:, :, 0], value[:, :, 0]

@@ -1,4 +1,4 @@
-"""Tokens from logits and uniform numbers: a pure function."""
+"""Draw tokens from logits with given uniform numbers: a pure function."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ BLOCK = 512
 def draw_tokens(
     logits_bv: torch.Tensor, draws_b: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (b) and their log-probs (b): the inverse distribution function at `draws_b`, or the mode at temperature 0.
+    """Tokens (b) and their log-probs (b) at `temperature`.
 
-    At temperature 0 the log-probs are those of temperature 1. Where a row's logits are not finite its log-prob is NaN,
-    and its token is some token of the vocabulary.
+    A token is the value of the inverse distribution function at `draws_b`, numbers in [0, 1). At temperature 0 it is
+    the likeliest token, with its log-prob at temperature 1. A row whose logits are not all finite gets a log-prob of
+    NaN and some token of the vocabulary.
     """
     scaled_bv = logits_bv.float() / (temperature or 1.0)
     total_b1 = scaled_bv.logsumexp(-1, keepdim=True)
@@ -27,24 +28,26 @@ def draw_tokens(
 
 
 def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:
-    """The first index up to which a share of more than `draws_b` of each row lies.
+    """Inverse-CDF sampling: the first index of each row whose cumulative weight exceeds the fraction `draws_b` of all.
 
-    First the block is found, then the place in it: only one block of each row is summed up in double precision.
+    First the block of BLOCK entries is found, then the entry in it, so that only one block of each row is summed in
+    double precision. In names of dimensions, k counts blocks and n the entries of a block.
     """
     rows_b = torch.arange(len(weights_bv), device=weights_bv.device)
     blocks_bkn = F.pad(weights_bv, (0, -weights_bv.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
     upto_bk = blocks_bkn.sum(-1).double().cumsum(1)
     target_b = draws_b * upto_bk[:, -1]
-    block_b = _first_above(upto_bk, target_b).clamp_(max=upto_bk.shape[1] - 1)  # NaN is above nothing
+    block_b = _first_above(upto_bk, target_b).clamp_(max=upto_bk.shape[1] - 1)  # of NaN no entry is above
     before_bk = F.pad(upto_bk, (1, 0))
-    share_b = (target_b - before_bk[rows_b, block_b]) / (upto_bk - before_bk[:, :-1])[rows_b, block_b]
+    fraction_b = (target_b - before_bk[rows_b, block_b]) / (upto_bk - before_bk[:, :-1])[rows_b, block_b]
     within_bn = blocks_bkn[rows_b, block_b].double().cumsum(1)
-    token_b = block_b * BLOCK + _first_above(within_bn, share_b * within_bn[:, -1])
+    token_b = block_b * BLOCK + _first_above(within_bn, fraction_b * within_bn[:, -1])
     return token_b.clamp_(max=weights_bv.shape[1] - 1)
 
 
 def _first_above(upto_bk: torch.Tensor, target_b: torch.Tensor) -> torch.Tensor:
-    # Held below the sum, so that rounding never pushes a draw past the last entry of positive weight.
+    """The first index of each row of cumulative weights that is above `target_b`."""
+    # The target is held below the sum, so that rounding never pushes a draw past the last entry of positive weight.
     total_b = upto_bk[:, -1]
     target_b = torch.minimum(target_b, torch.nextafter(total_b, torch.zeros_like(total_b)))
     return torch.searchsorted(upto_bk, target_b[:, None], right=True).squeeze(1)

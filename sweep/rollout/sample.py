@@ -1,4 +1,4 @@
-"""What sampling is asked and what it answers, whichever engine does it."""
+"""The interface of sampling engines: requests go in, sampled responses come out."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Finish(str, Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt to answer and the key of the answer's random draws.
+    """A prompt to answer, and the key of the answer's random draws.
 
-    max_tokens: the most tokens of this answer, where that is fewer than configured.
+    max_tokens: the most tokens of this answer; None for as many as are configured.
     """
 
     prompt_ids: Sequence[int]
@@ -36,12 +36,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A response; `ids` includes the token that ended it, `logprobs` (same length) are at the sampling temperature.
+    """A sampled response.
 
-    `text` is what rewards read: without special tokens, and without the stop string where that is configured to go.
+    ids: its tokens, including the one that ended it.
+    logprobs: of each token, at the sampling temperature, as the engine reports them.
+    text: what rewards read: without special tokens, and without the stop string if the prompt's settings remove it.
 
     Raises:
-        NotFinite: a log-prob is not: the logits were not either, and the tokens are no draws of any policy.
+        NotFinite: a log-prob is not finite. The logits were not finite either, so the tokens are no draws of a policy.
     """
 
     prompt_ids: Sequence[int]

@@ -1,4 +1,4 @@
-"""What ends a response while it is sampled, and the text that is left of it."""
+"""Decide when a response ends while it is sampled, and cut its text at a stop string."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from models.prompts import Stop
 
 
 class StopRules:
-    """The stop ids and strings of a model and prompt, ready to be looked for in batches."""
+    """Looks for the stop ids and stop strings of a model and a prompt in a batch of responses."""
 
     def __init__(self, tokenizer, stop: Stop) -> None:
         self.ids = torch.tensor(stop.ids)
         self.tokenizer, self.strings, self._keep = tokenizer, stop.strings, stop.keep
-        # Every token but the last few is older than any stop string that the last token completes.
+        # To find a stop string that ends at the newest token, it is enough to decode the last `_window` tokens.
         self._window = 8 + max((len(s.encode()) for s in stop.strings), default=0)
         self._may_end_v = self._tokens_that_may_end() if stop.strings else None
 
     def _tokens_that_may_end(self) -> torch.Tensor:
-        """Over the vocabulary: whether a token can be the last of a stop string; only then is text decoded."""
+        """For each token of the vocabulary, whether it can be the last of a stop string; only then is text decoded."""
         endings = {s[-1] for s in self.strings}
         pieces = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
         return torch.tensor([not endings.isdisjoint(piece) or "\ufffd" in piece for piece in pieces])
 
     def string_ends(self, ids_bt: torch.Tensor, counts_b: Sequence[int]) -> list[int]:
-        """The rows (of responses so far, with so many tokens each) whose last token completes a stop string."""
+        """The rows whose newest token completes a stop string.
+
+        Args:
+            ids_bt: the tokens of responses so far.
+            counts_b: how many tokens each has.
+        """
         if self._may_end_v is None:
             return []
         last_b = ids_bt[torch.arange(len(ids_bt)), torch.as_tensor(counts_b) - 1].cpu()
@@ -38,7 +43,7 @@ class StopRules:
         return [row for row, text in zip(rows, texts, strict=True) if any(s in text for s in self.strings)]
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
-        """The responses as text, without special tokens, ending with or before the first stop string."""
+        """The responses as text without special tokens, cut after or before their first stop string, as configured."""
         return [self._cut(text) for text in self.tokenizer.batch_decode(responses, skip_special_tokens=True)]
 
     def _cut(self, text: str) -> str:

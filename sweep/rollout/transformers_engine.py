@@ -1,9 +1,24 @@
-"""Sample with the policy itself: a decoding loop over preallocated keys and values."""
+"""Sample with the policy itself: a decoding loop over rows that are allocated once.
+
+A request waits for a free row, decodes in it token by token, and leaves it when its response ends:
+
+1. admit: once REFILL_SHARE of the rows are free, waiting requests enter the free rows.
+2. prefill: the keys and values of each prompt are computed once, and copied into the rows of all its requests.
+3. emit: a token is drawn for each row, for new rows from the last hidden state of their prompt.
+4. step: a forward pass takes the newest token of every live row, writes its keys and values into the cache, and gives
+   the hidden states for the next emit.
+5. retire: after each emit the responses that ended are written down, and their rows become free.
+
+Between any two of these the live rows are rows 0 … live-1 of every array: `Rows.free` fills a hole with the last live
+row. A step therefore works on slices. Nothing that is drawn depends on the row: a request brings its random numbers.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -15,6 +30,7 @@ from sweep.config.cell import RolloutConfig
 from sweep.keyed import generator
 from sweep.rollout.cache import KeyValueRows
 from sweep.rollout.draw import draw_tokens
+from sweep.rollout.rows import Rows
 from sweep.rollout.sample import Finish, Request, Sampled
 from sweep.rollout.stop import StopRules
 
@@ -23,7 +39,7 @@ REFILL_SHARE = 0.25  # of the rows must be free before waiting requests are let 
 
 
 class TransformersSampler:
-    """Prompts are computed once however many answers they have; a row that ends makes room for a waiting request."""
+    """Samples with the model that is trained, in the process that trains it."""
 
     def __init__(self, config: RolloutConfig, stop: StopRules) -> None:
         self.config, self.stop = config, stop
@@ -37,59 +53,63 @@ class TransformersSampler:
         return _Decoding(model, requests, self.stop, self.config, temperature).run()
 
 
-class _Decoding:
-    """The state of one call: rows that decode, the first `live` of them in use, and requests that wait."""
+@dataclass(frozen=True)
+class _Prefilled:
+    """A prompt's keys and values, (key-value heads, tokens, head dimension) per layer, and its last hidden state."""
 
-    def __init__(self, model, requests, stop, config, temperature) -> None:
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+    hidden_d: torch.Tensor
+
+
+class _Decoding:
+    """One call of the sampler: the rows that decode, the requests that wait, and the responses that ended."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        requests: Sequence[Request],
+        stop: StopRules,
+        config: RolloutConfig,
+        temperature: float,
+    ) -> None:
         self.model, self.requests, self.stop, self.temperature = model, requests, stop, temperature
         self.max_tokens = config.max_response_tokens
-        device = self.device = model.device
         shape = architecture_from(model.config.to_dict())
         rows = min(len(requests), config.rows(shape, model.dtype.itemsize))
         longest = max(len(r.prompt_ids) for r in requests)
-        self.cache = KeyValueRows(shape, rows, longest + self.max_tokens, model.dtype, device)
-        self.ids_rt = torch.zeros((rows, self.max_tokens), dtype=torch.long, device=device)
-        self.logprobs_rt = torch.zeros((rows, self.max_tokens), device=device)
-        self.draws_rt = torch.zeros((rows, self.max_tokens), dtype=torch.float64, device=device)
-        self.stop_ids = stop.ids.to(device)
-        self.counts_r = np.zeros(rows, dtype=np.int64)  # response tokens so far
-        self.limits_r = np.zeros(rows, dtype=np.int64)
-        self.request_r = [0] * rows
-        self.live, self.rows = 0, rows
+        cache = KeyValueRows(shape, rows, longest + self.max_tokens, model.dtype, model.device)
+        self.rows = Rows(rows, self.max_tokens, cache, model.device)
+        self.stop_ids = stop.ids.to(model.device)
         self.waiting = deque(range(len(requests)))
-        self.prompts: dict[tuple[int, ...], tuple[list, list, torch.Tensor]] = {}
-        self.answers: dict[int, Sampled] = {}
+        self.prefilled: dict[tuple[int, ...], _Prefilled] = {}  # by the ids of the prompt
+        self.responses: dict[int, Sampled] = {}  # by the number of the request
 
     def run(self) -> list[Sampled]:
-        while self.waiting or self.live:
-            if self.waiting and (self.live == 0 or self.rows - self.live >= self.rows * REFILL_SHARE):
+        rows = self.rows
+        while self.waiting or rows.live:
+            if self.waiting and (rows.live == 0 or rows.count - rows.live >= rows.count * REFILL_SHARE):
                 self._admit()
-            if self.live:
+            if rows.live:
                 self._step()
-        return [self.answers[i] for i in range(len(self.requests))]
+        return [self.responses[i] for i in range(len(self.requests))]
 
     def _admit(self) -> None:
         """Let waiting requests into the free rows, and draw their first tokens."""
-        chosen = [self.waiting.popleft() for _ in range(min(self.rows - self.live, len(self.waiting)))]
+        first = self.rows.live
+        chosen = [self.waiting.popleft() for _ in range(min(self.rows.count - first, len(self.waiting)))]
         prompts = [tuple(self.requests[i].prompt_ids) for i in chosen]
-        self._prefill([p for p in dict.fromkeys(prompts) if p not in self.prompts])
-        first, row = self.live, self.live
-        while row - first < len(chosen):
-            prompt = prompts[row - first]
-            after = row
-            while after - first < len(chosen) and prompts[after - first] == prompt:
-                after += 1
-            self.cache.fill(slice(row, after), *self.prompts[prompt][:2])
-            row = after
-        draws = np.stack([generator(*self.requests[i].key).random(self.max_tokens) for i in chosen])
-        self.draws_rt[first:row] = torch.from_numpy(draws).to(self.device)
-        self.counts_r[first:row] = 0
-        self.limits_r[first:row] = [self.requests[i].max_tokens or self.max_tokens for i in chosen]
-        self.request_r[first:row] = chosen
-        self.live = row
-        hidden_bd = torch.stack([self.prompts[p][2] for p in prompts])
-        still = {tuple(self.requests[i].prompt_ids) for i in self.waiting}
-        self.prompts = {p: kept for p, kept in self.prompts.items() if p in still}
+        self._prefill([prompt for prompt in dict.fromkeys(prompts) if prompt not in self.prefilled])
+        begin = first
+        for prompt, same in groupby(prompts):  # neighbours that share a prompt are written at once
+            end = begin + len(list(same))
+            self.rows.cache.begin(slice(begin, end), self.prefilled[prompt].keys, self.prefilled[prompt].values)
+            begin = end
+        draws_bt = np.stack([generator(*self.requests[i].key).random(self.max_tokens) for i in chosen])
+        self.rows.begin(chosen, draws_bt, [self.requests[i].max_tokens or self.max_tokens for i in chosen])
+        hidden_bd = torch.stack([self.prefilled[prompt].hidden_d for prompt in prompts])
+        still_needed = {tuple(self.requests[i].prompt_ids) for i in self.waiting}
+        self.prefilled = {prompt: kept for prompt, kept in self.prefilled.items() if prompt in still_needed}
         self._emit(first, hidden_bd)
 
     def _prefill(self, prompts: list[tuple[int, ...]]) -> None:
@@ -99,53 +119,49 @@ class _Decoding:
             while count < len(prompts) and tokens + len(prompts[count]) <= PREFILL_TOKENS:
                 tokens += len(prompts[count])
                 count += 1
-            layout = Recording([len(p) for p in prompts[:count]], self.device)
-            ids_1s = torch.tensor([[i for p in prompts[:count] for i in p]], device=self.device)
+            layout = Recording([len(p) for p in prompts[:count]], self.model.device)
+            ids_1s = torch.tensor([[i for p in prompts[:count] for i in p]], device=self.model.device)
             hidden_sd = decode(self.model, ids_1s, layout)[0]
             end = 0
             for prompt in prompts[:count]:
                 start, end = end, end + len(prompt)
-                keys = [k[:, start:end] for k in layout.keys]
-                self.prompts[prompt] = (keys, [v[:, start:end] for v in layout.values], hidden_sd[end - 1])
+                keys = [key_ksd[:, start:end] for key_ksd in layout.keys]
+                values = [value_ksd[:, start:end] for value_ksd in layout.values]
+                self.prefilled[prompt] = _Prefilled(keys, values, hidden_sd[end - 1])
             prompts = prompts[count:]
 
     def _step(self) -> None:
-        """One more token for every live row."""
-        rows = torch.arange(self.live, device=self.device)
-        last_b = self.ids_rt[rows, torch.from_numpy(self.counts_r[: self.live] - 1).to(self.device)]
-        self.cache.advance(self.live)
-        self._emit(0, decode(self.model, last_b[:, None], self.cache)[:, 0])
+        """Add one more token to every live row."""
+        last_b = self.rows.last_tokens()
+        self.rows.cache.advance(self.rows.live)
+        self._emit(0, decode(self.model, last_b[:, None], self.rows.cache)[:, 0])
 
     def _emit(self, first: int, hidden_bd: torch.Tensor) -> None:
-        """Draw a token for each row from `first` on, and let the rows go that end with it."""
+        """Draw a token for each live row from `first` on, given its hidden state, and retire the rows that end."""
         logits_bv = self.model.get_output_embeddings()(hidden_bd)
-        rows_b = torch.arange(first, self.live, device=self.device)
-        counts_b = torch.from_numpy(self.counts_r[first : self.live].copy()).to(self.device)
-        token_b, logprob_b = draw_tokens(logits_bv, self.draws_rt[rows_b, counts_b], self.temperature)
-        self.ids_rt[rows_b, counts_b], self.logprobs_rt[rows_b, counts_b] = token_b, logprob_b
-        self.counts_r[first : self.live] += 1
-        full = self.counts_r[first : self.live] >= self.limits_r[first : self.live]
-        ends = {first + i: Finish.LENGTH for i in np.flatnonzero(full)}
+        places = self.rows.next_places(first)
+        token_b, logprob_b = draw_tokens(logits_bv, self.rows.draws_rt[places], self.temperature)
+        self.rows.append(first, places, token_b, logprob_b)
+        self._retire(self._ends(first, token_b))
+
+    def _ends(self, first: int, token_b: torch.Tensor) -> dict[int, Finish]:
+        """The rows from `first` on that end with their newest token. A stop string goes before a stop id and length."""
+        rows = self.rows
+        counts_b = rows.counts_r[first : rows.live]
+        full = np.flatnonzero(counts_b >= rows.limits_r[first : rows.live])
         stopped = torch.isin(token_b, self.stop_ids).nonzero().flatten().tolist()
-        ends |= {first + i: Finish.EOS for i in stopped}
-        texts = self.stop.string_ends(self.ids_rt[first : self.live], self.counts_r[first : self.live])
-        ends |= {first + i: Finish.STOP for i in texts}
-        self._retire(ends)
+        with_string = self.stop.string_ends(rows.ids_rt[first : rows.live], counts_b)
+        return {
+            **{first + i: Finish.LENGTH for i in full.tolist()},
+            **{first + i: Finish.EOS for i in stopped},
+            **{first + i: Finish.STOP for i in with_string},
+        }
 
     def _retire(self, ends: dict[int, Finish]) -> None:
-        """Write down the answers of rows that ended, and fill each hole with the last live row."""
-        for row in sorted(ends, reverse=True):
-            count, index = int(self.counts_r[row]), self.request_r[row]
-            ids, logprobs = self.ids_rt[row, :count].tolist(), self.logprobs_rt[row, :count].tolist()
+        """Write down the responses of rows that ended, and free the rows."""
+        for row in sorted(ends, reverse=True):  # from the last, so that freeing one moves none that is still to come
+            request = self.rows.request_r[row]
+            ids, logprobs = self.rows.response(row)
             (text,) = self.stop.texts([ids])
-            self.answers[index] = Sampled(self.requests[index].prompt_ids, ids, logprobs, ends[row], text)
-            self.live -= 1
-            if row < self.live:
-                self._move(self.live, row)
-
-    def _move(self, source: int, target: int) -> None:
-        self.cache.move(source, target)
-        for store in (self.ids_rt, self.logprobs_rt, self.draws_rt):
-            store[target] = store[source]
-        for values in (self.counts_r, self.limits_r, self.request_r):
-            values[target] = values[source]
+            self.responses[request] = Sampled(self.requests[request].prompt_ids, ids, logprobs, ends[row], text)
+            self.rows.free(row)

@@ -1,4 +1,4 @@
-"""Sample with vLLM in the training process: one engine a process, with the policy's weights of the moment."""
+"""Sample with vLLM inside the training process: one engine a process, which gets the policy's weights at every call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENAB
 
 
 class VllmSampler:
-    """vLLM, started at the first call; every call brings it the weights of the model it is given."""
+    """Samples with vLLM, which starts at the first call. Every call copies the weights of the given model into it."""
 
     def __init__(self, config: RolloutConfig, stop: StopRules) -> None:
         self.config, self.stop = config, stop
@@ -40,7 +40,7 @@ class VllmSampler:
         self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": list(named_weights(model))})
         if on_gpu:
             self._engine.wake_up(tags=["kv_cache"])
-        self._engine.reset_prefix_cache()  # it holds what the weights of before made of the prompts
+        self._engine.reset_prefix_cache()  # it holds keys and values that the old weights made from the prompts
         prompts = [{"prompt_token_ids": list(r.prompt_ids)} for r in requests]
         parameters = [self._parameters(r, temperature) for r in requests]
         # Even without compiled layers vLLM compiles a small function, for which a CPU would need a compiler.
@@ -106,9 +106,9 @@ class VllmSampler:
 
 
 def named_weights(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    """The policy's weights under the names of its checkpoint; adapters are merged into copies.
+    """The policy's weights under the names that they have in a checkpoint. Adapters are merged into copies.
 
-    The head is named even where it is tied to the embeddings: left out, vLLM would sample with the one it began with.
+    The head is listed even if it is tied to the embeddings: without it, vLLM would keep the head that it started with.
     """
     adapted = hasattr(model, "peft_config")
     base = model.get_base_model() if adapted else model

@@ -1,1 +1,3 @@
-"""The records on disk: run directories, states, the ledger of a sweep, claims on a run, checkpoints. Loads no torch."""
+"""The records on disk: run directories, states, costs, the ledger of a sweep, claims on a run, checkpoints, labels.
+Loads no torch.
+"""

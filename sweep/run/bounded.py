@@ -1,4 +1,4 @@
-"""Calls of a library that may raise anything, or never return."""
+"""Call a library that may raise any exception or hang."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Value = TypeVar("Value")
 
 
 class CallFailed(Exception):
-    """The call raised something, which is the `__cause__`, or did not return in time.
+    """The call raised an exception, which is the `__cause__`, or did not return in time.
 
-    remedy: what to do about it, where that does not follow from the cause.
+    remedy: what to do about it, if the cause does not show it.
     """
 
     def __init__(self, words: str, remedy: str = "") -> None:
@@ -21,10 +21,11 @@ class CallFailed(Exception):
 
 
 def within(seconds: float, call: Callable[[], Value]) -> Value:
-    """What `call` returns. It is made in a thread of its own, so that a signal still reaches this one.
+    """Return the result of `call`. It runs in a thread of its own, so that signals still reach the calling thread.
 
     Raises:
-        CallFailed: it raised anything at all, `SystemExit` included, or took longer; its thread is then left behind.
+        CallFailed: it raised any exception, `SystemExit` included, or took longer than `seconds`; its thread is then
+            left running.
     """
     returned: list[Value] = []
     raised: list[BaseException] = []
@@ -32,7 +33,7 @@ def within(seconds: float, call: Callable[[], Value]) -> Value:
     def work() -> None:
         try:
             returned.append(call())
-        except BaseException as error:  # whatever ends this thread must not end the process
+        except BaseException as error:  # no exception in this thread may end the process
             raised.append(error)
 
     thread = threading.Thread(target=work, daemon=True)

@@ -1,9 +1,9 @@
-"""Checkpoints on disk, and whether they are whole. No torch: commands that only look read them, too.
+"""Checkpoints on disk, and checks that they are complete. Imports no torch, because commands that only read use it too.
 
-step_000010/         a checkpoint; the name appears once all of it is written
+step_000010/         a checkpoint; it gets this name once all of it is written
   manifest.json      size and hash of every file, written last
-partial_000010/      one that is being written or removed, or that a killed process left half done
-set_aside_000010/    one that training went back from; it goes when the next one is written
+partial_000010/      a checkpoint that is being written or removed, or that a killed process left incomplete
+set_aside_000010/    a checkpoint that training went back from; it is removed when the next one is written
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from sweep.run.files import write_text
 FORMAT = 1
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 2**22
-RANK = re.compile(r"zero_pp_rank_(\d+)_")  # in the name of a file that each process writes
+RANK = re.compile(r"zero_pp_rank_(\d+)_")  # the process in the name of the file that it writes
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of a checkpoint: its name, its bytes, and the XXH3 hash (128 bits) of what they are."""
+    """A file of a checkpoint: its name, its size in bytes, and the XXH3 hash (128 bits) of its content."""
 
     name: str
     size: int
@@ -39,7 +39,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the files of a checkpoint must be."""
+    """The expected files of a checkpoint."""
 
     step: int
     world_size: int
@@ -47,41 +47,45 @@ class Manifest:
 
 
 class Damaged(Exception):
-    """A checkpoint is not what was written; the message says which file, and how it shows."""
+    """A checkpoint differs from what was written. The message names the file and the difference."""
 
 
 def checkpoints(home: Path) -> list[Path]:
-    """The checkpoints in `home`, oldest first, damaged ones included."""
+    """Return the checkpoints in `home`, oldest first, damaged ones included."""
     return sorted(home.glob("step_*"))
 
 
 def checkpoint_path(home: Path, step: int) -> Path:
+    """Return the path of the checkpoint of `step`."""
     return home / f"step_{step:06d}"
 
 
 def partial_path(home: Path, step: int) -> Path:
-    """Where a checkpoint is written until it is whole."""
+    """Return the path where the checkpoint of `step` is written until it is complete."""
     return home / f"partial_{step:06d}"
 
 
 def partials(home: Path) -> list[Path]:
+    """Return the incomplete checkpoints in `home`, oldest first."""
     return sorted(home.glob("partial_*"))
 
 
 def checkpoints_set_aside(home: Path) -> list[Path]:
-    """Those that training went back from."""
+    """Return the checkpoints in `home` that training went back from, oldest first."""
     return sorted(home.glob("set_aside_*"))
 
 
 def set_aside(checkpoint: Path) -> Path:
-    """Give the name of a checkpoint up, so that training goes on from an older one; returns where it is now."""
+    """Rename a checkpoint so that training goes on from an older one; return its new path."""
     target = checkpoint.with_name(checkpoint.name.replace("step_", "set_aside_"))
     checkpoint.rename(target)
     return target
 
 
 def remove(checkpoint: Path) -> None:
-    """Delete one. Its name goes first: a process that is killed meanwhile leaves none that looks like a checkpoint."""
+    """Delete a checkpoint. It is renamed first, so that a process that is killed meanwhile leaves no incomplete
+    checkpoint.
+    """
     unnamed = checkpoint.with_name(f"partial_{checkpoint.name.rpartition('_')[2]}")
     shutil.rmtree(unnamed, ignore_errors=True)
     checkpoint.rename(unnamed)
@@ -89,14 +93,14 @@ def remove(checkpoint: Path) -> None:
 
 
 def record_file(path: Path) -> FileRecord:
-    """Hash a file that was just written, and have the system put it on the disk."""
+    """Hash a file that was just written, flush it to the disk, and return its record."""
     record = FileRecord(path.name, path.stat().st_size, file_hash(path))
     sync(path)
     return record
 
 
 def sync(path: Path) -> None:
-    """Have the system put a file, or a directory's names, on the disk."""
+    """Flush a file, or a directory's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -105,7 +109,7 @@ def sync(path: Path) -> None:
 
 
 def file_hash(path: Path) -> str:
-    """Its XXH3, of 128 bits: not for secrets, but as fast as memory is read, which no hash for secrets is."""
+    """Return the XXH3 hash (128 bits) of a file. It is not cryptographic, and as fast as memory can be read."""
     found = xxhash.xxh3_128()
     with open(path, "rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -114,7 +118,7 @@ def file_hash(path: Path) -> str:
 
 
 def write_manifest(directory: Path, step: int, world_size: int, files: Iterable[FileRecord]) -> None:
-    """Say what the files of a checkpoint are, once all of them are written."""
+    """Write the manifest of a checkpoint, once all its files are written."""
     records = sorted((asdict(record) for record in files), key=lambda record: record["name"])
     body = {"format": FORMAT, "step": step, "world_size": world_size, "files": records}
     write_text(directory / MANIFEST, json.dumps({**body, "xxh3": _hash_of(body)}, indent=1) + "\n")
@@ -126,10 +130,10 @@ def _hash_of(body: dict) -> str:
 
 
 def read_manifest(checkpoint: Path) -> Manifest | None:
-    """None where there is none: an older version of this code wrote the checkpoint.
+    """Return the manifest, or None if there is none, because an older version of this code wrote the checkpoint.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: the manifest is not what was written.
     """
     try:
         body = json.loads((checkpoint / MANIFEST).read_bytes())
@@ -145,20 +149,20 @@ def read_manifest(checkpoint: Path) -> Manifest | None:
 
 
 def world_size(checkpoint: Path) -> int:
-    """The number of processes that wrote it."""
+    """Return the number of processes that wrote the checkpoint."""
     manifest = read_manifest(checkpoint)
     return manifest.world_size if manifest else len(list(checkpoint.glob("*_optim_states.pt")))
 
 
 def damage(checkpoint: Path, part: int = 0, parts: int = 1) -> str | None:
-    """What is wrong with a checkpoint, in words; None where it is whole.
+    """Return a description of the damage to a checkpoint; None if it is intact.
 
-    A checkpoint of an older version has no manifest. Its name says that it was written to the end, and its files carry
-    checksums of torch's own, which are looked at instead.
+    A checkpoint of an older version has no manifest. Its name shows that it was written to the end, and its files carry
+    torch's own checksums, which are checked instead.
 
     Args:
-        part, parts: names and sizes are always looked at; of the contents every `parts`-th file from `part` on, so that
-            processes can share the work. With `parts` 0 no content is read.
+        part, parts: names and sizes of all files are checked; the contents only of every `parts`-th file from `part`
+            on, so that processes can share the work. With `parts` 0 no content is read.
     """
     try:
         manifest = read_manifest(checkpoint)
@@ -171,7 +175,7 @@ def damage(checkpoint: Path, part: int = 0, parts: int = 1) -> str | None:
 
 
 def _present(checkpoint: Path, manifest: Manifest | None) -> list[FileRecord]:
-    """The files that must be there, which are, in their sizes."""
+    """Check that all files exist and have their sizes, and return them."""
     if manifest is None:
         return _present_of_older(checkpoint)
     if checkpoint.name != checkpoint_path(checkpoint.parent, manifest.step).name:
@@ -186,7 +190,7 @@ def _present(checkpoint: Path, manifest: Manifest | None) -> list[FileRecord]:
 
 
 def _present_of_older(checkpoint: Path) -> list[FileRecord]:
-    """The files of a checkpoint without a manifest, of which some must be there; with no hash."""
+    """Check that a checkpoint without a manifest has its files, and return them without hashes."""
     found = {path.name: path.stat().st_size for path in sorted(checkpoint.glob("*.pt"))}
     for kind in ("model_states.pt", "optim_states.pt"):
         if not any(name.endswith(kind) for name in found):

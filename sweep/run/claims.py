@@ -1,10 +1,14 @@
-"""Who works on a run next: numbered claims, each of which only one launch can make, and the submissions they name.
+"""Claims decide which launch on Slurm works on a run next, so that two launches never submit the same run.
 
-A launch writes its submission (the intent, with an id that the job's comment has), claims each run for it, and only
-then calls sbatch. Whatever dies in between, the next launch finds either a job with that comment in the queue, which it
-adopts, or none, and claims anew. A job looks at its run's latest claim before it does anything else: one that
-another launch has superseded ends at once, so no run is ever worked on twice. No lock is involved; creating a link
-is atomic on local and network file systems alike.
+The claims on a run are numbered, and only one launch can make the claim with a given number: claiming creates a hard
+link, which is atomic on local and network file systems, so no lock is needed.
+
+A launch first writes its submission (what it is about to submit, under an id that the job's comment will repeat), then
+claims each run for that submission, and only then calls sbatch. If the launch dies in between, the next launch looks
+for a job with that comment in the queue. If there is one, it adopts the job; if there is none, it claims the run anew.
+
+A job reads its run's latest claim before it does anything else. If a later launch has claimed the run since, the job
+ends at once.
 """
 
 from __future__ import annotations
@@ -15,20 +19,22 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sweep.errors import UserError
 from sweep.run.files import read_json, write_json
 from sweep.run.process import is_running, start_of
 
 NOT_MADE = "not made"  # the outcome of an attempt that was claimed and never submitted
-FOREIGN_OWNER_SECONDS = 120  # how long a launch on another machine may take from its intent to the end of its sbatch
+FOREIGN_OWNER_SECONDS = 120  # a launch on another machine may take so long from its intent to the end of its sbatch
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The `number`-th attempt at a run belongs to an index of a submission.
+    """One attempt at a run, given to one job of a submission.
 
-    `outcome`: how the attempt before ended; NOT_MADE where that one was never submitted. `request`: a digest of all
+    number: counts the attempts at the run, from 1. index: which of the submission's runs it is.
+    outcome: how the attempt before ended; NOT_MADE where that one was never submitted. request: a digest of all
     that this attempt was to run under; "" in claims of older versions.
     """
 
@@ -41,10 +47,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Submission:
-    """One call of sbatch: a job array with a run for each index. `job` is its id, once known.
+    """One call of sbatch: a job array with one index for each run. `job` is the array's id, once it is known.
 
-    `indices`: those that sbatch was given; None: all. `error`: why it was not given all, or took none. `user`: who
-    submitted; "" in submissions of older versions.
+    `indices`: the indices that sbatch was given; None for all. `error`: why sbatch was not given all of them, or
+    accepted none. `user`: who submitted; "" in submissions of older versions.
     """
 
     id: str
@@ -61,35 +67,36 @@ class Submission:
     user: str = ""
 
     def element(self, index: int) -> str | None:
-        """Slurm's id of the job of one run; None where it has none."""
+        """Return Slurm's id of the job of one run; None if it has none."""
         return self.job and (f"{self.job}_{index}" if self.indices is None or index in self.indices else None)
 
     def error_files(self, index: int) -> list[Path]:
-        """What the processes of one run wrote to their standard error."""
+        """Return the files with the standard error of the processes of one run."""
         return sorted(Path(self.folder).glob(f"{self.element(index)}_*_log.err"))
 
     def meeting(self, name: str) -> Path:
-        """The file in which the processes of a job find each other."""
+        """Return the file in which the processes of a job exchange addresses."""
         return Path(self.folder) / f"meeting-{name}.json"
 
     @property
     def owner_is_alive(self) -> bool:
-        """Whether the launch that wrote this may still be at it."""
+        """True if the launch that wrote this may still be working on it."""
         if self.host != platform.node():
             return time.time() - self.created < FOREIGN_OWNER_SECONDS
         return is_running(self.pid, self.process_started)
 
     @property
     def under_way(self) -> bool:
-        """Whether its launch may still be about to call sbatch."""
+        """True if its launch may still call sbatch."""
         return self.job is None and self.error is None and self.owner_is_alive
 
     @property
     def file(self) -> Path:
+        """The file that holds this submission."""
         return Path(self.folder) / "submission.json"
 
-    def write(self, **changes) -> Submission:
-        """Record the submission with `changes`, which is returned."""
+    def write(self, **changes: Any) -> Submission:
+        """Write the submission with `changes`, and return the changed one."""
         changed = replace(self, **changes)
         changed.file.parent.mkdir(parents=True, exist_ok=True)
         write_json(changed.file, asdict(changed))
@@ -97,7 +104,7 @@ class Submission:
 
 
 def new_submission(root: Path, user: str = "") -> Submission:
-    """An intent of `user`'s, not yet written; its folder also takes the files of its jobs."""
+    """Return a new submission of `user`, not yet written. Its folder will also hold the files of its jobs."""
     identifier = uuid.uuid4().hex[:12]
     return Submission(
         id=identifier,
@@ -113,10 +120,10 @@ def new_submission(root: Path, user: str = "") -> Submission:
 
 
 def read_submission(root: Path, identifier: str) -> Submission:
-    """The submission that a claim names.
+    """Return the submission that a claim names.
 
     Raises:
-        UserError: its file is gone, so that nobody can tell which job was to do the claimed runs.
+        UserError: its file is gone, so that it cannot be known which job was to do the claimed runs.
     """
     file = root / "submissions" / identifier / "submission.json"
     found = read_json(file)
@@ -129,22 +136,28 @@ def read_submission(root: Path, identifier: str) -> Submission:
 
 
 def read_submissions(root: Path) -> list[Submission]:
-    """Every submission of an output directory."""
+    """Return every submission of an output directory."""
     return [Submission(**read_json(file)) for file in sorted((root / "submissions").glob("*/submission.json"))]
 
 
 def claims(attempts: Path) -> list[Claim]:
-    """Every claim on the run whose attempts lie in the directory `attempts`, oldest first."""
+    """Return every claim in `attempts`, the attempts' directory of a run, oldest first."""
     return [Claim(**read_json(path)) for path in sorted(attempts.glob("claim-*.json"))]
 
 
 def latest_claim(attempts: Path) -> Claim | None:
+    """Return the newest claim in `attempts`, or None."""
     last = max(attempts.glob("claim-*.json"), default=None)
-    return last and Claim(**read_json(last))
+    return Claim(**read_json(last)) if last else None
 
 
 def claim(attempts: Path, after: Claim | None, submission: str, index: int, outcome: str, request: str = "") -> bool:
-    """Claim the attempt that follows `after`; False where another launch was first."""
+    """Claim the attempt that follows `after`; return False where another launch was first.
+
+    Args:
+        attempts: the run's directory of attempts.
+        after: the latest claim that this launch has seen; None where there was none.
+    """
     attempts.mkdir(parents=True, exist_ok=True)
     mine = Claim((after.number if after else 0) + 1, submission, index, outcome, request)
     written = attempts / f".claim-{uuid.uuid4().hex}"

@@ -1,6 +1,6 @@
-"""What runs cost: seconds, GPU-hours, tokens. An attempt records its own; sums are made of these.
+"""The cost of runs: seconds, GPU-hours, tokens. Each attempt records its own, and sums are made of these.
 
-Pure: nothing here reads a file.
+Pure: this module reads no file.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from dataclasses import dataclass, fields
 
 from pydantic import BaseModel, ConfigDict
 
-AMOUNTS = ("generated", "prompts", "trained", "repeated")  # what an attempt adds up while it works
+AMOUNTS = ("generated", "prompts", "trained", "repeated")  # the fields of Spent that grow while an attempt works
 
 
 class Spent(BaseModel):
-    """What one attempt has spent so far.
+    """The cost of one attempt so far.
 
-    began: when its first process started. until: when it ended (both in seconds since 1970); None of the latest
-    attempt, whose last sign of life tells.
-    processes: how many worked. gpus: how many GPUs they held; 0 on a CPU.
-    generated: tokens of the responses that it sampled, in rollouts, evaluations and labels. prompts: tokens of the
-    prompts that these answer, once for each response. trained: tokens of the responses that took part in updates, once
-    for each step.
-    repeated: seconds that were spent before in steps (with their evaluations) that this attempt made again.
+    began: when its first process started. until: when it ended (both in seconds since 1970); None for the latest
+    attempt, of which the last record or heartbeat counts as the end.
+    processes: the number of processes. gpus: the number of GPUs they held; 0 on a CPU.
+    generated: tokens of the sampled responses, in rollouts, evaluations and labels. prompts: tokens of their prompts,
+    counted once for each response. trained: tokens of the responses in updates, counted once for each step.
+    repeated: seconds that earlier attempts spent in steps (with their evaluations) that this attempt made again.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,7 +36,7 @@ class Spent(BaseModel):
     repeated: float = 0.0
 
     def plus(self, **amounts: float) -> Spent:
-        """The same after `amounts`, by their names in AMOUNTS, were spent too."""
+        """Return a copy with `amounts`, named as in AMOUNTS, added."""
         if unknown := amounts.keys() - set(AMOUNTS):
             raise TypeError(f"nothing that an attempt spends: {', '.join(sorted(unknown))}")
         return self.model_copy(update={name: getattr(self, name) + value for name, value in amounts.items()})
@@ -45,13 +44,12 @@ class Spent(BaseModel):
 
 @dataclass(frozen=True)
 class Cost:
-    """What attempts cost together.
+    """The cost of several attempts together.
 
-    unrecorded: how many of the `attempts` were made by a version of the code that recorded nothing of it; the numbers
-    are without them. seconds: of wall clock, of each attempt from its start to its end, so that waiting in a queue is
-    not among them. gpu_seconds: the same times the GPUs held. process_seconds: times the processes, of attempts without
-    a GPU. repeated_seconds: of the seconds, those in steps that had to be made again. generated_tokens, prompt_tokens,
-    trained_tokens: as Spent counts them.
+    unrecorded: the number of `attempts` made by a version of the code that recorded no cost; seconds and tokens leave
+    these out. seconds: wall-clock time of each attempt from start to end, without waiting in a queue. gpu_seconds:
+    seconds × GPUs. process_seconds: seconds × processes, of attempts without a GPU. repeated_seconds: the part of
+    `seconds` in steps that had to be made again. generated_tokens, prompt_tokens, trained_tokens: as in Spent.
     """
 
     attempts: int = 0
@@ -69,18 +67,18 @@ class Cost:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything of it was recorded."""
+        """True if some attempt recorded its cost."""
         return self.attempts > self.unrecorded
 
     @property
     def hours(self) -> str:
-        """GPU-hours, and process-hours of what ran without a GPU."""
+        """GPU-hours, and process-hours of attempts without a GPU, as text."""
         held = ((self.gpu_seconds, "GPU-hours"), (self.process_seconds, "process-hours without a GPU"))
         said = [f"{seconds / 3600:{_places(seconds)}} {unit}" for seconds, unit in held if seconds]
         return " and ".join(said)
 
     def words(self) -> str:
-        """All of it in a line."""
+        """Return the whole cost in one line."""
         if not self.attempts:
             return "nothing yet"
         if not self.is_known:
@@ -96,22 +94,22 @@ class Cost:
 
 
 def _places(seconds: float) -> str:
-    """The format of so many seconds in hours: two digits that tell something, however few they are."""
+    """Return the format for a time in hours: two significant digits at least."""
     return ".1f" if seconds >= 36000 else ".2f" if seconds >= 360 else ".2g"
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """The sum; nothing where there is none."""
+    """Return the sum of the costs; a cost of zero if there are none."""
     return sum(costs, Cost())
 
 
 def cost_of(spent: Iterable[Spent], attempts: int, last_sign: float) -> Cost:
-    """The cost of a run.
+    """Return the cost of a run.
 
     Args:
-        spent: what its attempts recorded, the latest last.
-        attempts: how many there were.
-        last_sign: when the latest of them was last seen alive, in seconds since 1970.
+        spent: the records of its attempts, the latest last.
+        attempts: the number of attempts.
+        last_sign: when the latest attempt was last seen alive, in seconds since 1970.
     """
     known = list(spent)
     made = [_cost(one, one.until or max(last_sign, one.began)) for one in known]
@@ -133,7 +131,7 @@ def _cost(spent: Spent, until: float) -> Cost:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as minutes:seconds, from an hour on as hours:minutes:seconds."""
+    """Write seconds as minutes:seconds, or from an hour on as hours:minutes:seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

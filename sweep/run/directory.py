@@ -1,25 +1,25 @@
-"""A run directory, which explains itself:
+"""A run directory. All facts about a run are in its files:
 
 config.yaml      the frozen, resolved configuration; jobs read only this
-signature.json   the signature and what it was computed from; how the run evaluates
-provenance.json  code, package versions, the model's hub commit and the seconds of its start, of the latest attempt
-state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state names every key
+signature.json   the signature and the identity it is computed from; the identity of the run's evaluation
+provenance.json  of the latest attempt: code, package versions, the model's hub commit, the seconds of its start
+state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state describes every key
 metrics.jsonl    a row a step
 samples.jsonl    all answers of a few groups a step, with their rewards
 checkpoints/     step_N/ (DeepSpeed) while training
-final/           the trained weights, as transformers loads them
+final/           the trained weights, in the format of transformers
 result.json      accuracy and behaviour at the end; written last
-wandb.json       the ids under which W&B knows the run, the current one last
-labels.jsonl     of a label stage: a row for each training problem
-not_finite_step_N.json  the batch of a step that was given up because a number was not finite
-log.txt          what the job said, tracebacks included
+wandb.json       the ids under which W&B has the run, the current one last
+labels.jsonl     in a label stage: a row for each training problem
+not_finite_step_N.json  the batch of a step that was abandoned because a number was not finite
+log.txt          the job's log, with tracebacks
 attempts/        submitit's files of every attempt
-ranks/           where each process of the latest attempt is: sweep.run.ranks
-lock             held by the process that works here
-heartbeat        touched by that process while it lives, wherever it runs
-reserve          room on the disk for the last state of a living attempt, which must be written when all else is full
+ranks/           the present phase of each process of the latest attempt: sweep.run.ranks
+lock             locked by the process that works on the run
+heartbeat        touched regularly by that process, on whichever machine it runs
+reserve          room on the disk for the last state of an attempt, which must be written even on a full disk
 
-Its own name is NAME-SIGNATURE, and it lies in `cells/` (trainings) or `stages/` of an output directory.
+The directory is called NAME-SIGNATURE, and lies in `cells/` (trainings) or `stages/` of an output directory.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
-from sweep.config.cell import CellConfig, of_today
+from sweep.config.cell import CellConfig
+from sweep.config.keys import of_today
 from sweep.errors import UserError
 from sweep.run.files import (
     NO_LOCKS,
@@ -59,34 +61,36 @@ from sweep.run.unwritable import FULL
 
 CELLS, STAGES = "cells", "stages"
 HEARTBEAT_SECONDS = 15
-DEAD_SECONDS = 120  # without a heartbeat a process on another machine counts as gone
-RESERVE_BYTES = 2**16  # a state takes a few thousand; the rest is for the log's last lines
+DEAD_SECONDS = 120  # after so long without a heartbeat, a process on another machine counts as gone
+RESERVE_BYTES = 2**16  # a state has a few thousand bytes; the rest is for the log's last lines
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, which is ten times as fast, where it is installed
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader, if installed, is ten times as fast
 
 
 @lru_cache(maxsize=4096)
 def _yaml(name: str, value: str) -> str:
-    """One section as YAML, from JSON. The cells of a sweep share most of theirs, and each takes milliseconds."""
+    """Return one section as YAML, from JSON. It is cached, because cells share most sections and each takes
+    milliseconds.
+    """
     return yaml.safe_dump({name: json.loads(value)}, sort_keys=False, allow_unicode=True)
 
 
 def run_directory(root: Path, kind: str, name: str, sign: str) -> Path:
-    """Where the run `sign` of the output directory `root` lies; `kind`: CELLS or STAGES."""
+    """Return the directory of the run with signature `sign` in the output directory `root`; `kind`: CELLS or STAGES."""
     return root / kind / f"{name}-{sign}"
 
 
 def run_directories(root: Path, *kinds: str) -> list[RunDirectory]:
-    """Every run directory of the output directory `root`, or only those of the `kinds`."""
+    """Return every run directory of the output directory `root`, or only those of the `kinds`."""
     found = [path for kind in kinds or (CELLS, STAGES) for path in sorted((root / kind).glob("*"))]
     return [RunDirectory(path) for path in found if path.is_dir()]
 
 
 class RunDirectory:
-    """Paths and state of one run (a cell's training or a stage)."""
+    """The paths, records and state of one run (a cell's training or a stage)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self._signature = self.path / "signature.json"
@@ -116,7 +120,7 @@ class RunDirectory:
 
     @property
     def name(self) -> str:
-        """What the run is called, without its signature."""
+        """The run's name without its signature."""
         return self.path.name.rpartition("-")[0]
 
     @property
@@ -125,28 +129,28 @@ class RunDirectory:
         return self.path.name.rpartition("-")[2]
 
     def not_finite(self, step: int) -> Path:
-        """Where the batch of a step is left in which a number was not finite."""
+        """Return the file for the batch of a step in which a number was not finite."""
         return self.path / f"not_finite_step_{step:06d}.json"
 
     def meeting(self) -> Path:
-        """A new file in which the processes of an attempt find each other."""
+        """Return a new file in which the processes of an attempt exchange addresses."""
         return self.attempts / f"meeting-{uuid.uuid4().hex}.json"
 
     def error_files(self) -> list[Path]:
-        """What the processes of each attempt on this machine wrote to their standard error."""
+        """Return the files with the standard error of the processes of every attempt on this machine."""
         return sorted(self.attempts.glob("*_log.err"))
 
     def unfinished(self) -> list[Path]:
-        """What processes that died were about to write; a live one may still be at it."""
+        """Return partly written files. A process that died left them, or a live one is still writing."""
         return sorted(self.path.glob(f".*{PARTIAL}"))
 
     def freeze(self, config: CellConfig, sign: str, identity: dict, evaluation: dict) -> None:
-        """Write the configuration that the next attempt will read, creating the directory.
+        """Write the configuration that the next attempt will read; create the directory if necessary.
 
         Args:
             sign: the signature.
-            identity: what the signature is the hash of.
-            evaluation: the identity of the evaluation that the run carries out; {} where it carries out none.
+            identity: the dictionary that the signature is the hash of.
+            evaluation: the identity of the run's evaluation; {} if it has none.
         """
         self.attempts.mkdir(parents=True, exist_ok=True)
         write_json(self._signature, {"signature": sign, "identity": identity, "evaluation": evaluation})
@@ -154,47 +158,48 @@ class RunDirectory:
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
-        """The frozen configuration, whatever version of the code froze it."""
+        """Return the frozen configuration, also if an older version of the code wrote it."""
         return CellConfig.model_validate(of_today(yaml.load(self.config.read_text(), Loader=_LOADER)))
 
     @property
     def signature(self) -> str:
+        """The recorded signature of the run."""
         return read_json(self._signature)["signature"]
 
     @property
     def identity(self) -> dict | None:
-        """What the signature was computed from; None before the run is frozen."""
+        """The dictionary that the signature was computed from; None before the run is frozen."""
         return (read_json(self._signature) or {}).get("identity")
 
     @property
     def evaluation(self) -> dict | None:
-        """The identity of the evaluation that the run carries out; None where it carries out none, or none is known."""
+        """The identity of the run's evaluation; None if it has none, or none is known."""
         return (read_json(self._signature) or {}).get("evaluation") or None
 
     @property
     def evaluation_signature(self) -> str | None:
-        """The name of that evaluation in results and metrics rows."""
-        return self.evaluation and signature(self.evaluation)
+        """The signature of that evaluation, which results and metrics rows name; None if there is none."""
+        return signature(self.evaluation) if self.evaluation else None
 
     def read_state(self) -> RunState:
-        """The last state written; where none was, one of the defaults."""
+        """Return the last state that was written, or the default state if there is none."""
         return RunState.model_validate(read_json(self._state) or {})
 
-    def write_state(self, add: Mapping[str, float] | None = None, **changes) -> None:
-        """Merge `changes`, which are fields of RunState, into the state; whoever else writes at the same time waits.
+    def write_state(self, add: Mapping[str, float] | None = None, **changes: Any) -> None:
+        """Merge `changes`, which are fields of RunState, into the state. Other writers wait meanwhile.
 
         Args:
-            add: amounts, by their names in sweep.run.costs, that are added to what the latest attempt has spent.
+            add: amounts, named as in sweep.run.costs.AMOUNTS, to add to the cost of the latest attempt.
         """
         with locked(self._state_lock):
             write_text(self._state, self._changed_state(changes, add or {}))
 
     def set_room_aside(self) -> None:
-        """Make sure of the room for the state that `write_last_state` writes."""
+        """Reserve room on the disk for the state that `write_last_state` writes."""
         set_aside(self._reserve, RESERVE_BYTES)
 
-    def write_last_state(self, **changes) -> None:
-        """Write the state that an attempt ends with: on a full disk, too, into the room that was set aside for it."""
+    def write_last_state(self, **changes: Any) -> None:
+        """Write the state that an attempt ends with. On a full disk it goes into the room that was reserved for it."""
         with locked(self._state_lock):
             text = self._changed_state(changes)
             try:
@@ -206,7 +211,9 @@ class RunDirectory:
         self._reserve.unlink(missing_ok=True)
 
     def _changed_state(self, changes: dict, add: Mapping[str, float] = MappingProxyType({})) -> str:
-        """The content of state.json with `changes`, and with the amounts `add` added to the latest attempt's."""
+        """Return the content of state.json with `changes`, and with the amounts `add` added to the latest attempt's
+        cost.
+        """
         if unknown := changes.keys() - RunState.model_fields.keys():
             raise TypeError(f"no such field of a run's state: {', '.join(sorted(unknown))}")
         merged = (read_json(self._state) or {}) | changes | {"updated": time.time()}
@@ -216,10 +223,10 @@ class RunDirectory:
         return as_json(merged | RunState.model_validate(merged).model_dump(mode="json", include=set(merged)))
 
     def signal(self, number: int) -> bool:
-        """Send a signal to the process that works here; False where it is gone.
+        """Send a signal to the process that works on the run. Return False if it is gone.
 
         Raises:
-            UserError: it runs on another machine, or which process it is was not recorded.
+            UserError: it runs on another machine, or its start time was not recorded.
         """
         state = self.read_state()
         if state.host != platform.node():
@@ -228,33 +235,36 @@ class RunDirectory:
             raise UserError(f"{self.path.name}: its process was started by an older version; stop process {state.pid}")
         return send(number, state.pid, state.process_started)
 
-    def add_provenance(self, **facts) -> None:
-        """Merge `facts` into what is recorded of the attempt's code, packages and files."""
+    def add_provenance(self, **facts: Any) -> None:
+        """Merge `facts` into the record of the attempt's code, packages and files."""
         write_json(self.provenance, {**self.read_provenance(), **facts})
 
     def read_provenance(self) -> dict:
-        """What is recorded of the latest attempt's code, packages and files; {} before the first."""
+        """Return the record of the latest attempt's code, packages and files; {} before the first attempt."""
         return read_json(self.provenance) or {}
 
     @property
     def model_commit(self) -> str | None:
-        """The hub commit that an earlier attempt loaded."""
+        """The hub commit that an earlier attempt loaded, or None."""
         return (self.read_provenance().get("model") or {}).get("commit")
 
     def read_result(self) -> dict | None:
+        """Return the final result, or None before the run is done."""
         return read_json(self.result)
 
     def read_metrics(self) -> list[dict]:
+        """Return all rows of metrics.jsonl."""
         return [*read_rows(self.metrics)]
 
     @contextmanager
     def exclusive(self) -> Iterator[float | None]:
-        """Hold the lock for as long as the process works here, and let the heart beat; the kernel lets go at its death.
+        """Hold the run's lock and write heartbeats while the process works. The kernel releases the lock if the process
+        dies.
 
-        Yields when the heart of an earlier process last beat, in seconds since 1970; None where there was none.
+        Yields the time of an earlier process's last heartbeat, in seconds since 1970; None if there was none.
 
         Raises:
-            UserError: another live process holds it.
+            UserError: another live process holds the lock.
         """
         with open(self._lock, "a") as handle:
             for attempt in range(10):
@@ -266,7 +276,7 @@ class RunDirectory:
                         raise UserError(f"{self.path}: another process works on this run") from None
                     time.sleep(0.2)
                 except OSError as error:
-                    if error.errno not in NO_LOCKS:  # claims (sweep.run.claims) hold without locks, too
+                    if error.errno not in NO_LOCKS:  # without locks, claims (sweep.run.claims) still protect the run
                         raise
                     break
             earlier, ended = self.last_heartbeat(), threading.Event()
@@ -280,35 +290,37 @@ class RunDirectory:
 
     def _beat(self, ended: threading.Event) -> None:
         while True:
-            with suppress(OSError):  # of a disk that may take it again; what the run itself writes raises the same
+            with suppress(OSError):  # a full disk may get room again; the run's own writes raise the same error
                 self._heartbeat.touch()
             if ended.wait(HEARTBEAT_SECONDS):
                 return
 
     def last_heartbeat(self) -> float | None:
-        """When the heart last beat, in seconds since 1970; None where it never did."""
+        """Return the time of the last heartbeat, in seconds since 1970; None if there was none."""
         try:
             return self._heartbeat.stat().st_mtime
         except FileNotFoundError:
             return None
 
     def heartbeat_age(self) -> float | None:
-        """Seconds since the last heartbeat; None where there was none."""
+        """Return the seconds since the last heartbeat; None if there was none."""
         last = self.last_heartbeat()
         return None if last is None else time.time() - last
 
     @property
     def alive(self) -> bool:
-        """Whether some process works here: it holds the lock, or its heart beats on another machine."""
+        """True if a process works on the run: it holds the lock, or a recent heartbeat came from another machine."""
         host = self.read_state().host
         if host is not None and host != platform.node():
             age = self.heartbeat_age()
             return age is not None and age < DEAD_SECONDS
         if not self._lock.exists():
             return False
-        with open(self._lock) as handle:  # to read, as the disk may be read-only or somebody else's
+        with open(self._lock) as handle:  # for reading, because the disk may be read-only or another user's
             try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two readers never see each other
+                fcntl.flock(
+                    handle, fcntl.LOCK_SH | fcntl.LOCK_NB
+                )  # a shared lock, so that readers do not exclude each other
             except BlockingIOError:
                 return True
             except OSError as error:

@@ -1,4 +1,4 @@
-"""How a process ended, from what it and Slurm left on standard error: its signal or its error, never a progress bar."""
+"""Find out how a process ended, from standard error and Slurm: its signal or its error, never a progress bar."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ ERROR = re.compile(r"error|fatal|abort|cannot|can't|fail|not found|no such|denie
 
 
 def killed_by(number: int) -> str:
-    """What is said of a process that the signal `number` ended."""
+    """Return the text for a process that the signal `number` ended."""
     guess = "out of memory?" if number == signal.SIGKILL else signal.strsignal(number)
     return f"killed by signal {number} ({guess})"
 
 
 def last_words(files: Iterable[Path], code: str = "") -> str:
-    """Why a job ended, in a line: the signal that killed it, then the last error that its processes wrote.
+    """Return in one line why a job ended: the signal that killed it, and the last error that its processes wrote.
 
     Args:
-        files: what the processes wrote to standard error.
-        code: "CODE:SIGNAL", as Slurm's accounting writes how a job ended; "" where that is not known.
+        files: the processes' standard error.
+        code: "CODE:SIGNAL", as Slurm's accounting writes how a job ended; "" if unknown.
     Returns:
-        "" where nothing tells.
+        "" if nothing shows it.
     """
     return ending([line for file in files for line in _tail(file)], code)
 
 
 def ending(lines: Sequence[str], code: str = "") -> str:
-    """`last_words` of what stands in `lines`."""
+    """Return `last_words` from the lines themselves."""
     number = _signal(lines, code)
     written = [line for line in lines if not (NOISE.match(line) or PROGRESS.search(line))]
     errors = [line for line in lines if EXCEPTION.match(line)] or [line for line in written if ERROR.search(line)]
@@ -47,19 +47,19 @@ def ending(lines: Sequence[str], code: str = "") -> str:
 
 
 def _signal(lines: Sequence[str], code: str) -> int | None:
-    """The signal that ended the first process to end; the others were then ended because of it."""
+    """Return the signal that ended the first process; the others were ended because of it."""
     for line in lines:
         if of_srun := OF_SRUN.fullmatch(line):
             return SIGNALS.get(of_srun.group("how"))
     exit_code, _, number = code.partition(":")
     if number and int(number):
         return int(number)
-    of_shell = int(exit_code or 0) - 128  # a shell ends with this where a signal ended its last command
+    of_shell = int(exit_code or 0) - 128  # a shell exits with 128 + signal if a signal ended its last command
     return of_shell if of_shell in SIGNALS.values() else None
 
 
 def _tail(file: Path) -> list[str]:
-    """The last lines of a file, without blanks; what a progress bar wrote over counts as lines."""
+    """Return the last lines of a file without blank ones. Each update of a progress bar counts as a line."""
     with open(file, "rb") as handle:
         handle.seek(max(0, file.stat().st_size - TAIL_BYTES))
         text = handle.read().decode(errors="replace")

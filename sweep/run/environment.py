@@ -1,7 +1,7 @@
-"""The values of `cluster.env` on their way to a job: they may be tokens, so that one file for each submission has them.
+"""Pass the values of `cluster.env` to jobs. They may be secrets, so each submission has a file that only its owner can
+read.
 
-That file only its owner can read. The script of the job sources it, so that Slurm's records do not have the values,
-and a retry takes them from it.
+The job's script sources that file. So the values are not in Slurm's records, and a retry reads them from the file.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from sweep.run.files import write_text
 
 
 def environment_file(folder: Path) -> Path:
-    """Where the environment of the jobs of a submission stands; `folder` is the submission's."""
+    """Return the file with the environment of a submission's jobs; `folder` is the submission's."""
     return folder / "environment.sh"
 
 
 def write_environment(folder: Path, env: Mapping[str, str]) -> None:
-    """Write what `read_environment` and a shell read; nothing where there is nothing to say."""
+    """Write the file that `read_environment` and the job's shell read; no file for an empty `env`."""
     if env:
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in env.items()]
         write_text(environment_file(folder), "".join(lines), mode=0o600)
 
 
 def read_environment(folder: Path) -> dict[str, str]:
-    """The environment of the jobs of a submission; empty where none was written.
+    """Return the environment of a submission's jobs; {} if none was written.
 
     Raises:
         PermissionError: another user submitted it.

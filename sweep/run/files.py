@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever dies in the middle of writing them."""
+"""Write files atomically: each is complete or absent, even if the process dies while writing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import IO, Any
 
 from sweep.errors import DamagedFile
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a network file system that was mounted without them
-PARTIAL = ".partial"  # ends the name of a file that is being written; one that a killed process left is garbage
-_THREADS = threading.Lock()  # serves the threads of one process where the file system has no locks
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # errors of a network file system mounted without locks
+PARTIAL = ".partial"  # suffix of a file that is being written; if its writer died, it is garbage
+_THREADS = threading.Lock()  # excludes the threads of this process from one another if the file system has no locks
 
 
 def finite(value: Any) -> Any:
-    """`value` with NaN and infinities replaced by None, so that it is valid JSON."""
+    """Return `value` with NaN and infinities replaced by None, because JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -33,16 +33,16 @@ def finite(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str, mode: int = 0o666) -> None:
-    """Write atomically: a reader sees the old file or the new one, and two writers never share a temporary one.
+    """Write a file atomically: readers see the old or the new content, and two writers never share a temporary file.
 
     Args:
-        mode: the file's permissions, from its first byte on, less what the umask takes away.
+        mode: the permissions, from the first byte on, before the umask.
     """
     write_bytes(path, text.encode(), mode)
 
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write atomically, as `write_text` does."""
+    """Write a file atomically, as `write_text` does."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
         with open(partial, "wb", opener=lambda place, flags: os.open(place, flags, mode)) as file:
@@ -56,7 +56,7 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def set_aside(path: Path, size: int) -> None:
-    """Take up `size` bytes of the disk for `write_into`; they are random, as some file systems store no zeros."""
+    """Reserve `size` bytes on the disk for `write_into`. They are random, because some file systems store no zeros."""
     with open(path, "wb") as file:
         file.write(os.urandom(size))
         file.flush()
@@ -64,7 +64,7 @@ def set_aside(path: Path, size: int) -> None:
 
 
 def write_into(reserve: Path, path: Path, text: str) -> None:
-    """Write `path` atomically into the room that was set aside as the file `reserve`, which thereby becomes it."""
+    """Write `path` atomically into the room that the file `reserve` holds; `reserve` becomes `path`."""
     with open(reserve, "r+b") as file:
         file.write(text.encode())
         file.truncate()
@@ -74,9 +74,9 @@ def write_into(reserve: Path, path: Path, text: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of the file `path` (made where missing) against other threads, processes and machines.
+    """Hold the lock of the file `path` (created if missing) against other threads, processes and machines.
 
-    A file system without locks leaves the threads of this process kept apart, and no more.
+    On a file system without locks, only the threads of this process are excluded.
     """
     with _THREADS, open(path, "a") as file:
         try:
@@ -88,9 +88,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> IO | None:
-    """The open file `path`, which is locked until it is closed; None where another holds it.
+    """Return the open file `path`, which is locked until it is closed; None if another process holds the lock.
 
-    A file system without locks gives the file all the same.
+    On a file system without locks, the open file is returned as well.
     """
     file = open(path, "a")  # noqa: SIM115 (open for as long as the lock is held)
     try:
@@ -105,19 +105,20 @@ def try_lock(path: Path) -> IO | None:
 
 
 def as_json(value: Any) -> str:
-    """What `write_json` writes."""
+    """Return the text that `write_json` writes."""
     return json.dumps(finite(value), indent=1) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write `value` atomically as JSON, with NaN and infinities as null."""
     write_text(path, as_json(value))
 
 
-def read_json(path: Path) -> Any | None:
-    """The file's content, or None where there is no such file.
+def read_json(path: Path) -> Any:
+    """Return the file's content, or None if there is no such file.
 
     Raises:
-        DamagedFile: it holds no JSON. This project never leaves such a file, but a machine that loses its power does.
+        DamagedFile: it is not JSON. This project never writes such a file, but a power failure can leave one.
     """
     try:
         return json.loads(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The rows of a JSON-lines file that is being written, each read once and then only as far as the file has grown."""
+"""Read the rows of a JSON-lines file while it is being written. Each row is read once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json  # four times as fast as json, which would take most of the time of a large sweep
+from pydantic_core import from_json  # four times as fast as json; for a large sweep parsing takes most of the time
 
 from sweep.errors import DamagedFile
 
@@ -17,16 +17,19 @@ class GrowingRows:
     """Reads the complete rows of one file, again and again while it is written."""
 
     def __init__(self, path: Path, forget: Callable[[], None] = lambda: None) -> None:
-        """`forget` is called where the file is another one than before, or gone: it is then read from its start."""
+        """Prepare to read `path`. If the file is replaced or gone, `forget` is called and reading starts from the
+        beginning.
+        """
         self._path, self._forget = path, forget
         self._file: tuple[int, int] | None = None  # device and inode
         self._read = self._lines = 0  # how much of it, in bytes and in lines
 
     def new(self) -> Iterator[dict]:
-        """The complete rows that were not given yet, one at a time, so that a large file needs no memory.
+        """Yield the complete rows that were not yielded before, one at a time, so that a large file needs little
+        memory.
 
         Raises:
-            DamagedFile: a line is no row, as where a disk or another program damaged the file.
+            DamagedFile: a line is not a row, because a disk or another program damaged the file.
         """
         try:
             file = open(self._path, "rb")  # noqa: SIM115 (closed below)
@@ -52,10 +55,10 @@ class GrowingRows:
 
 
 def row_of(line: bytes, place: str) -> dict:
-    """The row of a step that stands in a line.
+    """Return the row in a line.
 
     Raises:
-        DamagedFile: none does; the message begins with `place`.
+        DamagedFile: the line is not a row; the message begins with `place`.
     """
     try:
         row = _parsed(line)
@@ -71,7 +74,7 @@ def row_of(line: bytes, place: str) -> dict:
 
 
 def _parsed(line: bytes) -> Any:
-    """What the line says. Half a surrogate pair, which a question may hold, is taken by json alone."""
+    """Parse a line. Only `json` accepts half of a surrogate pair, which a question may contain."""
     try:
         return from_json(line)
     except ValueError:

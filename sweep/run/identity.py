@@ -1,8 +1,7 @@
-"""What an identity is made of beside the configuration: its version, and the numbers of the rules behind results.
+"""The identity of a run apart from its configuration: a schema version, and the versions of the rules behind results.
 
-A rule's number is part of the identity of every run that reads the rule, so that results made under different rules
-are never taken for one another. Raise a number when the code behind it decides any case differently than before, and
-add a line to its history.
+A rule's version is part of the identity of every run that uses the rule, so that results made under different rules are
+never mixed. Raise the number when the code decides any case differently than before, and add a line to its history.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-# The shape of an identity. A change of it parts every run from its earlier results.
+# The structure of an identity. A change of this number separates every run from its earlier results.
 #   1: one identity of everything, evaluation included, without numbers of rules.
 #   2: training and evaluation apart; weights by content; fields at their neutral value left out.
 SCHEMA = 2
@@ -34,15 +33,15 @@ NUMBERS = {"grading": GRADING, "splits": SPLITS, "labels": LABELS}
 
 
 def numbers(*, grading: bool = False, splits: bool = False, labels: bool = False) -> dict[str, int]:
-    """The numbers of the rules that are read; {} where none is."""
+    """Return the versions of the rules that a run uses."""
     read = {"grading": grading, "splits": splits, "labels": labels}
     return {rule: NUMBERS[rule] for rule, is_read in read.items() if is_read}
 
 
 def stale(identity: dict) -> str:
-    """How the version of the code that made a run differs from this one, in words; "" where it does not.
+    """Return how the version of the code that made a run differs from this one; "" if it does not.
 
-    Identities of schema 1 carry no rules: what they were made under is not known.
+    Identities of schema 1 have no rules: it is not known under which they were made.
     """
     parts = []
     if identity.get("schema") != SCHEMA:
@@ -53,21 +52,21 @@ def stale(identity: dict) -> str:
 
 
 def signature(identity: dict) -> str:
-    """Twelve hex digits, independent of the order in which keys were typed."""
+    """Return twelve hex digits that do not depend on the order of the keys."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def differences(first: dict, second: dict) -> list[str]:
-    """The dotted keys whose values differ between two identities, with both values."""
+    """Return the dotted keys whose values differ between two identities, with both values."""
     one, other = flat(first), flat(second)
     keys = [k for k in one | other if one.get(k) != other.get(k)]
     return [f"{key} {one.get(key)} and {other.get(key)}" for key in sorted(keys)]
 
 
 def flat(identity: dict, prefix: str = "") -> dict[str, object]:
-    """The values of an identity by their dotted keys."""
-    found = {}
+    """Return the values of an identity by dotted keys."""
+    found: dict[str, object] = {}
     for key, value in identity.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found

@@ -1,7 +1,7 @@
-"""Majority labels on disk: `labels.jsonl` of a label stage, a row for each training problem.
+"""Majority labels on disk: `labels.jsonl` of a label stage has a row for each training problem.
 
-A row holds the problem's place and id, how often each answer was given, how many responses had none, and for each way
-of voting the label, its share of the responses, and whether it equals the gold answer.
+A row holds the problem's place and id, how often each answer was given, how many responses had no answer, and for each
+kind of vote the label, its fraction of the responses, and whether it equals the gold answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sweep.run.directory import RunDirectory
 
 @dataclass(frozen=True)
 class Label:
-    """The majority label of the training problem at a place; `text` is None where no response had an answer."""
+    """The majority label of the training problem at `place`; `text` is None if no response had an answer."""
 
     place: int
     id: str
@@ -27,7 +27,7 @@ class Label:
 
 
 def read_rows(directory: Path) -> Iterator[dict]:
-    """The rows of one label stage, one at a time; a last line cut short by a crash is left out."""
+    """Yield the rows of one label stage. A last line that a crash cut short is left out."""
     path = RunDirectory(directory).labels
     if not path.exists():
         return
@@ -38,23 +38,24 @@ def read_rows(directory: Path) -> Iterator[dict]:
 
 
 def read_labels(directories: Sequence[Path], vote: str) -> Iterator[Label]:
-    """The labels of all shards by one way of voting, in no particular order."""
+    """Yield the labels of all shards by one kind of vote, in no particular order."""
     for directory in directories:
         for row in read_rows(directory):
+            voted = row[vote]
             yield Label(
-                row["place"], row["id"], *(row[vote][k] for k in ("label", "share", "correct")), row["true_share"]
+                row["place"], row["id"], voted["label"], voted["share"], voted["correct"], true_share=row["true_share"]
             )
 
 
 def usable(labels: Iterable[Label], wrong_only: bool) -> Iterator[Label]:
-    """Those a reward can train on: problems that have a label, and only the wrongly labelled ones where asked."""
+    """Yield the labels that a reward can train on: problems with a label; with `wrong_only` only wrong labels."""
     return (label for label in labels if label.text is not None and not (wrong_only and label.correct))
 
 
 def too_few(count: int, prompts_per_step: int, before: int) -> str | None:
-    """Why a cell is refused that has `count` of `before` problems left; None where it is not.
+    """Return why a cell with `count` of `before` problems left is refused; None if it is not.
 
-    A step takes `prompts_per_step` different problems, unless there were fewer to begin with (one-shot training).
+    A step takes `prompts_per_step` different problems, unless there were fewer in the first place (one-shot training).
     """
     if count >= min(prompts_per_step, before):
         return None

@@ -1,7 +1,7 @@
 """The ledger of sweeps: `sweeps/NAME/` in the output directory lists the runs that belong to a sweep.
 
-Each launch adds a file with what it brings, and each removal one with what it takes out, so that two at the same time
-never overwrite one another.
+Each launch adds a file with its runs, and each removal adds a file with the runs it removes, so that two at the same
+time never overwrite each other.
 """
 
 from __future__ import annotations
@@ -12,34 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sweep.errors import UserError, without_secrets
+from sweep.run.entry import Entry
 from sweep.run.files import read_json, write_json
 
-REMOVED = "-removed.json"  # ends the name of a file of what was taken out
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell of a sweep, or a stage (with 0 steps); directories are relative to the output directory.
-
-    `module` is what its job runs, `stages` are the directories of what it waits for, of a cell its baseline first. A
-    cell with 0 steps evaluates the final weights of a training that is the second of its stages.
-    """
-
-    label: str
-    module: str
-    axes: dict[str, str]
-    model: str
-    reward: str
-    seed: int
-    signature: str
-    steps: int
-    directory: str
-    stages: list[str]
-
-    @property
-    def training(self) -> str:
-        """The directory of the training that a cell shows the results of."""
-        return self.directory if self.steps else self.stages[1]
+REMOVED = "-removed.json"  # suffix of a file that lists removed runs
 
 
 @dataclass(frozen=True)
@@ -52,14 +28,15 @@ class Sweep:
     cells: list[Entry]
 
     def directory(self, entry: Entry) -> Path:
+        """Return the run directory of an entry."""
         return self.root / entry.directory
 
 
 def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overrides: list[str]) -> Sweep:
-    """Add `stages` and `cells` to the sweep, or refresh their entries; those of earlier launches stay.
+    """Add `stages` and `cells` to the sweep, or update their entries. Entries of earlier launches stay.
 
     Args:
-        overrides: what was typed, `--config-dir` among it; kept without secrets.
+        overrides: the typed overrides, with `--config-dir`; they are stored without secrets.
     """
     home = root / "sweeps" / name
     home.mkdir(parents=True, exist_ok=True)
@@ -74,7 +51,7 @@ def record(name: str, root: Path, stages: list[Entry], cells: list[Entry], overr
 
 
 def take_out(sweep: Sweep, entries: list[Entry]) -> None:
-    """Record that `entries` belong to the sweep no more; a later launch may bring them back."""
+    """Record that `entries` no longer belong to the sweep. A later launch may add them again."""
     written = {"time": time.time(), "overrides": [], "stages": [], "cells": []}
     _write(sweep.root / "sweeps" / sweep.name, written | {"removed": [entry.signature for entry in entries]})
 
@@ -85,10 +62,10 @@ def _write(home: Path, launch: dict) -> None:
 
 
 def read_sweep(root: Path, name: str) -> Sweep:
-    """The sweep `name` of the output directory `root`.
+    """Return the sweep `name` of the output directory `root`.
 
     Raises:
-        UserError: there is no such sweep, or everything of it was removed; those that exist are named.
+        UserError: there is no such sweep, or all of it was removed. The message names the sweeps that exist.
     """
     home = root / "sweeps" / name
     if name in ("", "..") or name != Path(name).name or not home.is_dir() or _is_emptied(home):
@@ -103,18 +80,18 @@ def read_sweep(root: Path, name: str) -> Sweep:
 
 
 def read_launches(root: Path, name: str) -> list[tuple[list[str], list[str]]]:
-    """The launches of the sweep `name` that brought a cell, in order: what was typed, and the cells' signatures."""
+    """Return the launches of the sweep `name` that brought a cell, in order: (overrides, signatures of the cells)."""
     found = [read_json(file) for file in sorted((root / "sweeps" / name).glob("*.json"))]
     return [(one["overrides"], [e["signature"] for e in one["cells"]]) for one in found if one["cells"]]
 
 
 def read_sweeps(root: Path) -> list[Sweep]:
-    """Every sweep of the output directory."""
+    """Return every sweep of the output directory."""
     return [read_sweep(root, name) for name in _names(root)]
 
 
 def _names(root: Path) -> list[str]:
-    """The sweeps of an output directory, without those that everything was taken out of."""
+    """Return the names of the sweeps of an output directory that are not empty."""
     homes = [path for path in sorted((root / "sweeps").glob("*")) if path.is_dir()]
     return [home.name for home in homes if not _is_emptied(home)]
 
@@ -125,7 +102,7 @@ def _is_emptied(home: Path) -> bool:
 
 
 def _merged(home: Path) -> dict[str, dict[str, dict]]:
-    """Stages and cells of all launches, by signature; the latest entry of each."""
+    """Return stages and cells of all launches by signature, each with its latest entry."""
     merged: dict[str, dict[str, dict]] = {"stages": {}, "cells": {}}
     for file in sorted(home.glob("*.json")):
         launch = read_json(file)

@@ -1,20 +1,19 @@
-"""Names of runs that become names of files, jobs and tags: safe characters, and no longer than what takes them."""
+"""Names of runs as names of files, jobs and tags: with safe characters, and within the limits of each."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-LONGEST = 160  # characters of a run directory's name before its seed and signature; file systems take 255 in all
-_DIGITS = 8  # of the hash that tells cut names apart
+LONGEST = 160  # characters of a run directory's name before its seed and signature; file systems allow 255 in all
+_DIGITS = 8  # hex digits of the hash that distinguishes shortened names
 
 
 def short_name(text: str, limit: int) -> str:
-    """`text` as a name of at most `limit` characters.
+    """Return `text` as a name of at most `limit` characters.
 
-    A name that is short enough and holds nothing but ASCII letters, digits, '.', '_' and '-' stays as it is.
-    Otherwise other characters become '_', the end is cut, and a hash of the whole text tells names apart that begin
-    alike.
+    A short name of ASCII letters, digits, '.', '_' and '-' stays as it is. In other names all other characters become
+    '_', the end is cut, and a hash of the whole text distinguishes names that begin alike.
 
     Args:
         limit: at least 10.

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: the fault that stops a run, and the file in which it leaves the batch. No torch."""
+"""Numbers that are not finite: the error that stops a run, and the file with the batch that caused it. No torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 from sweep.config.cell import CellConfig
 from sweep.run.files import write_text
 
-MOST_TOKENS = 2**18  # of the responses in a file: at most some 20 MB
+MOST_TOKENS = 2**18  # most tokens of responses in a file, which is then at most about 20 MB
 
 
 class NotFinite(Exception):
-    """A number that is NaN or infinite, so that nothing computed from it means anything.
+    """A number is NaN or infinite, so that everything computed from it is meaningless.
 
-    what: the numbers and where they stood.
-    evidence: what this process worked on, ready for JSON, where it had the number; it is not sent to other processes.
-    message: what the person is told.
+    what: the numbers and where they occurred.
+    evidence: the data that this process worked on, ready for JSON, if it had the number; it is not sent to other
+    processes.
+    message: the text for the user.
     """
 
     def __init__(self, what: str, evidence: dict | None = None, message: str = "") -> None:
@@ -31,10 +32,10 @@ class NotFinite(Exception):
 
 
 def explained(fault: NotFinite, step: int, config: CellConfig, file: Path, went_back: int | None = None) -> NotFinite:
-    """The fault as the last word of a training, in one line: the step, the batch's file, and what to try.
+    """Return the error with the final message of a training, in one line: the step, the batch's file, and what to try.
 
     Args:
-        went_back: the step of the checkpoint that training went back from before; None where it never has.
+        went_back: the step of the checkpoint that training went back to earlier; None if it never has.
     """
     again = "" if went_back is None else f" Training went back once before, from step {went_back}."
     return NotFinite(
@@ -58,11 +59,11 @@ def _remedies(config: CellConfig) -> str:
 
 
 def write_batch(file: Path, step: int, fault: NotFinite, ranks: Iterable[dict], rollout: Sequence[dict]) -> None:
-    """Leave what the step worked on in `file`, NaN and infinities spelled out.
+    """Write the data of the failed step to `file`, with NaN and infinities as strings.
 
     Args:
-        ranks: for each process that had the number, what it worked on.
-        rollout: the step's responses, with `prompt_ids` and `ids`; those over MOST_TOKENS are counted and left out.
+        ranks: the data of each process that had the number.
+        rollout: the step's responses, with `prompt_ids` and `ids`; those beyond MOST_TOKENS are only counted.
     """
     kept = first_tokens(rollout)
     found = {"step": step, "not_finite": fault.what, "ranks": list(ranks), "rollout": kept}
@@ -70,7 +71,7 @@ def write_batch(file: Path, step: int, fault: NotFinite, ranks: Iterable[dict], 
 
 
 def first_tokens(responses: Sequence[dict], most: int = MOST_TOKENS) -> list[dict]:
-    """The first responses, as many as have `most` tokens together with their prompts."""
+    """Return the first responses that have at most `most` tokens together, prompts included."""
     kept = []
     for response in responses:
         most -= len(response["prompt_ids"]) + len(response["ids"])
@@ -81,7 +82,7 @@ def first_tokens(responses: Sequence[dict], most: int = MOST_TOKENS) -> list[dic
 
 
 def spelled(value: Any) -> Any:
-    """`value` with NaN and infinities as the strings "nan", "inf" and "-inf", which JSON can hold and float() reads."""
+    """Return `value` with NaN and infinities as "nan", "inf" and "-inf", which JSON can hold and float() reads."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How long what is left of a sweep will take, from the pace of what was measured. Pure: nothing here reads a file."""
+"""Estimate the time that the rest of a sweep takes, from the pace of measured runs. Pure: it reads no file."""
 
 from __future__ import annotations
 
@@ -6,40 +6,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sweep.run.costs import duration
+from sweep.run.entry import Entry
 from sweep.run.state import State
 from sweep.run.status import Status
 
-NAMED = 4  # at most so many kinds of runs that nothing is known of
+NAMED = 4  # most kinds of unmeasured runs that are named
 STAGES = {"baseline": "the baseline", "label": "the labels", "evaluation": "an evaluation"}  # by the stage's module
 GIVEN_UP = (
     State.FAILED,
     State.BLOCKED,
     State.REFUSED,
     State.CANCELLED,
-)  # goes on only where somebody launches it again
-
-
-@dataclass(frozen=True)
-class Work:
-    """A run: the module that its job runs, its model, and its status."""
-
-    module: str
-    model: str
-    status: Status
-
-    @property
-    def kind(self) -> str:
-        """What it has in common with the runs that its pace is guessed from."""
-        stage = STAGES.get(self.module.rpartition(".")[2])
-        return f"{stage} of {self.model}" if stage else f"a training of {self.model}"
+)  # such a run goes on only if it is launched again
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is left of a sweep.
+    """The rest of a sweep.
 
-    runs: how many are not done, without those that ended badly. seconds: of work, one run after another; None where no
-    run of some kind was measured, and `unmeasured` names these kinds. at_once: how many run side by side.
+    runs: how many are not done, without those that failed. seconds: their work, one run after another; None if no run
+    of some kind was measured, and then `unmeasured` names these kinds. at_once: how many run at the same time.
     """
 
     runs: int
@@ -50,42 +36,54 @@ class Outlook:
 
     @property
     def until_the_end(self) -> float | None:
-        """Seconds until all is done, if as many as now go on side by side; None where that is not known."""
+        """Seconds until all is done if as many runs as now go on at the same time; None if unknown."""
         if self.seconds is None or (self.runs and not self.at_once):
             return None
         return max(self.longest, self.seconds / self.at_once) if self.runs else 0.0
 
     def words(self) -> str:
-        """In a line; "" where nothing is left."""
+        """Return the outlook in one line; "" if nothing is left."""
         if not self.runs:
             return ""
         if self.seconds is None:
             named = ", ".join(self.unmeasured[:NAMED]) + (", …" if len(self.unmeasured) > NAMED else "")
             return f"time left: unknown until one of each was measured: {named}"
-        if not self.at_once:
+        until_the_end = self.until_the_end
+        if until_the_end is None:
             return f"time left: about {duration(self.seconds)} of runs; none is at work now"
         beside = f", {self.at_once} at a time" if self.at_once > 1 else ""
-        return f"time left: about {duration(self.until_the_end)} at the pace so far{beside}"
+        return f"time left: about {duration(until_the_end)} at the pace so far{beside}"
 
 
-def outlook(work: Iterable[Work], at_once: int | None = None) -> Outlook:
-    """The outlook of a sweep.
+def outlook(statuses: Iterable[Status], at_once: int | None = None) -> Outlook:
+    """Return the outlook of a sweep, or of some of its runs.
 
     Args:
-        at_once: how many runs go on side by side; None: as many as are at work now.
+        at_once: how many runs go on at the same time; None for as many as run now.
     """
-    work = list(work)
-    left = [one for one in work if one.status.state != State.DONE and one.status.state not in GIVEN_UP]
-    paces = {kind: _pace([o.status for o in work if o.kind == kind]) for kind in {one.kind for one in left}}
-    seconds = [_seconds(one.status, paces[one.kind]) for one in left]
-    unmeasured = tuple(sorted({one.kind for one, needed in zip(left, seconds, strict=True) if needed is None}))
+    by_kind: dict[str, list[Status]] = {}
+    left = []
+    for status in statuses:
+        by_kind.setdefault(_kind(status.entry), []).append(status)
+        if status.state != State.DONE and status.state not in GIVEN_UP:
+            left.append(status)
+    kinds = [_kind(status.entry) for status in left]
+    paces = {kind: _pace(by_kind[kind]) for kind in set(kinds)}
+    seconds = [_seconds(status, paces[kind]) for status, kind in zip(left, kinds, strict=True)]
+    unmeasured = tuple(sorted({kind for kind, needed in zip(kinds, seconds, strict=True) if needed is None}))
     known = [needed for needed in seconds if needed is not None]
-    running = sum(one.status.state.at_work for one in left) if at_once is None else min(at_once, len(left))
+    running = sum(status.state.at_work for status in left) if at_once is None else min(at_once, len(left))
     return Outlook(len(left), None if unmeasured else sum(known), max(known, default=0.0), unmeasured, running)
 
 
+def _kind(entry: Entry) -> str:
+    """Return the kind of a run: runs of one kind are assumed to have the same pace."""
+    stage = STAGES.get(entry.module.rpartition(".")[2])
+    return f"{stage} of {entry.model}" if stage else f"a training of {entry.model}"
+
+
 def _pace(statuses: Sequence[Status]) -> float | None:
-    """Mean seconds of a step, or of a whole stage, which has none; None where nothing was measured."""
+    """Return the mean seconds of a step, or of a whole stage, which has no steps; None if nothing was measured."""
     seconds, count = 0.0, 0
     for status in statuses:
         cost, steps = status.cost, status.step if status.steps else int(status.state == State.DONE)
@@ -95,7 +93,7 @@ def _pace(statuses: Sequence[Status]) -> float | None:
 
 
 def _seconds(status: Status, pace: float | None) -> float | None:
-    """What a run still needs; None where nothing tells."""
+    """Return the seconds that a run still needs; None if unknown."""
     if status.seconds_left is not None:
         return status.seconds_left
     if pace is None:

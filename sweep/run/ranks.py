@@ -1,6 +1,6 @@
-"""What each process of an attempt says of itself, in a folder that they share: where it is, and since when.
+"""The reports of each process of an attempt, in a shared folder: its phase, and since when.
 
-A process that is stopped, or that hangs on another machine, can still be told from its last word.
+They show where a process is that was stopped, or that hangs on another machine.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from sweep.run.files import read_json
 
-STALLED_EXIT = 75  # how a process ends whose attempt made no progress, in the eyes of what started it
+STALLED_EXIT = 75  # exit code of a process whose attempt made no progress; whoever started it starts it again
 
 
 @dataclass(frozen=True)
 class Beat:
-    """The latest word of one process.
+    """The latest report of one process.
 
-    `beats` counts its words and `changes` its entries into and exits from phases, so that a reader needs no clock of
-    another machine: what counts no further stands still. `patience`: seconds that it may stay in `phase`.
+    `beats` counts its reports and `changes` the phases that it entered or left, so that a reader needs no other
+    machine's clock: a count that stays the same means no progress. `patience`: the seconds that it may stay in `phase`.
     """
 
     rank: int
@@ -33,43 +33,44 @@ class Beat:
     changes: int
     beats: int
     patience: float
-    dumped: bool = False  # its stacks are written
-    ended: bool = False  # it has left the attempt in order
+    dumped: bool = False  # the stacks of its threads are written
+    ended: bool = False  # it has ended normally
 
 
 class Ranks:
-    """The folder of one attempt. Its name is unique, so that two attempts never mistake each other's processes."""
+    """The folder of one attempt. Its name is unique, so that attempts never read each other's reports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._verdict = folder / "verdict"
 
     def open(self) -> None:
+        """Create the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def remove_others(self) -> None:
-        """Remove the folders of other attempts at the run. Only for the process that holds the run's lock."""
+        """Remove the folders of the run's other attempts. Only the process that holds the run's lock may call this."""
         for folder in self.folder.parent.glob("*"):
             if folder != self.folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def write(self, beat: Beat) -> None:
-        """Without fsync: after a crash of the machine nobody asks for it."""
+        """Write a report. It is not flushed to the disk, because after a crash of the machine it is not needed."""
         partial = self.folder / f".{beat.rank}.json"
         partial.write_text(json.dumps(asdict(beat)))
         os.replace(partial, self.folder / f"{beat.rank}.json")
 
     def read(self, world_size: int) -> dict[int, Beat]:
-        """The latest word of each process that has spoken."""
+        """Return the latest report of each process that has written one."""
         found = ((rank, read_json(self.folder / f"{rank}.json")) for rank in range(world_size))
         return {rank: Beat(**beat) for rank, beat in found if beat}
 
     def stacks(self, rank: int) -> Path:
-        """Where a process writes what its threads are doing."""
+        """Return the file to which a process writes the stacks of its threads."""
         return self.folder / f"{rank}.stacks"
 
     def give_verdict(self) -> bool:
-        """Say that the attempt makes no progress and will be ended; False where another process said so before."""
+        """Record that the attempt makes no progress and will be ended. Return False if another process already did."""
         try:
             self._verdict.touch(exist_ok=False)
         except FileExistsError:
@@ -78,11 +79,12 @@ class Ranks:
 
     @property
     def verdict(self) -> bool:
+        """True if some process recorded that the attempt makes no progress."""
         return self._verdict.exists()
 
 
 def latest_beat(folder: Path) -> Beat | None:
-    """The latest word of rank 0, of whichever attempt in `folder` spoke last; None where none did."""
+    """Return the latest report of rank 0 over all attempts in `folder`; None if there is none."""
     spoken = max(folder.glob("*/0.json"), key=lambda file: file.stat().st_mtime, default=None)
     said = spoken and read_json(spoken)
     return Beat(**said) if said else None

@@ -1,5 +1,6 @@
-"""The rows that trainings write, one JSON object a line with its `step`: all of them, the last one, or the numbers of
-some metrics over the steps, which are read once and then only as far as the file has grown."""
+"""Read the rows that trainings write, one JSON object with its `step` on each line: all rows, the last one, or the
+values of some metrics by step.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +12,15 @@ from typing import Any
 from sweep.run.growing import GrowingRows, row_of
 
 Series = dict[int, Any]  # a value by step
-LISTED = 6  # steps in a message; of more the first ones and the last one are named
-BLOCK = 1 << 16  # bytes that are read at once from the end of a file
+LISTED = 6  # most steps listed in a message; otherwise only the first ones and the last one are named
+BLOCK = 1 << 16  # bytes read at once from the end of a file
 
 
 class SeriesReader:
     """Reads some metrics of one run, again and again while it is written."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
-        """`names`: of the metrics, as the rows have them."""
+        """Prepare to read the metrics `names` of the file `path`."""
         self._rows, self._names = GrowingRows(path, self._forget), tuple(names)
         self._forget()
 
@@ -27,12 +28,13 @@ class SeriesReader:
         self._found: dict[str, Series] = {name: {} for name in self._names}
 
     def read(self) -> dict[str, Series]:
-        """By name, the values of every complete row so far; rows without a value of it are left out.
+        """Return by name the values of every complete row so far; rows without a value are left out.
 
-        A run that resumes replaces its file by one without the steps that it makes again: that is read from its start.
+        A run that resumes replaces its file by one without the steps that it makes again; the new file is read from the
+        start.
 
         Raises:
-            DamagedFile: a line is no row, as where a disk or another program damaged the file.
+            DamagedFile: a line is not a row, because a disk or another program damaged the file.
         """
         for row in self._rows.new():
             for name in self._names:
@@ -42,16 +44,16 @@ class SeriesReader:
 
 
 def last_row(path: Path) -> dict:
-    """The last complete row of a file of rows, without reading the others; {} where there is none.
+    """Return the last complete row of a file without reading the others; {} if there is none.
 
     Raises:
-        DamagedFile: the last line is no row.
+        DamagedFile: the last line is not a row.
     """
     try:
         with open(path, "rb") as file:
             end = file.seek(0, os.SEEK_END)
             tail = b""
-            while end > 0 and tail.count(b"\n") < 2:  # the end of the row before it, and its own
+            while end > 0 and tail.count(b"\n") < 2:  # until the tail has the end of the row before, and its own
                 begin = max(0, end - BLOCK)
                 file.seek(begin)
                 tail, end = file.read(end - begin) + tail, begin
@@ -62,20 +64,20 @@ def last_row(path: Path) -> dict:
 
 
 def read_rows(path: Path) -> Iterator[dict]:
-    """The complete rows of a file, one by one; a last line that is being written, or was cut short, is left out.
+    """Yield the complete rows of a file. A last line that is being written, or was cut short, is left out.
 
     Raises:
-        DamagedFile: a line is no row.
+        DamagedFile: a line is not a row.
     """
     yield from GrowingRows(path).new()
 
 
 def read_series(path: Path, names: Sequence[str]) -> dict[str, Series]:
-    """The metrics `names` of a run's `metrics.jsonl`: by name, the values by step."""
+    """Return the metrics `names` of a run's `metrics.jsonl`: by name, the values by step."""
     return SeriesReader(path, names).read()
 
 
 def listed(steps: Iterable[int]) -> str:
-    """Which steps there are, in a few words."""
+    """Return a short text that lists the steps."""
     found = sorted(steps)
     return ", ".join(map(str, found if len(found) <= LISTED else [*found[:3], "…", found[-1]]))

@@ -1,4 +1,4 @@
-"""What a process knows of the Slurm job it runs in, and how it asks to be started again."""
+"""The Slurm job that this process runs in, and requests to Slurm about it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # each asks a job to stop; SIGUSR2: its time limit nears
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # a job stops at each; SIGUSR2: its time limit is near
 
 
 @dataclass(frozen=True)
 class SlurmJob:
     """The job of this process.
 
-    `id` is ARRAY_INDEX for an element of an array: the raw id of the last element is that of the whole array, and what
-    is done to it is done to every element.
+    `id` is ARRAY_INDEX for an element of an array. The raw id of the last element is also that of the whole array, so a
+    command with it would apply to every element.
     """
 
     id: str
-    grace_seconds: float  # from SIGTERM to SIGKILL, when it is preempted; infinite where Slurm cannot be asked
+    grace_seconds: float  # from SIGTERM to SIGKILL at a preemption; infinite if Slurm does not answer
 
     @classmethod
     def of_this_process(cls) -> SlurmJob | None:
-        """None outside of a job that was submitted to Slurm."""
+        """Return the job of this process, or None outside of a job that was submitted to Slurm."""
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
             return None
         array = os.environ.get("SLURM_ARRAY_JOB_ID")
@@ -33,7 +33,7 @@ class SlurmJob:
         return cls(job, _grace_seconds(os.environ.get("SLURM_JOB_PARTITION", "")))
 
     def being_preempted(self) -> bool:
-        """Whether Slurm has told this job to make room for another and will start it again.
+        """Return True if Slurm is stopping this job for another one, after which it will start it again.
 
         A job that was cancelled or requeued is no longer RUNNING when its SIGTERM arrives.
         """
@@ -41,10 +41,10 @@ class SlurmJob:
         return "JobState=RUNNING" in shown and re.search(r"\bPreemptTime=\d", shown) is not None
 
     def requeue(self) -> None:
-        """Have Slurm end this job and put it back into the queue.
+        """Make Slurm end this job and put it back into the queue.
 
         Raises:
-            RuntimeError: Slurm will not; with its words.
+            RuntimeError: Slurm refuses; the message holds its error.
         """
         try:
             done = subprocess.run(["scontrol", "requeue", self.id], capture_output=True, text=True)
@@ -54,12 +54,12 @@ class SlurmJob:
             raise RuntimeError(f"scontrol requeue {self.id}: {done.stderr.strip()}")
 
     def rename(self, name: str) -> None:
-        """Show the job under a name of its own; not worth failing for."""
+        """Show the job under another name. A failure is ignored, because the name only helps people."""
         _scontrol("update", f"JobId={self.id}", f"JobName={name}")
 
 
 def _grace_seconds(partition: str) -> float:
-    """The partition's grace time, and what Slurm leaves every job between the two signals."""
+    """Return the partition's grace time plus the time that Slurm leaves every job between the two signals."""
     shown = _scontrol("show", "partition", partition) + _scontrol("show", "config")
     found = re.findall(r"\b(?:GraceTime|KillWait)\s*=\s*(\d+)", shown)
     return float(sum(map(int, found))) if found else math.inf

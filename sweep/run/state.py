@@ -1,4 +1,4 @@
-"""The state of a run: every value it may have, and every key of `state.json`."""
+"""The state of a run: all its possible values, and every key of `state.json`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sweep.run.costs import Cost, Spent, cost_of
 
 
 class State(str, Enum):
-    """What becomes of a run, as the run directory, Slurm and the tables say it."""
+    """The states of a run, as records, Slurm and tables name them."""
 
-    # What a job writes into its run directory.
+    # A job writes these into its run directory.
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
-    REFUSED = "refused"  # something that was found out on the way rules the run out
-    # What follows from the directory and from the runs that this one waits for.
+    REFUSED = "refused"  # the job found that the run is impossible, for example with too few labels
+    # These follow from the directory and from the runs that this one waits for.
     QUEUED = "queued"
     BLOCKED = "blocked"
-    # What a cluster knows beside the run's own directory.
-    NOT_SUBMITTED = "not submitted"  # a launch wanted to and did not get so far, or was not allowed to
+    # These come from the cluster, not from the run's own directory.
+    NOT_SUBMITTED = "not submitted"  # a launch ended before it could submit the run, or was not allowed to
     REQUEUED = "requeued"
     STALLED = "stalled"
     CANCELLED = "cancelled"
@@ -35,12 +35,12 @@ class State(str, Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more becomes of the run unless somebody launches it again."""
+        """True if the run does not go on unless it is launched again."""
         return self not in ACTIVE
 
     @property
     def at_work(self) -> bool:
-        """Whether a process works on the run, or should."""
+        """True if a process works on the run, or should."""
         return self in (State.RUNNING, State.STALLED)
 
 
@@ -50,7 +50,7 @@ ACTIVE = (State.QUEUED, State.RUNNING, State.REQUEUED, State.STALLED)
 class Stall(BaseModel):
     """An attempt that was ended because it made no progress.
 
-    reached: what the run had reached by then. hosts: the machines that it ran on.
+    reached: the run's progress at that time. hosts: the machines that it ran on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,21 +62,23 @@ class Stall(BaseModel):
 
 
 class RunState(BaseModel):
-    """What a job last wrote into `state.json`. Keys of another version of the code are left alone.
+    """The content of `state.json`. Keys that this version of the code does not know are ignored.
 
-    attempt: counts the attempts, from 1.
-    pid, process_started, host: the process that works here, when it started (seconds since 1970), and its machine.
+    attempt: the number of attempts so far; the first one is 1.
+    pid, process_started, host: the process that works on the run, when it started (seconds since 1970), and its
+    machine.
     job: Slurm's id of its job, ARRAY_INDEX; None elsewhere. grace_seconds: from its SIGTERM to its SIGKILL.
     started, updated: when the attempt began, and when the state was last written (seconds since 1970).
-    error: the error that ended the attempt, in a line. note: what to say beside the state.
-    step, steps: the last step that was finished, and the target; progress: what a stage counts instead of steps.
+    error: the error that ended the attempt, in one line. note: a remark that is shown with the state.
+    step, steps: the last finished step, and the target; progress: the count of a stage that has no steps.
     reward: the mean of the last step's training rewards. accuracy: of the last evaluation.
-    rolled_back_from: the step of the checkpoint that training went back from, once, as the next was not finite.
+    rolled_back_from: the step of the checkpoint that training went back from, once, because the next step was not
+    finite.
     seconds_per_step, tokens_per_second: of the last step. save_seconds: of the slowest checkpoint.
-    data: what was read, left out and repeated, by split. prompts_left_out: how many were too long, by split.
-    problems: how many a reward with labels can train on, and how many were labelled.
-    stalls: the attempts that made no progress since the run last did, oldest first.
-    spent: what each attempt spent, the latest last; attempts of older versions of the code are not among them.
+    data: rows read, left out and repeated, by split. prompts_left_out: the number of too long prompts, by split.
+    problems: the number that a reward with labels can train on, and the number that were labelled.
+    stalls: the attempts without progress since the run last made any, oldest first.
+    spent: the cost of each attempt, the latest last; attempts of older versions of the code are missing.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -109,20 +111,24 @@ class RunState(BaseModel):
 
     @property
     def begun(self) -> bool:
-        """Whether any attempt has written a state."""
+        """True if any attempt has written a state."""
         return self.updated is not None
 
     @property
     def reached(self) -> int:
-        """What a later attempt need not do again: steps, or a stage's own count."""
+        """The progress that a later attempt need not make again: steps, or a stage's own count."""
         return self.step if self.progress is None else self.progress
 
     def cost(self, heartbeat: float | None) -> Cost:
-        """What the run cost so far; `heartbeat`: when its heart last beat, in seconds since 1970, if it ever did."""
+        """Return the cost of the run so far; `heartbeat`: the time of its last heartbeat, in seconds since 1970, or
+        None.
+        """
         return cost_of(self.spent, self.attempt, self._last_sign(heartbeat))
 
     def with_attempt_closed(self, heartbeat: float | None) -> list[Spent]:
-        """What the attempts spent, once the latest of them has ended: `heartbeat` is from before the next one began."""
+        """Return the attempts' costs with the end of the latest one set; `heartbeat` must be from before the next one
+        began.
+        """
         if not self.spent or self.spent[-1].until is not None:
             return self.spent
         latest = self.spent[-1]
@@ -130,16 +136,16 @@ class RunState(BaseModel):
         return [*self.spent[:-1], latest.model_copy(update={"until": until})]
 
     def _last_sign(self, heartbeat: float | None) -> float:
-        """When the latest attempt was last seen alive: what it wrote, or its heart, whichever is later.
+        """Return when the latest attempt was last seen alive: its last record or heartbeat, whichever is later.
 
-        One that said how it ended did so at its end. The time of its heartbeat's file tells nothing more, and is that
-        of a copy where the directory was copied.
+        An attempt that recorded how it ended did so at its end. The heartbeat's file then shows nothing more, and if
+        the directory was copied, its time is that of the copy.
         """
         written = self.updated or 0.0
         return max(written, heartbeat or 0.0) if self.state == State.RUNNING else written
 
     @property
     def starts_again(self) -> bool:
-        """Whether the latest attempt ended itself for want of progress, to be started again by whoever started it."""
+        """True if the latest attempt ended itself because it made no progress; whoever started it starts it again."""
         ended_itself = bool(self.stalls) and self.stalls[-1].attempt == self.attempt
         return self.state == State.INTERRUPTED and ended_itself

@@ -1,6 +1,7 @@
-"""Places that take nothing: a full disk, a used up quota, a read-only file system, files of somebody else.
+"""Recognise errors of places that cannot be written: a full disk, a used up quota, a read-only disk, another user's
+files.
 
-Says whether an error came of one, in words, with the room there is and what to do.
+The messages name the free space and what to do.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ REMEDIES = {
 
 
 def complaint(error: OSError, *places: Path) -> str:
-    """Why a command could not write and what to do, in a line; "" where the error is of another kind.
+    """Return why a command could not write and what to do, in one line; "" for errors of another kind.
 
     Args:
-        places: where the command writes, the likeliest first, for errors that name no file.
+        places: where the command writes, the most likely place first, for errors that name no file.
     """
     if error.errno in FORBIDDEN:
         place = f"{error.filename}: " if error.filename else ""
@@ -38,13 +39,14 @@ def complaint(error: OSError, *places: Path) -> str:
 
 
 def disk_fault(error: BaseException, *places: Path) -> str | None:
-    """Why `error` (or what led to it) came of a full, used up or read-only disk, and what to do; None if it did not.
+    """Return why `error` (or its cause) comes from a full, used up or read-only disk, and what to do; None if it does
+    not.
 
-    Libraries that write by themselves (torch, safetensors) raise errors of other kinds, often without a word of the
-    disk. Where one of the `places` is full, any error counts as its consequence, and its own words are kept.
+    Libraries that write by themselves (torch, safetensors) raise errors of other kinds, often without mentioning the
+    disk. If one of the `places` is full, any error counts as its consequence, and its own message is kept.
 
     Args:
-        places: where the failed work writes, the likeliest first.
+        places: where the failed work writes, the most likely place first.
     """
     for cause in _causes(error):
         if _number(cause) is not None:
@@ -57,14 +59,19 @@ def disk_fault(error: BaseException, *places: Path) -> str | None:
 
 
 def disk_state(place: Path) -> str | None:
-    """What keeps everybody from writing to `place`, and what to do; None where its disk takes more."""
+    """Return why `place` cannot be written by anybody, and what to do; None if its disk can be written."""
     number = _refuses(place)
     return None if number is None else f"{_explained(number, place)} and launch again"
 
 
 def _said(error: BaseException, places: tuple[Path, ...]) -> str:
-    """The fault, and where: in the file that the error names, else in the place that is full, else in the likeliest."""
+    """Return the fault and its place: the file that the error names, else the place that is full, else the likeliest.
+
+    Args:
+        error: one that `_number` knows.
+    """
     number, name = _number(error), getattr(error, "filename", None)
+    assert number is not None
     if isinstance(name, str | bytes | os.PathLike):
         return _explained(number, Path(os.fsdecode(name)))
     refusing = [place for place in places if _refuses(place) == number]
@@ -83,7 +90,7 @@ def _explained(number: int, place: Path | None) -> str:
 
 
 def _refuses(place: Path) -> int | None:
-    """ENOSPC where the disk of `place` is full, EROFS where it can only be read; None where it takes more."""
+    """Return ENOSPC if the disk of `place` is full, EROFS if it is read-only, else None."""
     disk = os.statvfs(_existing(place))
     if disk.f_flag & os.ST_RDONLY:
         return errno.EROFS
@@ -92,26 +99,28 @@ def _refuses(place: Path) -> int | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what led to it, latest first."""
+    """Yield the error and its causes, latest first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _number(error: BaseException) -> int | None:
-    """Which of OF_THE_DISK an error is, or names as libraries do that pass the system's words on."""
+    """Return the number in OF_THE_DISK that an error has, or that its text names, as errors of some libraries do; else
+    None.
+    """
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in OF_THE_DISK else None
     return next((number for number in OF_THE_DISK if os.strerror(number) in str(error)), None)
 
 
 def _existing(path: Path) -> Path:
-    """The path, or the nearest directory above it that exists."""
+    """Return the path, or the nearest directory above it that exists."""
     return next(p for p in (path, *path.absolute().parents) if p.exists())
 
 
 def _owner(file: str | None) -> str:
-    """Whose the file is, or the nearest directory above it that can be looked at."""
+    """Return who owns the file, or the nearest directory above it that can be examined."""
     for place in (Path(file), *Path(file).parents) if file else ():
         try:
             return f"{place} belongs to {pwd.getpwuid(place.stat().st_uid).pw_name}"

@@ -1,7 +1,7 @@
-"""Where the runs of a sweep are on W&B, and the pages there that show them.
+"""The W&B projects of a sweep's runs, and the pages there that show them.
 
 The addresses of the pages are kept in `sweeps/NAME/wandb/pages.json` of the output directory, so that a page is made
-once and found again. The ledger reads no directory inside of a sweep's own.
+once and found again. The ledger does not read directories inside a sweep's own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 
 from sweep.config.cell import DEFAULT_PROJECT, TrackingConfig
 from sweep.run.directory import RunDirectory
+from sweep.run.entry import Entry
 from sweep.run.files import locked, read_json, write_json
-from sweep.run.ledger import Entry, Sweep
+from sweep.run.ledger import Sweep
 
 VIEW, REPORT = "view", "report"
 
@@ -22,7 +23,8 @@ VIEW, REPORT = "view", "report"
 class Place:
     """A project of a W&B server.
 
-    entity: None is the one that the API key belongs to. base_url: None is the server that the shell names, or W&B's.
+    entity: None for the one that the API key belongs to. base_url: None for the server that the shell names, or W&B's
+    own.
     """
 
     project: str
@@ -31,15 +33,17 @@ class Place:
 
     @staticmethod
     def of(tracking: TrackingConfig) -> Place:
+        """Return the place that the configuration names."""
         return Place(tracking.project or DEFAULT_PROJECT, tracking.entity, tracking.base_url)
 
     @property
     def title(self) -> str:
+        """The place as ENTITY/PROJECT, or PROJECT alone."""
         return f"{self.entity}/{self.project}" if self.entity else self.project
 
 
 def cells_by_place(sweep: Sweep) -> dict[Place, list[Entry]]:
-    """The cells of the sweep by where they are tracked, or will be once they are synced; without those that are not."""
+    """Return the cells of the sweep by the place they are tracked at or would be synced to, without untracked cells."""
     found: dict[Place, list[Entry]] = {}
     for entry in sweep.cells:
         run = RunDirectory(sweep.directory(entry))
@@ -57,19 +61,19 @@ class Pages:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Whoever else looks for a page waits meanwhile, so that two do not make one each."""
+        """Hold a lock, so that two processes that look for the same page do not both make one."""
         self.file.parent.mkdir(exist_ok=True)
         with locked(self.file.with_name(".pages.lock")):
             yield
 
     def read(self, kind: str) -> str | None:
-        """The address of the page; `kind`: VIEW or REPORT. None where none was made."""
+        """Return the address of the page of `kind` VIEW or REPORT; None if none was made."""
         return next((page["pages"].get(kind) for page in self._all() if page["place"] == self._place), None)
 
     def write(self, kind: str, url: str) -> None:
-        """Keep the address of the page."""
+        """Store the address of the page of `kind`."""
         others = [page for page in self._all() if page["place"] != self._place]
-        own = next((page["pages"] for page in self._all() if page["place"] == self._place), {})
+        own: dict[str, str] = next((page["pages"] for page in self._all() if page["place"] == self._place), {})
         write_json(self.file, [*others, {"place": self._place, "pages": own | {kind: url}}])
 
     def _all(self) -> list[dict]:

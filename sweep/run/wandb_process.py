@@ -1,4 +1,4 @@
-"""What W&B's client looks at and leaves behind in a process: variables of the environment, and a process of its own."""
+"""Control W&B's client in this process: the environment variables that it reads, and the process that it starts."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sweep.config.wandb_limits import OF_ONE_RUN, TAKEN
 from sweep.run.bounded import CallFailed, within
 
 SERVICE = "wandb-core"  # the process that W&B starts beside this one
-END_SECONDS = 1.0  # for W&B to end its process by itself
+END_SECONDS = 1.0  # W&B has so long to end its process by itself
 
 
 def settle(environment: MutableMapping[str, str]) -> None:
-    """Leave W&B nothing in `environment` that would count beside the frozen configuration."""
+    """Remove all variables from `environment` by which W&B would override the frozen configuration."""
     for name in (*TAKEN, *OF_ONE_RUN):
         if name != "WANDB_BASE_URL":
             environment.pop(name, None)
-    environment["WANDB_SILENT"] = "true"  # it would name a `wandb sync` that finds nothing
-    # W&B's reports on its own errors would keep the process from its end for 10 s where the server is slow.
+    environment["WANDB_SILENT"] = "true"  # W&B would print a `wandb sync` command that finds nothing
+    # With a slow server, W&B's reports on its own errors would delay the end of the process by 10 s.
     environment["WANDB_ERROR_REPORTING"] = "false"
 
 
 def end_service(failed: bool) -> None:
-    """End W&B's own process, for which W&B would otherwise wait when this one exits, for ever where it hangs.
+    """End W&B's own process. At exit W&B would wait for it, and for ever if it hangs.
 
     Args:
-        failed: it may hang, and is ended at once.
+        failed: the process may hang, and is killed at once.
     """
     if failed:
         _kill_service()
@@ -41,7 +41,7 @@ def end_service(failed: bool) -> None:
 
 
 def _kill_service() -> None:
-    """With what it started itself, which would notice only after a while."""
+    """Kill the process and its children, which would notice its end only after a while."""
     for process in psutil.Process().children():
         with suppress(psutil.Error):
             if process.name() == SERVICE:

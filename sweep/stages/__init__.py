@@ -1,1 +1,1 @@
-"""What a job runs: `label` (majority labels), `baseline` (the untrained model's evaluation), `train`, `evaluation`."""
+"""The stages that a job can run: `label`, `baseline`, `train` and `evaluation`, and the parts that they are made of."""

@@ -1,29 +1,25 @@
-"""Rewards of a rollout, each computed once: the training reward and, beside it, the true one and the behaviour."""
+"""Grade a rollout: the training reward of each response, and beside it the true grade and the behaviour."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from rewards.base import Response
+from rewards.base import Response, Signal
 from rewards.behaviour import uses_code
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.informedness import Judged, mixed, rates, rates_within
-from sweep.config.cell import CellConfig
-from sweep.data.golds import grade_any
-from sweep.data.problems import Problem
+from sweep.evaluate.answers import GradedAnswer, grade_texts
 from sweep.keyed import generator
 from sweep.rollout.sample import Finish, Sampled
+from sweep.stages.groups import Group
 
 
 @dataclass(frozen=True)
 class Graded:
-    """A response with everything known of it."""
+    """A sampled response with its training reward, its true grade, the answer found in it, and whether it has code."""
 
-    slot: int
-    problem: Problem
     sampled: Sampled
     reward: float
     grade: Grade
@@ -31,81 +27,83 @@ class Graded:
     code: bool
 
 
-@dataclass(frozen=True)
-class Group:
-    """The responses to the problem in a slot of the step's rollout."""
+def grade_groups(
+    groups: Sequence[Group[Sampled]], grader: Grader, reward: Signal, seed: int, step: int
+) -> list[Group[Graded]]:
+    """The same groups with graded responses.
 
-    slot: int
-    problem: Problem
-    answers: Sequence[Sampled]
-
-
-def grade_groups(config: CellConfig, grader: Grader, step: int, groups: Sequence[Group]) -> list[Graded]:
-    """Every response of the groups, graded, group by group.
-
-    The draws of a response are keyed by seed, step, slot and sample: by slot and not by problem, because one-shot
-    training repeats a problem within a batch.
+    The draws of a response are keyed by seed, step, slot and sample. The key names the slot and not the problem,
+    because one-shot training repeats a problem within a rollout.
     """
-    found = [[grader.extract(a.text) for a in group.answers] for group in groups]
-    pairs = [(f and f.text, group.problem.answers) for group, of in zip(groups, found, strict=True) for f in of]
-    grades = iter(grade_any(grader, pairs))
-    graded = [[next(grades) for _ in group.answers] for group in groups]
-    responses = [
-        [
-            Response(
-                question=group.problem.question,
-                text=a.text,
-                gold=group.problem.answer,
-                answer=f and f.text,
-                correct=grade.correct,
-                truncated=a.finish is Finish.LENGTH,
-                draw=_draws(config.seed, step, group.slot, s),
-                label=group.problem.label,
-            )
-            for s, (a, f, grade) in enumerate(zip(group.answers, of, marks, strict=True))
-        ]
-        for group, of, marks in zip(groups, found, graded, strict=True)
-    ]
-    rewards = config.reward.score(responses, lambda asked: [g.correct for g in grader.grade(asked)])
+    texts = [response.text for group in groups for response in group.responses]
+    golds = [group.problem.answers for group in groups for _ in group.responses]
+    found = iter(grade_texts(grader, texts, golds))
+    answers = [[next(found) for _ in group.responses] for group in groups]
+    seen = [_as_rewards_see(group, of, seed, step) for group, of in zip(groups, answers, strict=True)]
+    rewards = reward.score(seen, lambda pairs: [grade.correct for grade in grader.grade(pairs)])
+    return [_graded_group(*parts) for parts in zip(groups, answers, rewards, strict=True)]
+
+
+def _as_rewards_see(group: Group[Sampled], answers: Sequence[GradedAnswer], seed: int, step: int) -> list[Response]:
     return [
-        Graded(group.slot, group.problem, a, reward, grade, f, uses_code(a.text))
-        for group, of, marks, rewarded in zip(groups, found, graded, rewards, strict=True)
-        for a, f, grade, reward in zip(group.answers, of, marks, rewarded, strict=True)
+        Response(
+            question=group.problem.question,
+            text=sampled.text,
+            gold=group.problem.answer,
+            answer=answer.text,
+            correct=answer.grade.correct,
+            truncated=sampled.finish is Finish.LENGTH,
+            draw=_draws(seed, step, group.slot, number),
+            label=group.problem.label,
+        )
+        for number, (sampled, answer) in enumerate(zip(group.responses, answers, strict=True))
     ]
 
 
-def _draws(seed: int, step: int, slot: int, sample: int):
+def _graded_group(group: Group[Sampled], answers: Sequence[GradedAnswer], rewards: Sequence[float]) -> Group[Graded]:
+    graded = [
+        Graded(sampled, reward, answer.grade, answer.extracted, uses_code(sampled.text))
+        for sampled, answer, reward in zip(group.responses, answers, rewards, strict=True)
+    ]
+    return Group(group.slot, group.problem, graded)
+
+
+def _draws(seed: int, step: int, slot: int, sample: int) -> Callable[[str], float]:
     return lambda purpose: float(generator(purpose, seed, step, slot, sample).random())
 
 
-def graded_metrics(batch: Sequence[Graded], strategies: Sequence[Strategy]) -> dict:
-    """The metrics of docs/rewards.md; `batch` has the responses of a slot one after the other."""
-    rewarded = [g for g in batch if g.reward > 0]
-    found = [g.extracted.strategy for g in batch if g.extracted]
+def graded_metrics(groups: Sequence[Group[Graded]], strategies: Sequence[Strategy]) -> dict[str, float | None]:
+    """The metrics of a rollout's grades that docs/rewards.md defines. Shares are None where nothing could be counted.
+
+    Args:
+        strategies: the ways of extraction; how often each found the answer is a metric of its own.
+    """
+    responses = [graded for group in groups for graded in group.responses]
+    rewarded = [g for g in responses if g.reward > 0]
+    found = [g.extracted.strategy for g in responses if g.extracted]
     return {
-        "reward/true_mean": _share(g.grade.correct for g in batch),
-        "reward/agreement": _share((g.reward > 0) == g.grade.correct for g in batch),
-        "reward/true_given_rewarded": _share(g.grade.correct for g in rewarded),
-        **_informedness(batch),
-        "behaviour/code": _share(g.code for g in batch),
-        "behaviour/code_given_rewarded": _share(g.code for g in rewarded),
-        "behaviour/true_given_code": _share(g.grade.correct for g in batch if g.code),
-        "behaviour/true_given_prose": _share(g.grade.correct for g in batch if not g.code),
-        "grading/no_answer": _share(g.grade.outcome is Outcome.NONE for g in batch),
-        "grading/unparsed": _share(g.grade.outcome is Outcome.UNPARSED for g in batch),
-        "grading/timeouts": _share(g.grade.outcome is Outcome.TIMEOUT for g in batch),
-        "grading/text_gold": _share(g.grade.text_gold for g in batch),
-        **{f"grading/{strategy}": found.count(strategy) / len(batch) for strategy in strategies},
+        "reward/true_mean": _fraction(g.grade.correct for g in responses),
+        "reward/agreement": _fraction((g.reward > 0) == g.grade.correct for g in responses),
+        "reward/true_given_rewarded": _fraction(g.grade.correct for g in rewarded),
+        **_informedness(groups),
+        "behaviour/code": _fraction(g.code for g in responses),
+        "behaviour/code_given_rewarded": _fraction(g.code for g in rewarded),
+        "behaviour/true_given_code": _fraction(g.grade.correct for g in responses if g.code),
+        "behaviour/true_given_prose": _fraction(g.grade.correct for g in responses if not g.code),
+        "grading/no_answer": _fraction(g.grade.outcome is Outcome.NONE for g in responses),
+        "grading/unparsed": _fraction(g.grade.outcome is Outcome.UNPARSED for g in responses),
+        "grading/timeouts": _fraction(g.grade.outcome is Outcome.TIMEOUT for g in responses),
+        "grading/text_gold": _fraction(g.grade.text_gold for g in responses),
+        **{f"grading/{strategy}": found.count(strategy) / len(responses) for strategy in strategies},
     }
 
 
-def _informedness(batch: Sequence[Graded]) -> dict[str, float | None]:
-    """What the training reward says of the truth, within groups and over the batch."""
-    slots = groupby(batch, key=lambda g: g.slot)
-    groups = [[Judged(g.reward > 0, g.grade.correct) for g in group] for _, group in slots]
-    within, pooled = rates_within(groups), rates([response for group in groups for response in group])
+def _informedness(groups: Sequence[Group[Graded]]) -> dict[str, float | None]:
+    """How well the training reward tells right responses from wrong ones, within groups and over the whole rollout."""
+    judged = [[Judged(g.reward > 0, g.grade.correct) for g in group.responses] for group in groups]
+    within, pooled = rates_within(judged), rates([response for group in judged for response in group])
     return {
-        "reward/mixed_share": len(mixed(groups)) / len(groups),
+        "reward/mixed_share": len(mixed(judged)) / len(judged),
         "reward/true_positive_rate": within.true_positive,
         "reward/false_positive_rate": within.false_positive,
         "reward/informedness": within.informedness,
@@ -115,6 +113,6 @@ def _informedness(batch: Sequence[Graded]) -> dict[str, float | None]:
     }
 
 
-def _share(values) -> float | None:
+def _fraction(values: Iterable[bool]) -> float | None:
     counted = list(values)
     return sum(counted) / len(counted) if counted else None

@@ -1,8 +1,8 @@
-"""Label the training problems: many responses of the untrained model to each, and a vote.
+"""Label the training problems: sample many responses of the untrained model to each, and let them vote.
 
-Problems go through in chunks, dealt out over jobs and processes. A chunk's rows are on disk before the next begins, so
-memory does not grow with the number of problems, and an interrupted stage goes on after its last whole chunk: every
-draw is keyed by problem and sample, so the rows are those of a stage that was never interrupted.
+The problems are dealt out over jobs in chunks, and a chunk over the processes of a job. The rows of a chunk are on disk
+before the next chunk begins. Memory therefore does not grow with the number of problems, and an interrupted stage goes
+on after its last whole chunk. Every draw is keyed by problem and sample, so that an interruption changes no row.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch.distributed as dist
 
-from rewards.grading import MOST_CHARACTERS
+from rewards.grading import MOST_CHARACTERS, Grader
 from rewards.vote import Ballot, count_votes
 from sweep.data.golds import grade_any
 from sweep.data.problems import Problem
@@ -28,7 +29,8 @@ from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.labels import read_rows
 from sweep.run.not_finite import NotFinite
-from sweep.stages.policy import Initial, load_initial
+from sweep.stages.policy import JobSetup, load_setup
+from sweep.stages.problem_sets import ProblemSet, prepare_problems
 from sweep.stages.spending import sampled_tokens
 
 log = logging.getLogger("sweep")
@@ -36,35 +38,34 @@ VOTES = ("equivalence", "string")
 
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
-    """The stage on one process; rank 0 writes `labels.jsonl`, then `result.json`."""
+    """Run the stage on one process; rank 0 writes `labels.jsonl`, then `result.json`."""
     with attempt(path, rank, world_size, meeting) as (run, config, stop, phases):
         with stop.ending_at_once(), phases.at("joining"):
             join(rank, world_size, local_rank, meeting)
         with stop.ending_at_once(), phases.at("loading"):
-            initial = load_initial(config, run, stop, training=False)
+            setup = load_setup(config, run, stop, training=False)
             dist.barrier()
-        try:
-            _label(initial, run, stop, phases)
-        finally:
-            initial.grader.close()
+        with closing(setup.grader):
+            _label(setup, run, stop, phases)
         with phases.at("leaving"):
             leave()
 
 
-def _label(initial: Initial, run: RunDirectory, stop: StopRequest, phases: Phases) -> None:
-    settings, rank = initial.config.labels, dist.get_rank()
-    problems, prompts = initial.prompts("train")
-    begins = range(settings.shard * settings.chunk, len(problems), settings.jobs * settings.chunk)
-    chunks = [range(b, min(b + settings.chunk, len(problems))) for b in begins]
+def _label(setup: JobSetup, run: RunDirectory, stop: StopRequest, phases: Phases) -> None:
+    settings, rank = setup.config.labels, dist.get_rank()
+    training_set = prepare_problems(setup, "train")
+    count = len(training_set.problems)
+    begins = range(settings.shard * settings.chunk, count, settings.jobs * settings.chunk)
+    chunks = [range(begin, min(begin + settings.chunk, count)) for begin in begins]
     (done,) = gather([_whole_chunks(run, chunks)] if rank == 0 else [])
     total = sum(map(len, chunks))
     for number, chunk in enumerate(chunks):
         if number < done:
             continue
-        if any_rank(stop):
+        if any_rank(bool(stop)):
             raise Interrupted
         with phases.at("labelling"):
-            own, tokens = _rows(initial, chunk[rank :: dist.get_world_size()], problems, prompts)
+            own, tokens = _rows(setup, chunk[rank :: dist.get_world_size()], training_set)
             rows, spent = gather(own), sum(gather([tokens]), Counter())
         if rank == 0:
             _append(run.labels, sorted(rows, key=lambda row: row["place"]))
@@ -75,7 +76,7 @@ def _label(initial: Initial, run: RunDirectory, stop: StopRequest, phases: Phase
 
 
 def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
-    """How many chunks an earlier attempt finished; rows of a chunk that it did not are dropped."""
+    """How many chunks earlier attempts finished. The rows of a chunk that they did not finish are removed."""
     places = [row["place"] for row in read_rows(run.path)]
     done, count = 0, 0
     while done < len(chunks) and places[count : count + len(chunks[done])] == list(chunks[done]):
@@ -91,25 +92,29 @@ def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
     return done
 
 
-def _rows(
-    initial: Initial, places: Sequence[int], problems: Sequence[Problem], prompts: Sequence[list[int]]
-) -> tuple[list[dict], Counter]:
+def _rows(setup: JobSetup, places: Sequence[int], training_set: ProblemSet) -> tuple[list[dict], Counter]:
     """The rows of the problems at `places`, and the tokens that were sampled for them."""
-    settings = initial.config.labels
+    settings, grader = setup.config.labels, setup.grader
+    problems, prompts = training_set.problems, training_set.prompts
     requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
     with together(NotFinite):
-        answers = initial.sampler.sample(initial.model, requests, settings.temperature)
-    found = [initial.grader.extract(a.text) for a in answers]
+        answers = setup.sampler.sample(setup.model, requests, settings.temperature)
+    found = [grader.extract(a.text) for a in answers]
     texts = [f.text if f and len(f.text) <= MOST_CHARACTERS else None for f in found]
     groups = [texts[k : k + settings.samples] for k in range(0, len(texts), settings.samples)]
-    rows = label_rows(places, [problems[i] for i in places], groups, initial.grader)
+    rows = label_rows(places, [problems[i] for i in places], groups, grader)
     return rows, sampled_tokens(answers)
 
 
 def label_rows(
-    places: Sequence[int], problems: Sequence[Problem], groups: Sequence[Sequence[str | None]], grader
+    places: Sequence[int], problems: Sequence[Problem], groups: Sequence[Sequence[str | None]], grader: Grader
 ) -> list[dict]:
-    """A row for each problem from the answers of its samples (None where a response had none, or an endless one)."""
+    """A row of labels.jsonl for each problem.
+
+    Args:
+        places: of the problems among all training problems.
+        groups: for each problem the answers of its responses; None where a response has none, or one that is too long.
+    """
 
     def judge(pairs):
         return [grade.correct for grade in grader.grade(pairs)]
@@ -120,7 +125,7 @@ def label_rows(
         return [grade.correct for grade in grade_any(grader, pairs)]
 
     right = {
-        vote: correct([(w and w.answer, p.answers) for w, p in zip(elected[vote], problems, strict=True)])
+        vote: correct([(w.answer if w else None, p.answers) for w, p in zip(elected[vote], problems, strict=True)])
         for vote in VOTES
     }
     spellings = [Counter(a.strip() for a in group if a is not None and a.strip()) for group in groups]
@@ -135,7 +140,7 @@ def label_rows(
         for vote in VOTES:
             winner = elected[vote][k]
             share = len(winner.voters) / samples if winner else 0.0
-            row[vote] = {"label": winner and winner.answer, "share": share, "correct": right[vote][k]}
+            row[vote] = {"label": winner.answer if winner else None, "share": share, "correct": right[vote][k]}
         rows.append(row)
     return rows
 

@@ -1,20 +1,82 @@
-"""The numbers of a training step, named as docs/metrics.md defines them."""
+"""Compute the metrics of a training step. docs/metrics.md defines each of them under the same name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 
 from models.architecture import architecture_from
 from sweep.config.cell import CellConfig
+from sweep.evaluate.accuracy import Evaluation
+from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.flops import peak_tflops, update_flops
-from sweep.grpo.learner import Learner
 from sweep.rollout.sample import Finish, Sampled
+from sweep.stages.collecting import Rollout
+from sweep.stages.grading import graded_metrics
+
+
+def one_row(*parts: Mapping) -> dict:
+    """All numbers of `parts` in one row, in order.
+
+    Raises:
+        ValueError: two parts have a number of the same name, one of which would be lost.
+    """
+    twice = [name for name, count in Counter(name for part in parts for name in part).items() if count > 1]
+    if twice:
+        raise ValueError(f"a row of metrics has {', '.join(sorted(twice))} from two sources; give one another name")
+    return {name: value for part in parts for name, value in part.items()}
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A training step: its rollout, the same responses with advantages, and what the updates on them measured.
+
+    advantage_metrics: see `Updater.with_advantages`.
+    updates: see `Learner.update`.
+    """
+
+    rollout: Rollout
+    with_advantages: Sequence[Sequence[WithAdvantage]]
+    advantage_metrics: dict[str, float]
+    updates: dict[str, float]
+
+
+def step_metrics(done: StepDone, config: CellConfig, model_config: dict, seconds: Mapping[str, float]) -> dict:
+    """All metrics of a step, but for those of its evaluation and of the seconds and the memory that its phases took.
+
+    Args:
+        model_config: the model's own configuration, named as in the hub's config.json.
+        seconds: what the phases "step" and "update" took.
+    """
+    sampled = done.rollout.responses
+    trained = [response.sampled for group in done.with_advantages for response in group if response.counted]
+    return one_row(
+        graded_metrics(done.rollout.groups, config.grading.extraction),
+        response_metrics(sampled),
+        done.rollout.sampling_metrics(),
+        done.advantage_metrics,
+        {"train/tokens": sum(len(response.ids) for response in trained)},
+        {f"train/{name}": value for name, value in done.updates.items()},
+        speed_metrics(model_config, config, trained, done.updates["updates"], seconds["update"]),
+        {"perf/tokens_per_second": sum(len(response.ids) for response in sampled) / seconds["step"]},
+    )
+
+
+def evaluation_metrics(found: Evaluation, signature: str) -> dict:
+    """The metrics of an evaluation; `signature` identifies the way in which it was done."""
+    return {**{f"eval/{name}": value for name, value in asdict(found).items()}, "evaluation": signature}
 
 
 def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_pg: torch.Tensor) -> dict[str, float]:
-    """Of a rollout's training rewards and advantages (prompts, group); `equal_p`: groups of equal rewards."""
+    """The spread of a rollout's training rewards and of its advantages.
+
+    Args:
+        rewards_pg, advantages_pg: of each response; p prompts, g responses of a group.
+        equal_p: whether all training rewards of a group are equal.
+    """
     return {
         "reward/mean": float(rewards_pg.mean()),
         "reward/std": float(rewards_pg.std()),
@@ -28,7 +90,7 @@ def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_p
 
 
 def response_metrics(responses: Sequence[Sampled]) -> dict[str, float | None]:
-    """Lengths in tokens, and why responses ended."""
+    """The lengths of responses in tokens, and why they ended; at least one response is given."""
     lengths = [len(r.ids) for r in responses]
     row = {"response/tokens_mean": sum(lengths) / len(lengths), "response/tokens_max": max(lengths)}
     for finish in Finish:
@@ -39,10 +101,18 @@ def response_metrics(responses: Sequence[Sampled]) -> dict[str, float | None]:
 
 
 def speed_metrics(
-    learner: Learner, config: CellConfig, trained: Sequence[Sampled], updates: int, update_seconds: float
+    model_config: dict, config: CellConfig, trained: Sequence[Sampled], updates: int, update_seconds: float
 ) -> dict[str, float | None]:
-    """`perf/update_tflops`, model TFLOP/s of each process in the update, and `perf/mfu`, its share of the peak."""
-    shape = architecture_from(learner.model_config)
+    """How well the updates used the hardware; None where the model's shape or the device's peak is unknown.
+
+    `perf/update_tflops` is the model TFLOP/s of each process during the updates, `perf/mfu` its fraction of the peak.
+
+    Args:
+        trained: the responses that were trained on.
+        updates: optimiser steps.
+        update_seconds: the time that all of them took together.
+    """
+    shape = architecture_from(model_config)
     if shape is None:
         return {"perf/update_tflops": None, "perf/mfu": None}
     lengths = [(len(r.prompt_ids), len(r.ids)) for r in trained]
@@ -54,7 +124,7 @@ def speed_metrics(
 
 
 def step_line(row: dict, steps: int) -> str:
-    """What the log says of a step, from its row of metrics; `steps`: the target."""
+    """The line of the log about a step; `row` is its row of metrics, `steps` the number of steps to train."""
     entropy = f"{row['train/entropy']:.3f}" if "train/entropy" in row else "-"  # nothing was trained on
     return (
         f"step {row['step']}/{steps} reward {row['reward/mean']:.3f} correct {row['reward/true_mean']:.3f} "

@@ -1,11 +1,10 @@
-"""What both stages begin with: the model, its tokenizer, its problems and their prompts."""
+"""Load what every stage of a job works with: the model, its tokenizer, the sampler and the grader."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,29 +15,30 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
-from models.prompts import Stop, all_prompt_ids, stop_rules
+from models.prompts import Stop, stop_rules
 from rewards.grading import Grader
 from sweep.config.cell import CellConfig
-from sweep.data.problems import Problem, load_split, refuse_changed
-from sweep.errors import UserError
-from sweep.evaluate.accuracy import Evaluation, evaluate
 from sweep.grpo.learner import deepspeed_settings
-from sweep.job.attempt import Interrupted, Refused, StopRequest
+from sweep.job.attempt import Interrupted, StopRequest
 from sweep.job.processes import device
 from sweep.keyed import torch_seed
 from sweep.rollout.engine import open_sampler
 from sweep.rollout.sample import Sampler
 from sweep.rollout.stop import StopRules
 from sweep.run.directory import RunDirectory
-from sweep.run.labels import read_labels, too_few, usable
 
-log = logging.getLogger("sweep")
 _MOST_GRADERS = 8  # grading processes of a rank
 
 
 @dataclass(frozen=True)
-class Initial:
-    """The untrained policy of a configuration."""
+class JobSetup:
+    """What a stage needs to sample from a model and to grade its responses, on one process.
+
+    model: the untrained policy of the configuration, or the final weights of a finished run. Training changes it.
+    stop: what ends a response.
+    sampler, grader: open; whoever loaded the setup closes the grader.
+    source: the directory or file that the weights were read from.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -50,92 +50,31 @@ class Initial:
     source: Path
 
     def reference_model(self) -> PreTrainedModel | None:
-        """A second copy of the untrained weights, where one is needed: adapters are simply left out instead."""
+        """A second copy of the untrained weights, if KL is measured against it. LoRA needs none (AdapterReference)."""
         if not self.config.needs_reference or self.config.tuning.method == "lora":
             return None
         with sharded(self.config, self.source):
             return load_model(self.config.model, self.source)
 
-    def renewed(self) -> Initial:
-        """The same with newly loaded weights, for the old ones were trained, and with a grader that is open."""
+    def renewed(self) -> JobSetup:
+        """The same setup with the weights loaded again, because training changed them, and with a new open grader."""
         return replace(self, model=_trainable(self.config, self.source), grader=_grader(self.config))
 
-    def prompts(self, split: str) -> tuple[list[Problem], list[list[int]]]:
-        """The split's problems and their prompt ids; prompts over the limit are left out and counted, never cut.
 
-        Raises:
-            UserError: none is left, or a file was changed since the launch.
-        """
-        refuse_changed(self.config.data, (self.run.evaluation or self.run.identity or {}).get("data", {}))
-        limit = self.config.rollout.max_prompt_tokens
-        loaded = load_split(self.config.data, split)
-        problems = loaded.problems
-        log.info("%d %s problems%s", len(problems), split, loaded.left_out and f" ({loaded.left_out})")
-        questions = [p.question for p in problems]
-        prompts = all_prompt_ids(self.tokenizer, self.config.model, self.config.prompt, questions)
-        fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
-        left_out = len(problems) - len(fitting)
-        if left_out:
-            log.warning("%d of %d %s prompts are over %d tokens and left out", left_out, len(problems), split, limit)
-        if not fitting:
-            shortest = min(map(len, prompts))
-            raise UserError(
-                f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
-            )
-        if dist.get_rank() == 0:
-            written = self.run.read_state()
-            self.run.write_state(
-                data=written.data | {split: loaded.as_json()},
-                prompts_left_out=written.prompts_left_out | {split: left_out},
-            )
-        return [problems[i] for i in fitting], [prompts[i] for i in fitting]
-
-    def evaluate(self, model: PreTrainedModel, problems: Sequence[Problem], prompts) -> Evaluation:
-        """`model`, which this policy has become, on `problems`."""
-        return evaluate(self.sampler, model, prompts, problems, self.config.evaluation, self.grader)
-
-    def evaluation_set(self) -> tuple[list[Problem], list[list[int]]]:
-        problems, prompts = self.prompts(self.config.evaluation.split)
-        count = self.config.evaluation.problems
-        return problems[:count], prompts[:count]
-
-
-def training_set(initial: Initial) -> tuple[list[Problem], list[list[int]]]:
-    """The problems to train on with their prompts; with their majority labels where the reward needs them.
-
-    Raises:
-        Refused: labels leave less than one batch.
-    """
-    problems, prompts = initial.prompts("train")
-    reward, run = initial.config.reward, initial.run
-    if not reward.needs_labels:
-        return problems, prompts
-    (vote,) = reward.votes
-    root = run.root
-    labels = list(read_labels([root / d for d in initial.config.labels.directories], vote))
-    if sorted((x.place, x.id) for x in labels) != [(i, p.id) for i, p in enumerate(problems)]:
-        raise RuntimeError(f"the labels in {root / 'stages'} are not those of the {len(problems)} training problems")
-    kept = sorted(usable(labels, reward.wrong_labels_only), key=lambda label: label.place)
-    if dist.get_rank() == 0:
-        run.write_state(problems={"training": len(kept), "labelled": len(labels)})
-    if reason := too_few(len(kept), initial.config.algorithm.prompts_per_step, len(problems)):
-        raise Refused(reason)
-    return [replace(problems[x.place], label=x.text) for x in kept], [prompts[x.place] for x in kept]
-
-
-def load_initial(
+def load_setup(
     config: CellConfig, run: RunDirectory, stop: StopRequest, *, training: bool, weights: Path | None = None
-) -> Initial:
-    """Load the policy, to be trained or as it is; files that are not there yet are fetched or made first.
+) -> JobSetup:
+    """Load the model, and open its sampler and its grader. Files that are missing are downloaded or made first.
 
-    A run whose branch on the hub has moved goes on from the commit that its first attempt loaded.
+    If the model's branch on the hub has moved since the run's first attempt, the commit of that attempt is loaded.
 
     Args:
-        weights: the final weights of a finished run, which take the place of the untrained ones.
+        training: whether the model will be trained; if not, it is put on this process's device in evaluation mode.
+        weights: the final weights of a finished run, to be loaded in place of the untrained ones.
     Raises:
-        Interrupted: a stop was requested while a mini was pre-trained, which starts anew the next time.
+        Interrupted: a stop was requested while a mini was pre-trained. Its pre-training starts again next time.
     """
-    # Every process asks; one of them, on each machine, fills the cache while the others wait for its lock.
+    # Every process does this. On each machine one of them fills the cache while the others wait for its lock.
     model_config = config.model.model_copy(update={"revision": run.model_commit or config.model.revision})
     source = weights_source(model_config, Path(config.cache_dir).expanduser(), _pretraining_note(run, stop))
     dist.barrier()
@@ -158,10 +97,11 @@ def load_initial(
         model = model.to(device()).eval()
     stop_at = stop_rules(tokenizer, config.model, config.prompt)
     sampler = open_sampler(config.rollout, StopRules(tokenizer, stop_at))
-    return Initial(model, tokenizer, stop_at, sampler, config, run, _grader(config), source)
+    return JobSetup(model, tokenizer, stop_at, sampler, config, run, _grader(config), source)
 
 
 def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
+    """The untrained model, with new adapters under LoRA, ready for DeepSpeed to take over."""
     with sharded(config, source):
         model = load_model(config.model, source, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
@@ -173,19 +113,22 @@ def _grader(config: CellConfig) -> Grader:
 
 
 @contextlib.contextmanager
-def sharded(config: CellConfig, source: Path):
-    """Under ZeRO-3 transformers deals the weights out while it reads them: no process ever holds all of them."""
-    # A GGUF file is unpacked as a whole.
-    keep = (
-        HfDeepSpeedConfig(deepspeed_settings(config))
-        if config.deepspeed.zero_stage == 3 and not is_gguf(str(source))
-        else None
-    )
+def sharded(config: CellConfig, source: Path) -> Iterator[None]:
+    """Load a model in this block: under ZeRO-3 its weights are split over the processes while they are read.
+
+    No process then ever holds all of them. A GGUF file is the exception, because it can only be unpacked as a whole.
+    """
+    registered = None
+    if config.deepspeed.zero_stage == 3 and not is_gguf(str(source)):
+        # transformers splits weights for as long as an object of this class is alive: it keeps a weak reference to it.
+        registered = HfDeepSpeedConfig(deepspeed_settings(config))
     yield
-    del keep
+    del registered
 
 
-def _pretraining_note(run: RunDirectory, stop: StopRequest):
+def _pretraining_note(run: RunDirectory, stop: StopRequest) -> Callable[[int, int], None]:
+    """A function that pre-training calls after each step: it shows the progress, and ends it if a stop is requested."""
+
     def progress(step: int, steps: int) -> None:
         if stop:
             raise Interrupted

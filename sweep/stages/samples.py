@@ -1,8 +1,8 @@
-"""Which responses samples.jsonl keeps, and what it says of each: all answers of a few groups, so that they compare.
+"""Choose the responses that samples.jsonl keeps, and write a line for each.
 
-The places of the groups in a step's rollout are drawn by the step alone. Cells of one seed that train on the same
-problems have the same problem in the same place of the same step, whatever their reward, model or algorithm, and so
-keep the answers to the same problems.
+All answers of a few groups are kept, so that they can be compared. Which groups these are is drawn from the step alone:
+cells of one seed that train on the same problems have the same problem in the same place of the same step, whatever
+their reward, model or algorithm, and so keep the answers to the same problems.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.config.cell import CellConfig
-from sweep.grpo.deal import Scored
 from sweep.keyed import generator
+from sweep.stages.at_hand import StepAtHand
 from sweep.stages.grading import Graded
+from sweep.stages.groups import Group
 
 
 def kept_places(step: int, prompts: int, groups: int, every: int) -> list[int]:
@@ -22,62 +23,60 @@ def kept_places(step: int, prompts: int, groups: int, every: int) -> list[int]:
     return sorted(generator("samples", step).permutation(prompts)[:groups].tolist())
 
 
-def sample_rows(config: CellConfig, step: int, batch: Sequence[Graded]) -> list[dict]:
-    """The lines that a step adds to samples.jsonl; `batch`: its responses, group by group in the order of places."""
-    tracking, size = config.tracking, config.algorithm.samples_per_prompt
-    places = kept_places(step, config.algorithm.prompts_per_step, tracking.sample_groups, tracking.samples_every)
-    return [
-        _row(step, sample, graded, tracking.sample_characters)
-        for place in places
-        for sample, graded in enumerate(batch[place * size : (place + 1) * size])
-    ]
+def sample_rows(config: CellConfig, step: int, groups: Sequence[Group[Graded]]) -> list[dict]:
+    """The lines that a step adds to samples.jsonl; `groups` is its rollout, in the order of places."""
+    tracking = config.tracking
+    places = kept_places(step, len(groups), tracking.sample_groups, tracking.samples_every)
+    return [row for place in places for row in _rows(step, groups[place], tracking.sample_characters)]
 
 
-def whole_rows(config: CellConfig, step: int, batch: Sequence[Graded], scored: Sequence[Scored]) -> list[dict]:
-    """All that is known of each response of a step, to find out what went wrong in it.
-
-    Args:
-        scored: the responses with their advantages; empty where the step did not come so far.
-    """
-    size = config.algorithm.samples_per_prompt
+def whole_rows(config: CellConfig, at_hand: StepAtHand) -> list[dict]:
+    """Everything known about each response of a step, for finding out what went wrong in it."""
     rows = [
         {
-            **_row(step, k % size, graded, None),
-            "key": [config.seed, "rollout", step, graded.slot, k % size],
+            **row,
+            "key": [config.seed, "rollout", at_hand.step, group.slot, row["sample"]],
             "prompt_ids": list(graded.sampled.prompt_ids),
             "ids": graded.sampled.ids,
             "sampler_logprobs": graded.sampled.logprobs,
         }
-        for k, graded in enumerate(batch)
+        for group in at_hand.groups
+        for row, graded in zip(_rows(at_hand.step, group, None), group.responses, strict=True)
     ]
-    if not scored:
+    if not at_hand.with_advantages:
         return rows
-    return [row | {"advantage": s.advantage, "counted": s.counted} for row, s in zip(rows, scored, strict=True)]
+    responses = [response for group in at_hand.with_advantages for response in group]
+    return [row | {"advantage": r.advantage, "counted": r.counted} for row, r in zip(rows, responses, strict=True)]
 
 
-def _row(step: int, sample: int, graded: Graded, characters: int | None) -> dict:
-    return {
-        "step": step,
-        "slot": graded.slot,
-        "sample": sample,
-        "problem": graded.problem.id,
-        "question": shortened(graded.problem.question, characters),
-        "gold": graded.problem.gold,
-        **({} if graded.problem.label is None else {"label": graded.problem.label}),
-        "response": shortened(graded.sampled.text, characters),
-        "answer": graded.extracted and shortened(graded.extracted.text, characters),
-        "extraction": graded.extracted and graded.extracted.strategy,
-        "reward": graded.reward,
-        "correct": graded.grade.correct,
-        "outcome": graded.grade.outcome.value,
-        "code": graded.code,
-        "finish": graded.sampled.finish.value,
-        "tokens": len(graded.sampled.ids),
-    }
+def _rows(step: int, group: Group[Graded], characters: int | None) -> list[dict]:
+    """A line for each response of a group; its texts have at most so many `characters`."""
+    problem = group.problem
+    return [
+        {
+            "step": step,
+            "slot": group.slot,
+            "sample": sample,
+            "problem": problem.id,
+            "question": shortened(problem.question, characters),
+            "gold": problem.gold,
+            **({} if problem.label is None else {"label": problem.label}),
+            "response": shortened(graded.sampled.text, characters),
+            "answer": graded.extracted and shortened(graded.extracted.text, characters),
+            "extraction": graded.extracted and graded.extracted.strategy,
+            "reward": graded.reward,
+            "correct": graded.grade.correct,
+            "outcome": graded.grade.outcome.value,
+            "code": graded.code,
+            "finish": graded.sampled.finish.value,
+            "tokens": len(graded.sampled.ids),
+        }
+        for sample, graded in enumerate(group.responses)
+    ]
 
 
 def shortened(text: str, characters: int | None) -> str:
-    """`text`, whose middle gives way to a note of how much is left out where it has more than `characters`."""
+    """`text`; if it has more than `characters`, a note of how many are left out takes the place of its middle."""
     if characters is None or len(text) <= characters:
         return text
     head = characters // 2

@@ -1,4 +1,4 @@
-"""Count the tokens and the seconds that an attempt adds to its account (sweep.run.costs.Spent)."""
+"""Count the tokens and the seconds that an attempt spends; sweep.run.costs.Spent keeps the account of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweep.rollout.sample import Sampled
 
 
 def sampled_tokens(responses: Iterable[Sampled]) -> Counter:
-    """The tokens of responses and of the prompts that they answer."""
+    """The tokens of responses (`generated`) and of the prompts that they answer (`prompts`)."""
     counted = Counter()
     for response in responses:
         counted["generated"] += len(response.ids)
@@ -19,12 +19,12 @@ def sampled_tokens(responses: Iterable[Sampled]) -> Counter:
 
 
 def evaluated_tokens(found: Evaluation, prompts: Sequence[Sequence[int]]) -> Counter:
-    """The same of an evaluation, which keeps the mean length of its answers."""
+    """The same for an evaluation, computed from the mean length of its answers."""
     answers = found.problems * found.samples_per_problem
     return Counter(generated=round(found.tokens * answers), prompts=sum(map(len, prompts)) * found.samples_per_problem)
 
 
 def seconds_of_steps(rows: Iterable[dict], after: int) -> float:
-    """What the steps later than `after` took by their metrics, with their evaluations and without checkpoints."""
+    """Seconds that the steps after `after` took, according to their metrics: with evaluations, without checkpoints."""
     parts = ("timing_s/step", "timing_s/evaluation")
     return sum(row.get(part) or 0.0 for row in rows if row["step"] > after for part in parts)

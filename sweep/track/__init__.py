@@ -1,1 +1,1 @@
-"""metrics.jsonl, the truth, and its W&B mirror."""
+"""Record a training's rows in metrics.jsonl, and mirror them to W&B. The file is complete without the mirror."""

@@ -1,8 +1,8 @@
-"""What the ledger says of a training: the sweeps that list it, and the axes by which a dashboard groups it.
+"""Find in the ledger the sweeps that list a training, and the axes by which a dashboard groups it.
 
-Cells of one sweep must show a value of each of its axes, or lines that belong together fall apart. A training that two
-sweeps list must show the axes of both, and then so must every other cell of both: sweeps that share a training share
-their axes.
+All cells of one sweep must show a value for each of its axes, or lines that belong together are not grouped. A training
+that two sweeps list must show the axes of both, and so must all other cells of both. Sweeps that share a training
+therefore share their axes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config.cell import CellConfig
-from sweep.run.ledger import Entry, Sweep, read_sweeps
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep, read_sweeps
 from sweep.run.wandb_names import OWN_AXES, axis_key
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A training in the ledger of its output directory.
+    """The ledger's entry of a training.
 
-    sweeps: the names of those that list it. axes: the choice that was typed for each axis of theirs; None where it was
-    typed for other cells alone. baseline: the directory of its baseline, relative to the output directory.
+    sweeps: the names of the sweeps that list it. axes: for each axis of these sweeps the choice that was typed; None if
+    it was typed only for other cells. baseline: the directory of its baseline, relative to the output directory.
     """
 
     sweeps: tuple[str, ...] = ()
@@ -32,12 +33,12 @@ class Listed:
 
 
 def read_listed(root: Path) -> dict[str, Listed]:
-    """Every training that the sweeps of the output directory `root` list, by its directory relative to `root`."""
+    """Return every training that the sweeps of the output directory `root` list, by its path relative to `root`."""
     return listed(read_sweeps(root))
 
 
 def listed(sweeps: Sequence[Sweep]) -> dict[str, Listed]:
-    """Every training that the `sweeps` list, by its directory."""
+    """Return every training that the `sweeps` list, by its directory."""
     keys = _shared_axes(sweeps)
     entries: dict[str, dict[str, Entry]] = {}
     for sweep in sweeps:
@@ -58,7 +59,7 @@ def _typed(entries: Sequence[Entry], key: str) -> str | None:
 
 
 def _shared_axes(sweeps: Sequence[Sweep]) -> dict[str, list[str]]:
-    """By sweep, the axes of all sweeps that it is joined to by trainings that both list, in a fixed order."""
+    """Return by sweep the axes of all sweeps that it is connected to by shared trainings, in a fixed order."""
     groups: list[tuple[set[str], set[str], set[str]]] = []  # names of sweeps, trainings, axes
     for sweep in sweeps:
         trainings = {entry.training for entry in sweep.cells}
@@ -71,10 +72,10 @@ def _shared_axes(sweeps: Sequence[Sweep]) -> dict[str, list[str]]:
 
 
 def axis_values(config: CellConfig, axes: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
-    """A value for each axis, under a name without dots, which would read as a place inside a section.
+    """Return a value for each axis. Dots in a name are replaced, because W&B reads them as a path into a section.
 
-    A number is a number, and null is None. A choice of a whole section is the name that was typed, or else the
-    section's own.
+    Numbers stay numbers, and null is None. A choice of a whole section is shown by the typed name, or else by the
+    section's own `name`.
     """
     frozen = config.model_dump(mode="json")
     own = {"model": config.model.name, "reward": config.reward.title, "seed": config.seed}
@@ -94,6 +95,6 @@ def _value(frozen: dict, key: str, typed: str | None) -> Any:
 
 
 def composite(values: dict[str, Any]) -> str:
-    """All axes but the seed in one text, since a chart groups by one key alone."""
+    """Return all axes but the seed as one text, because a chart groups by one key only."""
     others = [f"{key}={json.dumps(value)}" for key, value in values.items() if key not in OWN_AXES]
     return " ".join([values["model"], values["reward"], *others])

@@ -1,4 +1,4 @@
-"""W&B's client, opened for one run. Whatever it raises, and however long it hangs, comes out as CallFailed."""
+"""Open W&B's client for one run. Every exception and every hanging call of the client is raised as CallFailed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sweep.track.rows import told
 from sweep.track.samples import COLUMNS
 
 SAMPLES = "samples"  # the key of the table of sampled answers
-# Its client answers to neither in words of its own.
+# The client's own messages do not name these two causes.
 UNREACHED = "see first that the W&B server is reached (tracking.base_url) and does not limit requests"
-# What W&B notes of the machine and the directory that it runs in.
+# W&B's settings for records of the machine and of the working directory.
 OF_THE_MACHINE = ("x_disable_stats", "x_disable_meta", "x_disable_machine_info", "disable_git", "disable_code")
 Told = tuple[dict[str, Any], list[list]]  # a row, and the answers that go with it, of which there may be none
-BEYOND = 5.0  # seconds after W&B's own time-out at which a call that ignores it is given up
+BEYOND = 5.0  # seconds after W&B's own time-out when we stop waiting for a call that ignores it
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds after which a call of W&B's is given up: opening a run, handing over rows or asking, and the end."""
+    """The time limits of W&B's calls in seconds: opening a run, sending rows or reading, and finishing."""
 
     open: float
     call: float
@@ -44,27 +44,31 @@ class Session:
 
     @property
     def url(self) -> str:
+        """The address of the run's page; "" if there is none."""
         return self._started.url or ""
 
     @property
     def taken_to(self) -> int:
-        """The step up to which W&B takes no rows any more: the last of the server's history or of its summary."""
+        """The last step in the server's history or summary. W&B refuses rows of this step and of earlier ones."""
         return self._started.starting_step - 1
 
     @property
     def resumed(self) -> bool:
-        """Whether the server had the run already."""
+        """True if the server had the run before this session."""
         return self._started.resumed
 
     @property
     def path(self) -> str:
-        """ENTITY/PROJECT, as the server knows them."""
+        """ENTITY/PROJECT, as the server names them."""
         return f"{self._started.entity}/{self._started.project}"
 
     def log(self, rows: Sequence[Told]) -> None:
-        """Hand over rows, each under its own step, with a table of sampled answers where there are any.
+        """Send rows, each under its own step, together with tables of sampled answers.
 
-        Many at once take half the time: for each call there is a thread, which W&B's own would keep waiting.
+        Many rows in one call take half the time, because every call starts a thread that waits for W&B's own.
+
+        Raises:
+            CallFailed: W&B raised an error or took too long.
         """
         within(self._patience.call, partial(self._log, rows))
 
@@ -76,7 +80,11 @@ class Session:
             self._started.log(told(row) | table, step=row["step"], commit=True)
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
-        """Close the run once the server has everything; it shows as failed where the code is not 0."""
+        """Close the run once the server has everything. The run is shown as failed if `exit_code` is not 0.
+
+        Raises:
+            CallFailed: W&B raised an error or took too long.
+        """
 
         def end() -> None:
             self._started.summary.update(dict(summary))
@@ -87,10 +95,10 @@ class Session:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a run is opened.
+    """Options for opening a run.
 
-    folder: where W&B writes files of its own. trains: whether this process trains the run, so that W&B may measure its
-    machine. ends: whether closing the session ends the run, too; False where its training goes on elsewhere.
+    folder: a directory for W&B's own files. trains: True if this process trains the run, so that W&B may measure the
+    machine. ends: True if closing the session also ends the run; False if its training goes on elsewhere.
     """
 
     folder: Path
@@ -100,17 +108,17 @@ class Manner:
 
 
 def open_session(identifier: str, said: Described, place: Place, manner: Manner) -> Session:
-    """Open a run, which the server may have already.
+    """Open a run, whether or not the server already has it.
 
     Raises:
-        CallFailed: W&B does not take it.
+        CallFailed: W&B raised an error or took too long.
     """
     started = bounded(manner.patience.open, partial(_start, identifier, said, place, manner))
     return Session(started, manner.patience)
 
 
 def bounded(seconds: float, call: Callable[[], Value]) -> Value:
-    """`within`, with time for W&B's own time-out of so many seconds to strike first."""
+    """Call `within` with some extra time, so that W&B's own time-out after `seconds` comes first."""
     return within(seconds + BEYOND, call)
 
 
@@ -127,7 +135,7 @@ def _start(identifier: str, said: Described, place: Place, manner: Manner) -> An
         "finish_timeout": patience.finish,
         "finish_timeout_raises": True,
         "x_service_wait": patience.open,
-        "x_skip_transaction_log": True,  # metrics.jsonl has it all
+        "x_skip_transaction_log": True,  # metrics.jsonl has every row already
         "x_save_requirements": False,
         "x_update_finish_state": manner.ends,
         **dict.fromkeys(OF_THE_MACHINE, not manner.trains),
@@ -147,17 +155,18 @@ def _start(identifier: str, said: Described, place: Place, manner: Manner) -> An
         dir=str(manner.folder),
         settings=settings,
     )
-    started.tags = tuple(dict.fromkeys((*(started.tags or ()), *said.tags)))  # those that somebody added stay
+    started.tags = tuple(dict.fromkeys((*(started.tags or ()), *said.tags)))  # keep tags that users added
     started.define_metric("step")
     started.define_metric("*", step_metric="step")
     return started
 
 
 def _write_media_into(folder: Path) -> None:
-    """Have W&B's client prepare tables in a directory of this session's own.
+    """Make W&B's client prepare tables in a directory of this session.
 
-    The client makes one when it is imported. Jobs of the local cluster are copies of a process that has done so: the
-    first of them to end deletes the directory of all. Its copies of tables would stay in the user's home for ever.
+    The client creates one directory when it is imported. Jobs of the local cluster are forked from a process that has
+    imported it, so the first job to end would delete the directory of all. Tables would also stay in the user's home
+    for ever.
     """
     from wandb.sdk.data_types._private import MEDIA_TMP
 
@@ -166,7 +175,7 @@ def _write_media_into(folder: Path) -> None:
 
 
 def remedy(failure: CallFailed) -> str:
-    """What to do about a failure before the rows are sent again."""
+    """Return what to do about a failure before sending the rows again."""
     cause = failure.__cause__
     if failure.remedy:
         return failure.remedy
@@ -174,7 +183,7 @@ def remedy(failure: CallFailed) -> str:
         return "`pip install wandb` first"
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"look at {cause.filename} first: W&B writes there"
-    if "did not respond in time" in str(failure):  # W&B takes that for a wrong key
+    if "did not respond in time" in str(failure):  # W&B reports this as a wrong key
         return UNREACHED
     refused = any(f"{word} {status}" in str(failure) for word in ("error", "status") for status in (401, 403))
     if refused or type(cause).__name__ in ("AuthenticationError", "UsageError"):

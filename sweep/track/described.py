@@ -1,4 +1,4 @@
-"""What W&B is told of a training beside its rows. Training and `sync` both take it from here."""
+"""The description of a training for W&B, apart from its rows. Training and `sync` share it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGITS = 16
 
 @dataclass(frozen=True)
 class Described:
-    """Name, group, job type, tags, configuration and summary of a W&B run, as its records are now."""
+    """Name, group, job type, tags, configuration and summary of a W&B run, from the present records."""
 
     name: str
     group: str | None
@@ -31,13 +31,13 @@ class Described:
     summary: dict[str, Any]
 
     def digest(self, rows: str) -> str:
-        """Tells whether the server was last told the same; `rows`: a digest of the rows."""
+        """Return a hash of the description and `rows`, a digest of the rows. It tells whether the server is current."""
         text = json.dumps([rows, asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def described(run: RunDirectory, config: CellConfig, listed: Listed, state: State) -> Described:
-    """The training as its directory and the ledger have it, and as it ended or goes on."""
+    """Return the description of a training from its directory, the ledger and its state."""
     values = axis_values(config, listed.axes)
     tags = [
         *map(sweep_tag, listed.sweeps),
@@ -48,7 +48,7 @@ def described(run: RunDirectory, config: CellConfig, listed: Listed, state: Stat
     ]
     return Described(
         name=short_name(run.name, LONGEST_NAME),
-        group=config.name and short_name(config.name, LONGEST_NAME),
+        group=short_name(config.name, LONGEST_NAME) if config.name else None,
         job_type=TRAINING,
         tags=tuple(dict.fromkeys(tags)),
         config={**values, CELL: composite(values), "frozen": config.model_dump(mode="json")},
@@ -57,7 +57,7 @@ def described(run: RunDirectory, config: CellConfig, listed: Listed, state: Stat
 
 
 def _summary(run: RunDirectory, listed: Listed, state: State) -> dict[str, Any]:
-    """What is not known yet is left out."""
+    """Return the summary; values that are not known yet are left out."""
     final, base = run.read_result() or {}, {}
     if listed.baseline is not None:
         base = RunDirectory(run.root / listed.baseline).read_result() or {}

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a row a step, each step once, whatever interrupted the run."""
+"""Write metrics.jsonl: one row for each step, and each step once, however often the run was interrupted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sweep.run.series import read_rows
 
 
 class RowLog:
-    """An append-only JSON-lines file whose rows carry a `step`; flushed row by row."""
+    """An append-only JSON-lines file whose rows have a `step`. Every row is flushed at once."""
 
     def __init__(self, path: Path, resume_after: int) -> None:
-        """Open for appending; rows of steps after `resume_after`, which will run again, are dropped."""
+        """Open the file for appending. Rows of steps after `resume_after` are dropped: these steps run again."""
         if path.exists():
             kept = [row for row in read_rows(path) if row["step"] <= resume_after]
             write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
@@ -25,4 +25,5 @@ class RowLog:
         self._file.flush()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()

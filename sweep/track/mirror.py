@@ -1,7 +1,8 @@
-"""Sends the rows of a training to W&B while it goes on. A run is complete without it; nothing here may end a run.
+"""Send the rows of a training to W&B while it goes on. A run is complete without this, and no failure here may end a
+run.
 
-A thread reads metrics.jsonl and sends what it finds, so that training never waits for W&B before its own end, and there
-no longer than CLOSE_SECONDS. What is not sent by then, `python -m sweep sync` sends later: the log says so once.
+A thread reads metrics.jsonl and sends its rows, so that training waits for W&B only at its own end, and there at most
+CLOSE_SECONDS. If rows remain, a warning in the log says once that `python -m sweep sync` sends them later.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from sweep.track.client import Manner, Patience, remedy
 from sweep.track.described import Described, described
 from sweep.track.writer import Writer, identifiers
 
-CLOSE_SECONDS = 5.0  # that the end of training may take here, without what `end_service` takes
-# Nobody waits for opening and sending, and a slow server is better than none.
+CLOSE_SECONDS = 5.0  # longest wait at the end of training, without the time of `end_service`
+# Training does not wait for opening and sending, so these limits are long: rows that arrive late are better than none.
 PATIENCE = Patience(open=90.0, call=90.0, finish=CLOSE_SECONDS - 1)
-LOCK_SECONDS = 1.0  # between two looks whether another process still sends the rows
+LOCK_SECONDS = 1.0  # between two checks whether another process still sends the rows
 log = logging.getLogger("sweep.track")
 
 
@@ -33,7 +34,9 @@ class Mirror:
     """The W&B run of a training that this process works on."""
 
     def __init__(self, run: RunDirectory, config: CellConfig) -> None:
-        """Begins to send what metrics.jsonl has; steps that will be made again must be gone from it."""
+        """Start the thread that sends rows. Rows of steps that will run again must have been dropped from
+        metrics.jsonl.
+        """
         self._run, self._config = run, config
         self._wake, self._closing = threading.Event(), threading.Event()
         self._state = State.RUNNING
@@ -42,11 +45,11 @@ class Mirror:
         self._thread.start()
 
     def row_written(self) -> None:
-        """Say that metrics.jsonl has grown."""
+        """Tell the thread that metrics.jsonl has a new row."""
         self._wake.set()
 
     def close(self, state: State) -> None:
-        """Wait until W&B has every row and what the training ended as, but no longer than is set."""
+        """Wait until W&B has every row and the final `state`, but at most CLOSE_SECONDS."""
         began = time.monotonic()
         self._state = state
         self._closing.set()
@@ -64,7 +67,7 @@ class Mirror:
                 self._send_all()
         except CallFailed as failure:
             self._give_up(failure)
-        except Exception as error:  # a mistake of ours, which shows, and ends no run either
+        except Exception as error:  # a defect of this code: it is logged, and must not end the run either
             log.exception("the W&B mirror failed")
             self._give_up(CallFailed(f"{type(error).__name__}: {error}"))
 
@@ -82,7 +85,7 @@ class Mirror:
         log.info("W&B: %s", writer.url)
         while True:
             self._wake.clear()
-            closing = self._closing.is_set()  # in this order: what is written before either is set, is read below
+            closing = self._closing.is_set()  # read before the rows, so that rows written before `close` are sent
             writer.send_new()
             if closing:
                 break
@@ -93,7 +96,10 @@ class Mirror:
         return described(self._run, self._config, listed, self._state)
 
     def _give_up(self, failure: CallFailed) -> None:
-        """Say so, once, whichever thread comes first, and end W&B's process, on which the other may wait."""
+        """Log the failure once, from whichever thread meets it first, and end W&B's process.
+
+        The other thread may wait for that process.
+        """
         with self._failing:
             if self._failed:
                 return
@@ -110,5 +116,5 @@ class Mirror:
 
 
 def open_mirror(run: RunDirectory, config: CellConfig) -> Mirror | None:
-    """The mirror of a training that is tracked online; others say nothing to W&B before `sync` does."""
+    """Return the mirror of a training that is tracked online, else None: other runs contact W&B only by `sync`."""
     return Mirror(run, config) if config.tracking.mode == "online" else None

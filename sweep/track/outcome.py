@@ -1,4 +1,4 @@
-"""What `sync` says of a training, and of all of them."""
+"""The lines that `sync` prints about each training and about all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.track.writer import Written
 
 
 class Kind(str, Enum):
-    """What became of a training."""
+    """The kinds of outcome of a training."""
 
     SENT = "sent"
     SAME = "up to date"
@@ -23,12 +23,13 @@ class Kind(str, Enum):
 
     @property
     def is_well(self) -> bool:
+        """True unless the training differs or failed."""
         return self not in (Kind.DIFFERS, Kind.FAILED)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A line of `sync`. `rows`: how many were sent."""
+    """One line of `sync`. `rows` is the number of rows that were sent."""
 
     label: str
     kind: Kind
@@ -38,7 +39,7 @@ class Outcome:
 
     @staticmethod
     def of(label: str, written: Written) -> Outcome:
-        """Of a training that was brought to the server."""
+        """Return the outcome of a training that was sent to the server."""
         words = f"{in_words(written.sent, 'row')} of {written.rows}"
         if written.otherwise:
             count = in_words(len(written.otherwise), "step")
@@ -51,12 +52,15 @@ class Outcome:
 
     @property
     def line(self) -> str:
+        """The line as it is printed."""
         line = f"{self.label}: {self.kind.value}: {self.words}" + (f" {self.url}" if self.url else "")
-        return shown(line)  # a server's words may be in it
+        return shown(line)  # the line may hold a server's text, so control characters are escaped
 
 
 def differences(feed: Feed, unsent: Sequence[int]) -> list[str]:
-    """In what the server's rows differ from those that `feed` took, in words; `unsent`: steps after its last."""
+    """Return sentences on how the server's rows differ from those in `feed`; `unsent` are steps after the server's
+    last.
+    """
     found = {
         "missing": feed.missing,
         "not sent yet": unsent,
@@ -67,7 +71,9 @@ def differences(feed: Feed, unsent: Sequence[int]) -> list[str]:
 
 
 def total(sweep: str, outcomes: Sequence[Outcome]) -> list[str]:
-    """All outcomes together: how many of each kind, failures that several have, and the projects' addresses."""
+    """Return the summary lines: the number of each kind, failures that several trainings have, and the projects'
+    addresses.
+    """
     kinds = Counter(outcome.kind for outcome in outcomes)
     counts = [f"{kinds[kind]} {kind.value}" for kind in Kind if kinds[kind]]
     rows = in_words(sum(outcome.rows for outcome in outcomes), "row")
@@ -81,11 +87,12 @@ def total(sweep: str, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def in_words(count: int, thing: str) -> str:
+    """Return the count with the noun in singular or plural."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def ranges(steps: Sequence[int]) -> str:
-    """1, 2, 3, 7 as `1-3, 7`."""
+    """Write the steps 1, 2, 3, 7 as `1-3, 7`."""
     parts: list[list[int]] = []
     for step in sorted(steps):
         if parts and step == parts[-1][-1] + 1:

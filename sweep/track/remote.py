@@ -1,4 +1,4 @@
-"""What the W&B server has, read back by W&B's public interface. Every call may raise CallFailed."""
+"""Read back from the W&B server, through W&B's public interface. Every call may raise CallFailed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sweep.run.wandb_process import settle
 from sweep.track.client import Patience, bounded
 from sweep.track.described import DIGEST
 
-PAGE = 100  # runs that are asked for at once
-LOOKS, LOOK_SECONDS = 3, 0.3  # at what the server has, which may be a moment behind what it took
+PAGE = 100  # runs in one request
+LOOKS, LOOK_SECONDS = 3, 0.3  # tries and seconds between them: the server may list rows a moment after it took them
 
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """A run as the server lists it. `rows`: how many it has."""
+    """A run as the server lists it. `rows` is the number of rows that it has."""
 
     id: str
     url: str
@@ -32,12 +32,12 @@ class RemoteRun:
 
     @property
     def taken_to(self) -> int:
-        """The step of the last row that the summary is of: W&B takes no row up to it."""
+        """The step of the summary's last row. W&B refuses rows of this step and of earlier ones."""
         return self.summary.get("_step", 0)
 
     @property
     def digest(self) -> str | None:
-        """Of what it was last told, where it was told all."""
+        """The digest of the description and rows that were last sent in full; None if they never were."""
         return self.summary.get(DIGEST)
 
 
@@ -45,13 +45,13 @@ class Remote:
     """The runs of one project."""
 
     def __init__(self, place: Place, patience: Patience) -> None:
-        """Asks the server whether it takes the key."""
+        """Connect to the server; raises CallFailed if it refuses the key."""
         self._path = f"{place.entity}/{place.project}" if place.entity else place.project
         self._seconds = patience.call
         self._api = bounded(self._seconds, partial(_api, place, patience))
 
     def runs(self, identifiers: Sequence[str]) -> dict[str, RemoteRun]:
-        """Those of the runs that the server has, by id."""
+        """Return by id those of the runs that the server has."""
         found: dict[str, RemoteRun] = {}
         for first in range(0, len(identifiers), PAGE):
             found |= bounded(self._seconds, partial(self._page, identifiers[first : first + PAGE]))
@@ -73,11 +73,11 @@ class Remote:
         return self._api.run(f"{self._path}/{identifier}")
 
     def _forget(self) -> None:
-        """Else W&B's interface answers from what it was told before, and writes that back."""
+        """Clear the cache of W&B's interface; it would answer from earlier responses, and write them back."""
         self._api.flush()
 
     def history(self, identifier: str) -> dict[int, dict[str, Any]]:
-        """Every row that the server has of the run, by its own column `step`."""
+        """Return every row that the server has of the run, by its column `step`."""
 
         def scan() -> dict[int, dict[str, Any]]:
             rows = self._run(identifier).scan_history(use_cache=False)
@@ -86,7 +86,7 @@ class Remote:
         return bounded(self._seconds, scan)
 
     def supersede(self, identifier: str) -> None:
-        """Take a run out of its sweeps' views by its tags; nothing of it is deleted."""
+        """Change the tags of a run so that no view of its sweeps shows it. Nothing is deleted."""
 
         def change() -> None:
             run = self._run(identifier)
@@ -96,7 +96,7 @@ class Remote:
         bounded(self._seconds, change)
 
     def summarise(self, identifier: str, values: dict[str, Any]) -> None:
-        """Add to the summary of a run what is known only after it, and change nothing else of it."""
+        """Add values to the summary of a run, and change nothing else."""
         bounded(self._seconds, lambda: self._run(identifier).summary.update(values))
 
 
@@ -112,9 +112,10 @@ def _listed(run: Any) -> RemoteRun:
 
 
 def confirmed(remote: Remote, identifier: str, rows: int) -> None:
-    """
+    """Check that the server has all rows. W&B's client does not report it when rows are refused on the way.
+
     Raises:
-        CallFailed: the server has fewer rows than it was sent; its client says nothing where it is refused in between.
+        CallFailed: the server has fewer rows than were sent.
     """
     for look in range(LOOKS):
         if look:

@@ -1,4 +1,4 @@
-"""Rows of metrics.jsonl against what the server has of them: those after its last step are sent, in their order."""
+"""Compare the rows of metrics.jsonl with the server's, and send those after the server's last step, in order."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-MEASURED = ("timing_s/", "perf/", "memory_gb/")  # columns in which a step that is made again differs anyhow
+MEASURED = ("timing_s/", "perf/", "memory_gb/")  # measurements, which always differ when a step runs again
 
 
 def told(row: dict[str, Any]) -> dict[str, Any]:
-    """The columns that W&B is sent: one null, or a number that is not finite, would spoil its summaries."""
+    """Return the columns to send. Nulls are left out, because a single one would spoil W&B's summaries."""
     return {key: value for key, value in row.items() if value is not None}
 
 
 def came_out_otherwise(row: dict[str, Any], there: dict[str, Any]) -> bool:
-    """Whether a step of metrics.jsonl is another than the server's, in more than what is measured of the machine."""
+    """Return True if a step of metrics.jsonl differs from the server's in more than measurements of the machine."""
     return any(there.get(key) != value for key, value in told(row).items() if not key.startswith(MEASURED))
 
 
 class Feed:
     """Takes the rows of a training one by one.
 
-    sent: how many were new to the server. missing: steps before its last one that it lacks; it takes none of these any
-    more. otherwise: steps that it has from before training went back, and that came out otherwise since.
+    sent: the number of rows that were new to the server. missing: steps before the server's last one that it lacks; W&B
+    refuses these now. otherwise: steps that the server has from before training went back to a checkpoint, and that
+    gave other values when they ran again.
     """
 
     def __init__(self, there: dict[int, dict], send: Callable[[dict], object], taken_to: int = 0) -> None:
@@ -43,6 +44,7 @@ class Feed:
         self.otherwise: list[int] = []
 
     def take(self, row: dict[str, Any]) -> None:
+        """Take the next row: send it if it is after the server's last step, else compare it."""
         step = row["step"]
         self.taken += 1
         self._digest.update(json.dumps(row, sort_keys=True).encode())
@@ -58,15 +60,15 @@ class Feed:
 
     @property
     def surplus(self) -> list[int]:
-        """Steps that the server has and that no row taken so far is of."""
+        """The steps that the server has and that no row so far has."""
         return sorted(self._unmatched)
 
     @property
     def digest(self) -> str:
-        """Of all rows taken so far."""
+        """A hash of all rows so far."""
         return self._digest.hexdigest()
 
     @property
     def on_server(self) -> int:
-        """The rows that the server should have now."""
+        """The number of rows that the server should have now."""
         return len(self._there) + self.sent

@@ -1,4 +1,4 @@
-"""The table of sampled answers that goes with the row of an evaluation."""
+"""The table of sampled answers that is sent with the row of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 from sweep.run.growing import GrowingRows
 
 COLUMNS = ("step", "problem", "question", "gold", "response", "answer", "reward", "correct", "outcome", "tokens")
-MOST_ROWS, MOST_CHARACTERS = 32, 2000  # of a table, and of a text in it
-MOST_TABLES = 4  # of a run: each after the first costs W&B's client 0.1 s, a hundred times what a row does
+MOST_ROWS, MOST_CHARACTERS = 32, 2000  # limits of a table and of a text in it
+MOST_TABLES = 4  # in a run: each after the first takes W&B's client 0.1 s, a hundred times as long as a row
 
 
 def has_table(step: int, steps: int, every: int) -> bool:
-    """Whether the evaluation at a step is among the MOST_TABLES that are spread over the run, its last among them.
+    """Return True if the evaluation at `step` is one of the MOST_TABLES that are spread over the run, the last one
+    included.
 
     Args:
-        steps: of the whole training.
-        every: steps between two evaluations; one follows the last step, too.
+        steps: the number of steps of the whole training.
+        every: the number of steps between two evaluations; there is also one after the last step.
     """
     number, evaluations = math.ceil(step / every), math.ceil(steps / every)
     return evaluations <= MOST_TABLES or (
@@ -27,7 +28,7 @@ def has_table(step: int, steps: int, every: int) -> bool:
 
 
 class SampledAnswers:
-    """Follows samples.jsonl along with the steps; keeps no more than the answers of one step."""
+    """Reads samples.jsonl step by step; keeps the answers of one step only."""
 
     def __init__(self, path: Path) -> None:
         self._file = GrowingRows(path)
@@ -36,7 +37,9 @@ class SampledAnswers:
         self._latest: list[dict] = []
 
     def until(self, step: int) -> list[list]:
-        """The answers, under COLUMNS, of the last step that any were kept of, `step` at the latest; asked in order."""
+        """Return the latest answers up to `step`, one list for each, in the order of COLUMNS. Calls must have growing
+        steps.
+        """
         while (row := self._next or self._read()) is not None and row["step"] <= step:
             self._next = None
             if self._latest and self._latest[0]["step"] != row["step"]:
@@ -55,7 +58,7 @@ class SampledAnswers:
 
 
 def _cell(value: object) -> object:
-    """A cell of the table; the types of a column may not vary, and an answer may be a number or none."""
+    """Return a cell of the table with long texts cut."""
     if isinstance(value, str) and len(value) > MOST_CHARACTERS:
         return f"{value[:MOST_CHARACTERS]} […{len(value) - MOST_CHARACTERS} characters left out]"
     return value

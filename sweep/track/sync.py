@@ -1,7 +1,7 @@
-"""`python -m sweep sync`: bring what metrics.jsonl has to W&B, whatever kept it from there while training went on.
+"""The command `sync`: bring the rows of metrics.jsonl to W&B that did not arrive while training went on.
 
-It reads and sends as training itself does. What the server was told in full, by its digest, is not looked at again, so
-that it may be stopped, and repeated at will.
+It reads and sends in the same way as training does. A training that the server has in full, by its digest, is skipped,
+so the command may be stopped and repeated.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from sweep.track.rows import Feed
 from sweep.track.writer import Writer, identifiers, next_identifier
 
 PATIENCE = Patience(open=60.0, call=60.0, finish=120.0)
-MOST_FAILURES = 3  # in a row, before the rest is left for another time
-AT_ONCE = 100  # trainings for which W&B's process serves: of each it keeps 0.2 MB and three connections until it ends
+MOST_FAILURES = 3  # in a row; after these the remaining trainings are not tried
+# Trainings for each process of W&B, which keeps 0.2 MB and three connections for each of them until it ends.
+AT_ONCE = 100
 OTHER_SENDER = "its job, or another sync, sends its rows"
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training as a sweep shows it, and whether a process works on it."""
+    """A training as a sweep lists it, with its state."""
 
     label: str
     run: RunDirectory
@@ -46,9 +47,11 @@ class Training:
 
 @dataclass(frozen=True)
 class How:
-    """check: change nothing, and name what differs. rebuild: write what cannot be mended under a new id. disabled: also
-    what was launched with tracking.mode=disabled. later: by signature, what the summary of a training is to say beside
-    its records, such as its contrast, which is known once its control is done.
+    """The options of `sync`.
+
+    check: change nothing, and print the differences. rebuild: if rows cannot be corrected, send all of them under a new
+    id. disabled: also send trainings launched with tracking.mode=disabled. later: by signature, values for the summary
+    of a training that are not in its records, such as its contrast, which is known once its control is done.
     """
 
     check: bool = False
@@ -58,7 +61,7 @@ class How:
 
 
 def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcome]:
-    """What becomes of each training, one after the other; `root`: their output directory."""
+    """Yield the outcome of each training, one after the other; `root` is their output directory."""
     listed = read_listed(root)
     places: dict[Place, list[Training]] = {}
     for training in trainings:
@@ -72,7 +75,10 @@ def sync(trainings: Sequence[Training], root: Path, how: How) -> Iterator[Outcom
 
 
 def _place(training: Training, how: How) -> Place | str:
-    """Where a training goes, or why it is left out. Its configuration is not kept: those of all would need memory."""
+    """Return the place that a training is sent to, or the reason why it is left out.
+
+    The configuration is read again later and not kept, because those of all trainings would need much memory.
+    """
     if not training.run.metrics.exists():
         return "no rows yet"
     tracking = training.run.read_config().tracking
@@ -98,7 +104,7 @@ class _Project:
                 for training in together:
                     yield self._outcome(training, together)
                 self._close(failed=False)
-        except BaseException:  # Ctrl-C, mostly, after which W&B's process would hold this one
+        except BaseException:  # usually Ctrl-C: this process would not end before W&B's does
             end_service(failed=True)
             raise
 
@@ -119,7 +125,7 @@ class _Project:
         return outcome
 
     def _one(self, training: Training, together: Sequence[Training]) -> Outcome:
-        if self._there is None:  # with the first of them, and again after a failure
+        if self._there is None:  # for the first training, and again after a failure
             self._remote = Remote(self._place, PATIENCE)
             self._there = self._remote.runs([i for one in together for i in identifiers(one.run)])
         return self._check(training) if self._how.check else self._send(training)
@@ -130,7 +136,7 @@ class _Project:
         return described(run, config, listed, training.state)
 
     def _compared(self, training: Training) -> tuple[Feed, list[int]]:
-        """The rows beside the server's, and the steps that it was not sent yet."""
+        """Compare the rows with the server's; return the result and the steps that were not sent yet."""
         found, unsent = self._there.get(identifiers(training.run)[-1]), []
         there = self._remote.history(found.id) if found else {}
         feed = Feed(there, lambda row: unsent.append(row["step"]), found.taken_to if found else 0)
@@ -173,13 +179,13 @@ class _Project:
         return Outcome.of(training.label, written)
 
     def _say_later(self, run: RunDirectory, summary: Mapping[str, Any]) -> None:
-        """Add to the summary what it does not say yet."""
+        """Add to the summary those values of `later` that it lacks."""
         later = self._how.later.get(run.signature, {})
         if any(summary.get(key) != value for key, value in later.items()):
             self._remote.summarise(identifiers(run)[-1], dict(later))
 
     def _is_current(self, run: RunDirectory, said: Described, found: RemoteRun) -> bool:
-        """Whether the server was told all that there is to tell; that costs no request."""
+        """Return True if the server has everything. This needs no request."""
         if found.digest is None:
             return False
         feed = Feed({}, lambda row: None)
@@ -188,14 +194,14 @@ class _Project:
         return found.digest == said.digest(feed.digest) and found.rows >= feed.taken
 
     def _is_beyond_mending(self, training: Training) -> bool:
-        """Whether the server has other rows than metrics.jsonl in places that it takes no rows for any more."""
+        """Return True if the server has other rows than metrics.jsonl at steps that it no longer accepts."""
         if identifiers(training.run)[-1] not in self._there:
-            return training.run.wandb_ids.exists()  # it was deleted there, and the id with it
+            return training.run.wandb_ids.exists()  # it was deleted on the server, which never reuses an id
         feed, _ = self._compared(training)
         return bool(feed.missing or feed.otherwise or feed.surplus)
 
     def _retire(self, run: RunDirectory) -> None:
-        """See that no view shows the W&B runs that the current one replaced."""
+        """Hide the W&B runs that the current one replaced from all views."""
         for identifier in identifiers(run)[:-1]:
             old = self._there.get(identifier)
             if old is not None and SUPERSEDED not in old.tags:

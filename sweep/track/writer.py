@@ -1,4 +1,4 @@
-"""Brings one training to W&B: what training does while it goes on, and `sync` does later, is this."""
+"""Send one training to W&B. Training uses this while it goes on, and `sync` later."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sweep.track.remote import Remote, confirmed
 from sweep.track.rows import Feed
 from sweep.track.samples import SampledAnswers, has_table
 
-MOST_AT_ONCE = 100  # rows that are handed over in one call
+MOST_AT_ONCE = 100  # rows in one call of W&B's client
 
 
 def identifiers(run: RunDirectory) -> list[str]:
-    """The ids under which W&B opened the run so far, or will; the current one is the last."""
+    """Return the ids under which W&B has opened the run, or will open it; the last one is current."""
     return (read_json(run.wandb_ids) or {}).get("ids") or [run.signature]
 
 
 def next_identifier(run: RunDirectory) -> str:
-    """Another id, under which W&B can be told everything again; the run's own from the moment that W&B opens it."""
+    """Return a new id, under which everything can be sent again. It is recorded once W&B has opened it."""
     return f"{run.signature}-{len(identifiers(run)) + 1}"
 
 
@@ -38,7 +38,7 @@ def _remember(run: RunDirectory, identifier: str) -> None:
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a run: how many rows were sent, and the steps that the server lacks, or has from before."""
+    """The result for a run: the number of rows sent, and the steps that the server lacks or has with older values."""
 
     url: str
     sent: int
@@ -48,7 +48,7 @@ class Written:
 
 
 class Writer:
-    """A training that is open at the server. Every call may raise CallFailed, after which it takes no more."""
+    """A training that is open at the server. Every call may raise CallFailed, which ends its use."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Writer:
 
     @property
     def url(self) -> str:
+        """The address of the run's page."""
         return self._session.url
 
     @cached_property
@@ -87,7 +88,7 @@ class Writer:
         return Remote(Place(project, entity, self._place.base_url), self._patience)
 
     def send_new(self) -> None:
-        """Send the rows that metrics.jsonl has gained."""
+        """Send the rows that were added to metrics.jsonl."""
         for row in self._rows.new():
             self._feed.take(row)
         self._hand_over()
@@ -105,9 +106,10 @@ class Writer:
             self._unsent = []
 
     def finish(self, said: Described, exit_code: int, later: Mapping[str, Any]) -> Written:
-        """Close the W&B run, with its summary, and see that the server has every row.
+        """Close the W&B run with its summary, and check that the server has every row.
 
-        later: what the summary is to say beside the run's own records.
+        Args:
+            later: values for the summary that are not in the run's own records.
         """
         feed = self._feed
         summary = {**said.summary, **later, REPEATED: len(feed.otherwise)}

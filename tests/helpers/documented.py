@@ -8,10 +8,18 @@ from pathlib import Path
 
 from helpers.constants import ROOT
 
-PAGES = ["README.md", "benchmarks/README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
-PROGRAMS = ("python launch.py", "python -m sweep", "make")
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
+PROGRAMS = ("python launch.py", "python -m sweep", "rlvr-sweep", "make")
 # A glob that matches nothing is an error here, so that brackets and stars that lack their quotes are found.
-AS_TYPED = 'python() { printf \'%s\\0\' "$@"; }; make() { python "$@"; }; words() { python "$@"; }; '
+AS_TYPED = "python() { [ $# = 0 ] || printf '%s\\0' \"$@\"; }; " + "".join(
+    f'{name}() {{ python "$@"; }}; ' for name in ("make", "rlvr-sweep", "words")
+)
 
 
 def _parts(page: str) -> tuple[list[str], str]:
@@ -41,7 +49,8 @@ def inline(page: str) -> list[str]:
 def commands(*programs: str, pages: list[str] = PAGES) -> list[str]:
     """Every command of the pages that begins with one of `programs`, without what it redirects its output to."""
     shown = [line for page in pages for line in [*lines_of_blocks(page), *inline(page)]]
-    return sorted({line.partition(" > ")[0].strip() for line in shown if line.startswith(programs)})
+    typed = {line.partition(" > ")[0].strip() for line in shown if line.startswith(programs)}
+    return sorted(typed - {*programs})  # a program without a command is only named
 
 
 def bash(script: str, cwd: Path) -> subprocess.CompletedProcess:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from helpers.family_tokenizers import tokenizer_of
 from models.prompts import PromptConfig, prompt_ids
-from sweep.plan.compose import compose_cells
-from sweep.plan.files import CONF
+from sweep.plan.compose import compose_cells, compose_first
 
 
 @cache
@@ -22,10 +22,17 @@ def model_of(name: str, **changes):
 
 
 @cache
+def _composed(choice: str) -> DictConfig:
+    """The configuration with conf/prompt/`choice`, references as they are written."""
+    return compose_first([f"prompt={choice}"])[1]
+
+
+@cache
 def prompt_of(name: str, choice: str = "own") -> PromptConfig:
     """conf/prompt/`choice` as the model `name` takes it."""
-    around = {"model": {"prompt": configured(name).prompt}, "prompt": OmegaConf.load(CONF / f"prompt/{choice}.yaml")}
-    return PromptConfig(**OmegaConf.to_container(OmegaConf.create(around), resolve=True)["prompt"])
+    config = copy.deepcopy(_composed(choice))
+    config.model.prompt = configured(name).prompt
+    return PromptConfig(**OmegaConf.to_container(config.prompt, resolve=True))
 
 
 def ids_of(name: str, question: str, choice: str = "own") -> list[int]:

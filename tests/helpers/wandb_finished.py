@@ -73,10 +73,7 @@ class Finished:
 
     def __init__(self, root: Path, server: ViewServer, plan: Plan) -> None:
         shutil.copytree(plan.root, root)
-        moved = [
-            [replace(t, directory=root / t.directory.relative_to(plan.root)) for t in k]
-            for k in (plan.stages, plan.cells)
-        ]
+        moved = [[replace(t, root=root) for t in k] for k in (plan.stages, plan.cells)]
         self.root, self.server = root, server
         self.plan = replace(plan, root=root, stages=moved[0], cells=moved[1])
 

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from sweep.run.directory import RunDirectory
-from sweep.run.ledger import Entry, Sweep, record
+from sweep.run.entry import Entry
+from sweep.run.ledger import Sweep, record
 
 MODELS = ("qwen2_5_math_7b", "llama3_1_8b", "olmo2_7b")
 REWARDS = ("ground_truth", "majority_vote", "incorrect", "format", "random")

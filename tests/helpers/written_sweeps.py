@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from helpers.constants import TINY
@@ -12,7 +11,7 @@ from sweep.plan.plan import Plan, plan_sweep
 from sweep.plan.task import Task
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.run.ledger import Entry, record
+from sweep.run.ledger import record
 
 ANSWERS = {"problems": 500, "samples_per_problem": 2}
 FINAL = {("ground_truth", 0): 0.7, ("ground_truth", 1): 0.71, ("random", 0): 0.5, ("random", 1): 0.46}  # for `give`
@@ -26,17 +25,9 @@ def finish(task: Task, accuracy: float = 0.5) -> None:
     write_json(run.result, {"step": task.config.steps, "evaluation": run.evaluation_signature, "accuracy": accuracy})
 
 
-def entry_of(task: Task, root: Path, **changes) -> Entry:
-    """What the ledger holds of a task, with `changes`."""
-    place, needs = str(task.directory.relative_to(root)), [str(d.relative_to(root)) for d in task.after]
-    of_config = task.config.model.name, task.config.reward.title, task.config.seed
-    entry = Entry(task.label, task.module, task.axes, *of_config, task.signature, task.steps, place, needs)
-    return replace(entry, **changes)
-
-
 def finish_all(plan: Plan, typed: Sequence[str] = ()) -> None:
     """Record the plan as launched with what was `typed`, and every run of it as finished."""
-    entries = [[entry_of(task, plan.root) for task in tasks] for tasks in (plan.stages, plan.cells)]
+    entries = [[task.entry for task in tasks] for tasks in (plan.stages, plan.cells)]
     record(plan.name, plan.root, *entries, list(typed))
     for task in plan.tasks:
         finish(task)

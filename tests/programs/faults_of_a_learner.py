@@ -53,7 +53,7 @@ def run(case: dict, source: Path, rollout: list[dict]) -> dict:
     learner, passes = learner_of(case["overrides"], source), []
     last = dist.get_rank() == dist.get_world_size() - 1
     module.policy_loss = POLICY_LOSS
-    learner.update(scored(rollout), 1)  # in good order, so that the optimiser has moments
+    learner.update([scored(rollout)], 1)  # in good order, so that the optimiser has moments
     if case["fault"] == "weight" and last:
         list(learner._trained_tensors())[-1][1].view(-1)[-1] = math.inf
     module.policy_loss = faulty_loss(case["fault"]) if last else POLICY_LOSS
@@ -61,7 +61,7 @@ def run(case: dict, source: Path, rollout: list[dict]) -> dict:
     learner.engine.backward = lambda loss: (passes.append(1), backward(loss))
     before, found = digest(learner), {"message": None, "evidence": None}
     try:
-        learner.refuse_weights() if case["fault"] == "weight" else learner.update(scored(rollout), 2)
+        learner.refuse_weights() if case["fault"] == "weight" else learner.update([scored(rollout)], 2)
     except NotFinite as fault:
         found = {"message": str(fault), "evidence": fault.evidence and len(fault.evidence.get("responses", []))}
     found |= {"changed": digest(learner) != before, "backward": len(passes)}
@@ -74,9 +74,9 @@ def faulty_loss(fault: str):
 
     def loss_of(inputs, algorithm):
         if fault == "log-prob":
-            inputs.logprobs_bt.data[0, 0] = -math.inf
+            inputs.trainer_logprobs_bt.data[0, 0] = -math.inf
         if fault == "ratio":  # of a good answer: the clipped objective and so the loss stay finite
-            inputs.old_logprobs_bt[int(inputs.advantages_b.argmax()), 0] = -200.0
+            inputs.denominator_logprobs_bt[int(inputs.advantages_b.argmax()), 0] = -200.0
         loss, found = POLICY_LOSS(inputs, algorithm)
         if fault == "gradient":
             loss = BadGradient.apply(loss)

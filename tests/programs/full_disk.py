@@ -17,9 +17,9 @@ from pathlib import Path
 
 from helpers.constants import TINY
 from helpers.digests import differences, digest
+from helpers.made_up_statuses import status_of
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
-from sweep.run.status import read_status
 
 RESULT = "result: "  # begins the lines that are for the test
 PAGE = 4096  # what tmpfs gives out
@@ -48,10 +48,10 @@ def attempt(run: Path, disk: Path | None = None, place: str | None = None) -> No
         name, pages = PLACES[place]
         original = getattr(train.Training, name)
 
-        def full(training):
+        def full(training, *arguments):
             if name == "_finish" or training.step == 2:
                 fill(disk, pages)
-            return original(training)
+            return original(training, *arguments)
 
         setattr(train.Training, name, full)
     train.main(run, 0, 1, 0, run / "attempts" / "meeting.json")
@@ -85,7 +85,7 @@ def main(disk: Path, elsewhere: Path, cache: Path) -> None:
     assert forked(undisturbed.path) == 0
     for place in (*PLACES, None):
         code = forked(run.path, disk, place)
-        status, rows = read_status("", run.path, 4), run.read_metrics()
+        status, rows = status_of(run.path, 4), run.read_metrics()
         seen = {
             "place": place,
             "code": code,

@@ -98,11 +98,11 @@ def compare(case: str, directory: str, prompts, responses, given) -> dict[str, f
     reference_bt = (logprobs_bt.detach() + given["reference_noise_bt"]) * mask_bt
     weights = response_weights(LENGTHS, algorithm.aggregation, MAX_TOKENS, algorithm.aggregation_size)
     inputs = LossInputs(
-        logprobs_bt=logprobs_bt * mask_bt,
+        trainer_logprobs_bt=logprobs_bt * mask_bt,
         entropy_bt=entropy_bt,
-        old_logprobs_bt=old_bt,
+        denominator_logprobs_bt=old_bt,
         sampler_logprobs_bt=old_bt,
-        rollout_logprobs_bt=None,
+        old_trainer_logprobs_bt=None,
         reference_logprobs_bt=reference_bt if algorithm.kl_coefficient else None,
         advantages_b=given["advantages_b"],
         mask_bt=mask_bt,

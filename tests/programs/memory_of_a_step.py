@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import sweep.stages.train  # everything a training job imports  # noqa: F401
 from models.load import DTYPES, adapt
 from models.prompts import Stop
-from sweep.grpo.deal import Scored
+from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.learner import Learner
 from sweep.job.processes import join
 from sweep.rollout.engine import open_sampler
@@ -57,7 +57,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
         sampled = open_sampler(config.rollout, StopRules(NoText(), Stop(ids=(UNREACHABLE,)))).sample(
             policy, requests, temperature=1.0
         )
-    learner.update([Scored(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)], step=1)
+    learner.update([[WithAdvantage(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)]], step=1)
     print(peak() - before)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from models.load import adapt, load_model
-from sweep.grpo.deal import Scored
+from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.learner import Learner
 from sweep.job.processes import join
 from sweep.plan.compose import compose_cells
@@ -36,9 +36,9 @@ def run(overrides: list[str], source: Path, rollouts: list[list[dict]]) -> list[
     learner = learner_of(overrides, source)
     rows = []
     for step, rollout in enumerate(rollouts, 1):
-        row = learner.update(scored(rollout), step)
+        row = learner.update([scored(rollout)], step)
         if learner.reference:
-            row["sequence_kl"] = learner.sequence_kl([s.sampled for s in scored(rollout)], "k1")
+            (row["sequence_kl"],) = learner.sequence_kl([[s.sampled for s in scored(rollout)]], "k1")
         rows.append(row)
     learner.engine.destroy()
     return rows
@@ -57,9 +57,9 @@ def learner_of(overrides: list[str], source: Path) -> Learner:
     return Learner(model, config, copy)
 
 
-def scored(rollout: list[dict]) -> list[Scored]:
+def scored(rollout: list[dict]) -> list[WithAdvantage]:
     sampled = [Sampled(r["prompt"], r["ids"], r["logprobs"], Finish.EOS, "") for r in rollout]
-    return [Scored(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)]
+    return [WithAdvantage(s, r["advantage"]) for s, r in zip(sampled, rollout, strict=True)]
 
 
 if __name__ == "__main__":

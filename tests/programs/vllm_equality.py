@@ -17,7 +17,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from helpers.family_tokenizers import tokenizer_of
 from models.load import DTYPES, adapt
 from models.prompts import Stop
-from sweep.grpo.deal import Scored
+from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.learner import Learner
 from sweep.job.processes import join
 from sweep.rollout.engine import open_sampler
@@ -58,7 +58,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
             again = sampler.sample(policy, requests, config.rollout.temperature)
         sampled = [x for a in answers for x in a.logprobs]
         before = trainer_logprobs(learner, answers)
-        learner.update([Scored(a, (-1.0) ** i) for i, a in enumerate(answers)], step)
+        learner.update([[WithAdvantage(a, (-1.0) ** i) for i, a in enumerate(answers)]], step)
         found.append(
             {
                 "difference": largest(sampled, before),

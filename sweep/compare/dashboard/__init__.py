@@ -1,5 +1,5 @@
-"""A sweep's saved view and its report on W&B. Only who asks for them imports wandb and wandb-workspaces.
+"""A sweep's saved view and its report on W&B. wandb and wandb-workspaces are imported only when these are requested.
 
-`board` says what they are to show and `words` puts a verdict into Markdown: both are pure. `workspace` and `report`
-make W&B's objects of it and renew those that are there. `service` talks to a server, and `show` does it all.
+`board` says what they show, and `words` writes a verdict as Markdown: both are pure. `workspace` and `report` make
+W&B's objects from a board and update existing ones. `service` talks to a server, and `show` runs all of it.
 """

@@ -1,4 +1,4 @@
-"""What a sweep's view and report are to show: runs, groups, colours, panels. Pure."""
+"""The content of a sweep's view and report: runs, groups, colours, panels. Pure: it contacts no server."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sweep.compare.contrasts import holds
 from sweep.compare.figures.style import label_of, looks
 from sweep.compare.sentences import family_of
 from sweep.compare.verdict import Verdict
-from sweep.run.ledger import Entry
+from sweep.run.entry import Entry
 from sweep.run.wandb_names import OWN_AXES, axis_key, sweep_tag
 
 STEP = "step"  # the metric that every panel is drawn over
-SPARE_RUNS = 100  # that the run limit leaves for cells which later launches bring, until the view is brought up to date
+SPARE_RUNS = 100  # room in the run limit for cells of later launches, until the view is updated
 LEAST_RUNS = 200
 
 # The lines of each section, by metric. docs/metrics.md defines them.
@@ -57,7 +57,7 @@ OF_A_FAMILY = ("eval/accuracy", "reward/mean", "reward/true_mean", "train/entrop
 
 @dataclass(frozen=True)
 class Family:
-    """Runs that a sentence is about, by the values of their axes."""
+    """The runs that a sentence is about, by the values of their axes."""
 
     name: str
     values: Mapping[str, str]
@@ -65,14 +65,16 @@ class Family:
 
 @dataclass(frozen=True)
 class Board:
-    """
-    entity, project: where on W&B.
-    tag: what the runs have in common.
-    axes: the configuration keys by which runs are grouped, model and reward first; a run's seed tells it from others.
-    colours: by the values of a group's first axes, down to any depth.
-    limit: of the runs that a panel shows.
+    """The content of a sweep's pages on W&B.
+
+    entity, project: the place on W&B.
+    tag: the tag that all its runs have.
+    axes: the configuration keys by which runs are grouped, model and reward first. Runs of one group differ in the
+    seed.
+    colours: by the values of a group's first axes, at any depth.
+    limit: the most runs that a panel shows.
     families: in the order of their sentences.
-    baseline: the id of the run beside which W&B shows the others; None where the sweep has several families.
+    baseline: the id of the run that W&B compares others with; None if the sweep has several families.
     """
 
     sweep: str
@@ -90,10 +92,11 @@ class Board:
 def board(
     verdict: Verdict, entries: Sequence[Entry], runs: Mapping[str, str], sweep: str, entity: str, project: str
 ) -> Board:
-    """
+    """Return the board of a verdict on one sweep.
+
     Args:
         entries: the cells of the sweep.
-        runs: the ids of those that W&B has a run of, by signature.
+        runs: the ids of the runs that W&B has, by signature.
     """
     others = sorted({axis for entry in entries for axis in entry.axes} - set(OWN_AXES))
     axes = [axis for axis in OWN_AXES if axis != "seed"] + others
@@ -114,7 +117,7 @@ def board(
 
 def _families(verdict: Verdict, axes: Sequence[str]) -> tuple[Family, ...]:
     by = verdict.question.by
-    found = {}
+    found: dict[str, Family] = {}
     for row in verdict.rows:
         values = {axis_key(axis): row.axes[axis] for axis in by if axis in axes and axis in row.axes}
         name = family_of(row, by)
@@ -123,7 +126,9 @@ def _families(verdict: Verdict, axes: Sequence[str]) -> tuple[Family, ...]:
 
 
 def _colours(verdict: Verdict, entries: Sequence[Entry], others: Sequence[str]) -> dict[tuple[str, ...], str]:
-    """One colour a reward, whatever its model, for its group and for the groups inside of it; that of the figures."""
+    """Return one colour for each reward, whatever its model, for its group and all groups inside; the figures use the
+    same.
+    """
     known = looks(verdict.rows, verdict.question.by)
     typed = {entry.signature: entry.axes for entry in entries}
     colours: dict[tuple[str, ...], str] = {}
@@ -141,7 +146,7 @@ def _colours(verdict: Verdict, entries: Sequence[Entry], others: Sequence[str]) 
 
 
 def _baseline(verdict: Verdict, runs: Mapping[str, str]) -> str | None:
-    """The run of the control's first seed; None where there are several controls, or W&B has none that is done."""
+    """Return the run of the control's first seed; None if there are several controls, or W&B has none that is done."""
     controls = [row for row in verdict.rows if holds(row, verdict.question.control)]
     if len(controls) != 1:
         return None

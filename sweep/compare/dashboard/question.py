@@ -1,4 +1,4 @@
-"""Which questions a sweep's one view can answer."""
+"""Check that a sweep's single view on W&B can show the answer to a question."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sweep.errors import UserError
 
 
 def check_question(verdict: Verdict, targets: list[str]) -> None:
-    """Refuse what a sweep's one view cannot show.
+    """Raise an error if a sweep's single view cannot show the verdict.
 
     Raises:
-        UserError: several sweeps or a file were named, or something else than the accuracy of all cells at the end.
+        UserError: several sweeps or a file were named, or something other than the final accuracy of all cells.
     """
     comparison = verdict.comparison
     if list(comparison.sweeps) != targets:

@@ -1,4 +1,4 @@
-"""A board as a report of W&B's, and a report that is there already renewed. Talks to no server."""
+"""Make a W&B report of a board, or update an existing one. Contacts no server."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LONGEST_TITLE = 128
 
 
 def report(board: Board, figures: list[str]) -> wr.Report:
-    """The report as it is made first.
+    """Return a new report.
 
     Args:
-        figures: the keys under which the run of figures holds each.
+        figures: the keys of the figures in the run that holds them.
     """
     made = wr.Report(entity=board.entity, project=board.project, title=f"Sweep {board.sweep}"[:LONGEST_TITLE])
     made.blocks = [*_own(board, figures), wr.H1(NOTES), wr.P(ABOUT_NOTES)]
@@ -30,7 +30,7 @@ def report(board: Board, figures: list[str]) -> wr.Report:
 
 
 def renew(there: wr.Report, board: Board, figures: list[str]) -> None:
-    """Make everything above the notes again. Where a person took their heading away, everything is kept below."""
+    """Replace everything above the notes. If their heading was removed, everything is kept below a new one."""
     headings = [place for place, block in enumerate(there.blocks) if isinstance(block, wr.H1) and block.text == NOTES]
     kept = there.blocks[headings[0] :] if headings else [wr.H1(NOTES), wr.P(ABOUT_NOTES), *there.blocks]
     there.blocks = [*_own(board, figures), *kept]
@@ -57,7 +57,7 @@ def _figures(board: Board, figures: list[str]) -> wr.PanelGrid:
 
 
 def _grid(board: Board, family: Family) -> wr.PanelGrid:
-    """The family's runs alone: in a view a plot has no filter of its own, and in a report a grid does."""
+    """Return the panels of one family's runs. A grid in a report has a filter of its own; a plot in a view has none."""
     parts = [runs_of(board)]
     parts += [f"Config({key!r}) in [{_literal(value)}]" for key, value in family.values.items()]
     runs = wr.Runset(
@@ -82,7 +82,7 @@ def _colours(board: Board, family: Family) -> dict[wr.RunsetGroup, str]:
 
 
 def _literal(value: str) -> str:
-    """The value of an axis as the filter's language writes it: the configuration holds numbers as numbers."""
+    """Return the value of an axis in the language of filters. Numbers stay numbers, as in the configuration."""
     try:
         typed = json.loads(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Talk to a W&B server: its projects, the summaries of runs, saved views, reports. Errors are for people."""
+"""Talk to a W&B server: projects, summaries of runs, saved views, reports. Failures are raised as UserError."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sweep.run.wandb_names import FIGURES, SUPERSEDED, TRAINING, signature_of
 from sweep.run.wandb_places import Place
 from sweep.run.wandb_process import end_service, settle
 
-SECONDS = 20  # that a request may take before the server counts as gone
-PAGE = 200  # runs that are asked for at once
-AT_ONCE = 8  # summaries on their way
+SECONDS = 20  # the time limit of a request
+PAGE = 200  # runs in one request
+AT_ONCE = 8  # summaries sent at the same time
 PUBLIC = "https://api.wandb.ai"
 REFUSED = {
     401: "it refuses the API key; `wandb login --relogin` asks for another",
@@ -32,10 +32,10 @@ REFUSED = {
 
 @contextmanager
 def connected(place: Place) -> Iterator[Service]:
-    """A connection to the server of `place`.
+    """Connect to the server of `place`.
 
-    W&B's clients look at the environment, and begin directories and processes of their own: while the connection is
-    open the environment says what the place says, and nothing is left of the others afterwards.
+    W&B's clients read the environment and create directories and processes. While the connection is open, the
+    environment names the place; afterwards the environment is restored and the directories and processes are gone.
 
     Raises:
         UserError: the server does not answer or refuses something.
@@ -43,7 +43,7 @@ def connected(place: Place) -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as home, _environment(place, Path(home)):
         try:
             import wandb
-            import wandb_workspaces.workspaces  # noqa: F401  before anything is asked of the server
+            import wandb_workspaces.workspaces  # noqa: F401  a missing package must show before the first request
         except ImportError as error:
             needs = "`pip install wandb wandb-workspaces` in this environment"
             raise UserError(f"W&B cannot be talked to ({error}); {needs}") from None
@@ -58,7 +58,8 @@ def connected(place: Place) -> Iterator[Service]:
 
 @contextmanager
 def _environment(place: Place, home: Path) -> Iterator[None]:
-    before = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # which is ended
+    # WANDB_SERVICE is not restored, because it names the process that is ended with the connection.
+    before = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     settle(os.environ)
     os.environ["WANDB_DIR"] = str(home)
     if place.base_url is not None:
@@ -72,7 +73,7 @@ def _environment(place: Place, home: Path) -> Iterator[None]:
 
 @contextmanager
 def _errors_for_people(place: Place) -> Iterator[None]:
-    """What the server or the network does wrong as an error that says what to do; any other error stays itself."""
+    """Raise failures of the server or the network as UserError with a remedy; other exceptions pass unchanged."""
     try:
         yield
     except UserError:
@@ -84,7 +85,7 @@ def _errors_for_people(place: Place) -> Iterator[None]:
 
 
 def _complaint(error: BaseException, place: Place) -> str | None:
-    """What to say of an error of the clients; None of any other."""
+    """Return the message for an error of W&B's clients; None for any other error."""
     from wandb.errors import CommError, UsageError
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
@@ -110,7 +111,7 @@ def _complaint(error: BaseException, place: Place) -> str | None:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of summaries: runs whose numbers were written, those that had them, and cells without a run."""
+    """The result of writing summaries: runs that were written, runs that were up to date, and cells without a run."""
 
     written: int
     same: int
@@ -118,7 +119,7 @@ class Sent:
 
 
 class Service:
-    """The server, as far as a sweep's pages need it. `home`: a directory for what the clients write meanwhile."""
+    """The requests that a sweep's pages need. `home` is a directory for the clients' files."""
 
     def __init__(self, api: Any, place: Place, home: Path) -> None:
         self._api, self.home = api, home
@@ -128,28 +129,28 @@ class Service:
             raise UserError("W&B names no entity for this API key; launch with tracking.entity=NAME")
 
     def ensure_project(self) -> None:
-        """Make the project where there is none; a view can be made before the first run begins."""
+        """Create the project if it does not exist, because a view can be made before the first run begins."""
         try:
             known = {project.name for project in self._api.projects(self.entity)}
-        except ValueError as error:  # the client cannot read that the server has nothing under the name
+        except ValueError as error:  # the client raises this if the server has no such entity
             who = f"there is no entity {self.entity}, or this API key may not see it"
             raise UserError(f"W&B: {who}; look at tracking.entity") from error
         if self.project not in known:
             self._api.create_project(self.project, self.entity)
 
     def has_report(self, url: str) -> bool:
-        """Whether the report of an address is still there."""
+        """Return True if the report with this address still exists."""
         reports = self._api.reports(f"{self.entity}/{self.project}", per_page=PAGE)
         return any(url.rstrip("=").endswith(f"--{report.id.rstrip('=')}") for report in reports)
 
     def training_runs(self, tag: str) -> dict[str, Any]:
-        """The training runs with the tag, by the signature of their cell."""
+        """Return the training runs with the tag, by the signature of their cell."""
         wanted = {"$and": [{"tags": tag}, {"jobType": TRAINING}]}
         runs = self._api.runs(f"{self.entity}/{self.project}", wanted, per_page=PAGE, include_sweeps=False, lazy=False)
         return {signature_of(run.id): run for run in runs if SUPERSEDED not in run.tags}
 
     def write_summaries(self, runs: Mapping[str, Any], known: Mapping[str, Mapping[str, float | str]]) -> Sent:
-        """Give each run the numbers that are known of its cell, by signature; a run that has them is left alone."""
+        """Write the known numbers of each cell to its run's summary, by signature; skip runs that have them."""
         due = {sign: numbers for sign, numbers in known.items() if numbers}
         there = [(runs[sign], numbers) for sign, numbers in due.items() if sign in runs]
         changed = [(run, numbers) for run, numbers in there if not numbers.items() <= run.summary_metrics.items()]
@@ -158,7 +159,7 @@ class Service:
         return Sent(len(changed), len(there) - len(changed), [sign for sign in due if sign not in runs])
 
     def send_figures(self, tag: str, sweep: str, files: Mapping[str, Path]) -> None:
-        """Show figures in a run of their own, each under its key; the latest stand last in it."""
+        """Upload figures to a run that holds only figures, each under its key. The latest ones are shown last."""
         import wandb
 
         settings = {

@@ -1,4 +1,4 @@
-"""Make or renew the saved view of a sweep, the numbers of its runs, and its report."""
+"""Make or update the saved view of a sweep, the summaries of its runs, and its report."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sweep.run.ledger import read_sweep
 from sweep.run.wandb_names import sweep_tag
 from sweep.run.wandb_places import REPORT, VIEW, Pages, cells_by_place
 
-NO_SUCH_VIEW = "not found in project"  # how wandb-workspaces says that somebody deleted it
+NO_SUCH_VIEW = "not found in project"  # part of wandb-workspaces' message about a deleted view
 
 
 def show(verdict: Verdict, with_report: bool, sync: str) -> list[str]:
-    """Show the verdict on one sweep wherever its runs are tracked.
+    """Show the verdict on one sweep at every place where its runs are tracked.
 
     Args:
-        with_report: whether the report is made or renewed too.
+        with_report: make or update the report too.
         sync: the command that sends runs which W&B does not have.
     Returns:
-        what to say: the addresses first, then what is lacking.
+        the lines to print: the addresses first, then what is missing.
     Raises:
         UserError: no cell is tracked, or a server cannot be reached or refuses something.
     """
@@ -38,7 +38,7 @@ def show(verdict: Verdict, with_report: bool, sync: str) -> list[str]:
         raise UserError(f"{name}: no cell of it is tracked; launch it again with tracking.mode=online, or offline")
     said = []
     for place, entries in tracked.items():
-        trainings = {entry.signature for entry in entries if entry.steps}  # a mere evaluation has no run of its own
+        trainings = {entry.signature for entry in entries if entry.steps}  # a cell that only evaluates has no W&B run
         known = {sign: numbers for sign, numbers in summaries(verdict).items() if sign in trainings}
         pages = Pages(sweep, place)
         with pages.held(), connected(place) as service:
@@ -70,7 +70,7 @@ def _view(shown: Board, pages: Pages) -> str:
     from sweep.compare.dashboard.workspace import renew, workspace
 
     url = pages.read(VIEW)
-    view = url and _loaded(Workspace.from_url, url, pages)
+    view = _loaded(Workspace.from_url, url, pages) if url else None
     if view:
         renew(view, shown)
     else:
@@ -101,10 +101,10 @@ def _report(shown: Board, pages: Pages, service: Service) -> str:
 
 
 def _loaded(load: Callable[[str], Any], url: str, pages: Pages) -> Any | None:
-    """The page as the server has it; None where somebody deleted it.
+    """Return the page from the server, or None if somebody deleted it.
 
     Raises:
-        UserError: what is there cannot be read.
+        UserError: the page cannot be read.
     """
     from wandb_workspaces.workspaces.errors import SpecVersionError
 

@@ -1,4 +1,4 @@
-"""What a comparison knows of each cell, for the summary of its run on W&B. Pure."""
+"""The results of each cell for the summary of its run on W&B. Pure: it contacts no server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sweep.run.wandb_names import BASE, CONTRAST, CONTRAST_TO, DIFFERENCE, FINAL
 
 
 def summaries(verdict: Verdict) -> dict[str, dict[str, float | str]]:
-    """By signature, what is known of each cell: shares, their differences, and the control of its contrast."""
+    """Return by signature the known results of each cell: values, their difference, the contrast and its control."""
     contrasts = contrasts_by_cell(verdict.findings.contrasts)
     found = {}
     for cell in verdict.comparison.cells:

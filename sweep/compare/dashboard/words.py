@@ -1,4 +1,4 @@
-"""A verdict as Markdown: sentences, tables, what to run next, warnings. Pure."""
+"""A verdict as Markdown: sentences, tables, what to run next, warnings. Pure: it contacts no server."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from collections.abc import Sequence
 
 from sweep.compare.tables import Grid, grids
 from sweep.compare.verdict import Verdict
+from sweep.program import program
 
-MOST_ROWS = 100  # of a table; a page with thousands is slow to open, and `compare` prints them all
+MOST_ROWS = 100  # most rows of a table: a page with thousands is slow to open, and `compare` prints them all
 MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
 def escaped(text: str) -> str:
-    """The text as Markdown shows it letter by letter, in one line."""
+    """Return the text in one line, escaped so that Markdown shows it literally."""
     return MEANS_SOMETHING.sub(r"\\\1", " ".join(text.split()))
 
 
 def sentences_markdown(verdict: Verdict) -> str:
-    """The sentences as a list; before any cell has a result, that there is none yet."""
+    """Return the sentences as a list; before any cell has a result, a note that there is none yet."""
     if not any(row.final for row in verdict.rows):
         name = " ".join(verdict.comparison.sweeps)
-        return f"No cell has a result yet. `python -m sweep compare {name} --wandb` brings this up to date."
+        return f"No cell has a result yet. `{program()} compare {name} --wandb` brings this up to date."
     return "\n".join(f"* {escaped(sentence)}" for sentence in verdict.sentences)
 
 
 def tables_markdown(verdict: Verdict) -> str:
-    """Every table, with its title in bold letters above it."""
+    """Return every table, with its title in bold above it."""
     return "\n\n".join(_table(grid, verdict) for grid in grids(verdict))
 
 
 def remarks_markdown(verdict: Verdict) -> str:
-    """What to run next, and warnings; "" where there is neither."""
+    """Return what to run next and the warnings; "" if there are neither."""
     parts = [f"Next ({escaped(one.why)}):\n\n```\n{one.command}\n```" for one in verdict.suggestions]
     if verdict.warnings:
         parts.append("\n".join(f"* {escaped(line)}" for line in verdict.warnings))
@@ -39,7 +40,7 @@ def remarks_markdown(verdict: Verdict) -> str:
 
 
 def verdict_markdown(verdict: Verdict) -> str:
-    """Everything."""
+    """Return sentences, tables and remarks together."""
     parts = [sentences_markdown(verdict), tables_markdown(verdict), remarks_markdown(verdict)]
     return "\n\n".join(part for part in parts if part)
 
@@ -51,7 +52,7 @@ def _table(grid: Grid, verdict: Verdict) -> str:
     foot = [escaped(line) for line in grid.foot]
     if (more := len(grid.rows) - MOST_ROWS) > 0:
         name = " ".join(verdict.comparison.sweeps)
-        foot.append(f"{more:,} rows more: `python -m sweep compare {name}` prints them.")
+        foot.append(f"{more:,} rows more: `{program()} compare {name}` prints them.")
     return "\n\n".join([title, "\n".join(lines), *foot])
 
 

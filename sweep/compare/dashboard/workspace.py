@@ -1,4 +1,4 @@
-"""A board as a saved view of W&B's, and a view that is there already brought up to date with it. Talks to no server."""
+"""Make a saved view of W&B from a board, or update an existing one. Contacts no server."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sweep.compare.dashboard.words import verdict_markdown
 from sweep.run.wandb_names import BASE, CELL, CONTRAST, DIFFERENCE, FINAL, SUPERSEDED, TRAINING
 
 COLUMNS = [f"summary:{key}" for key in (BASE, FINAL, DIFFERENCE, CONTRAST)]
-WIDE, NARROW = 1, 3  # panels beside one another
+WIDE, NARROW = 1, 3  # panels side by side
 
 
 def runs_of(board: Board) -> str:
-    """The filter of the sweep's trainings, in the language of wandb-workspaces."""
+    """Return the filter of the sweep's trainings, in the language of wandb-workspaces."""
     parts = [
         f"Metric('JobType') in [{TRAINING!r}]",
         f"Metric('Tags') in [{board.tag!r}]",
@@ -29,10 +29,10 @@ def runs_of(board: Board) -> str:
 
 
 def lines(metric: str, section: str, limit: int) -> wr.LinePlot:
-    """A panel with a line for each row: the mean over its seeds, in a band from the lowest seed to the highest."""
+    """Return a panel with a line for each row: the mean over its seeds, in a band from the lowest to the highest."""
     panel = wr.LinePlot(
         title=metric,
-        x=STEP,  # of its own, or the panel's default would count before the view's
+        x=STEP,  # set here because the panel's own default would take precedence over the view's
         y=[metric],
         groupby=wr.Config(CELL),
         groupby_aggfunc="mean",
@@ -43,7 +43,7 @@ def lines(metric: str, section: str, limit: int) -> wr.LinePlot:
 
 
 def workspace(board: Board) -> ws.Workspace:
-    """The view as it is made first."""
+    """Return a new view."""
     text = f"# {VERDICT}\n\n{verdict_markdown(board.verdict)}"
     verdict = _named(wr.MarkdownPanel(markdown=text), VERDICT, VERDICT)
     sections = [_section(VERDICT, [verdict], WIDE, pinned=True)]
@@ -66,10 +66,10 @@ def workspace(board: Board) -> ws.Workspace:
 
 
 def renew(there: ws.Workspace, board: Board) -> None:
-    """Bring the view that is there up to date, and leave what a person added to it.
+    """Update an existing view, and keep what a person added to it.
 
-    The own sections are set again: their own panels are replaced, and panels that a person put between them stay. So do
-    other sections, other pinned columns, the view's name, and whatever else is not set below.
+    The sections made here are set again: their own panels are replaced, and panels that a person added to them stay.
+    Other sections, other pinned columns, the view's name, and everything else that is not set below stay too.
     """
     new = workspace(board)
     theirs, ours = there.runset_settings, new.runset_settings
@@ -108,7 +108,7 @@ def _section(name: str, panels: Sequence[Any], columns: int, pinned: bool = Fals
 
 
 def _named(panel: Any, section: str, title: str) -> Any:
-    """The panel with an id that tells it from panels of others, and is the same whenever the view is made again."""
+    """Give the panel an id that is the same whenever the view is made again, and that other panels do not have."""
     panel._id = hashlib.sha256(f"{section}/{title}".encode()).hexdigest()[:12]
     return panel
 

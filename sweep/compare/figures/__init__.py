@@ -1,1 +1,1 @@
-"""Figures of a verdict, as SVG and PNG. Others import `write`, which loads matplotlib and the rest when it draws."""
+"""Draw a verdict as figures, as SVG and PNG. Others import only `write`, which loads matplotlib when it draws."""

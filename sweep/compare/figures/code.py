@@ -1,9 +1,10 @@
-"""The figure `code`: accuracy against the share of answers with code, from the untrained model to each trained one."""
+"""The figure `code`: accuracy against the fraction of answers with code, before and after training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,14 +16,14 @@ from sweep.compare.results import CellResult
 from sweep.compare.sentences import family_of
 from sweep.compare.verdict import Verdict
 
-BASE = {"color": GREY, "marker": "o", "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
-NARROWEST = 5.0  # points of share that the axis shows at least
-Place = tuple[float, float]  # share of code, accuracy: both in per cent
+BASE: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
+NARROWEST = 5.0  # the axis of code spans at least so many percentage points
+Place = tuple[float, float]  # answers with code, accuracy: both in per cent
 
 
 @dataclass(frozen=True)
 class _Move:
-    """Where a row began, and where each of its seeds ended."""
+    """The place of a row before training, and the place of each of its seeds after it."""
 
     look: Look
     start: Place
@@ -34,7 +35,7 @@ class _Move:
 
 
 def draw(verdict: Verdict) -> Figure | None:
-    """Where training moved each row; None where no row has accuracy and share of code before and after it."""
+    """Return the figure, or None if no row has accuracy and code before and after training."""
     by, known = verdict.question.by, looks(verdict.rows, verdict.question.by)
     families: dict[str, list[_Move]] = {}
     for row in verdict.rows:
@@ -63,7 +64,7 @@ def draw(verdict: Verdict) -> Figure | None:
 
 
 def _widen(axes: Axes, shares: Sequence[float]) -> None:
-    """Keep shares that are nearly the same from being drawn as if they were far apart."""
+    """Widen the axis of code, so that nearly equal values are not drawn far apart."""
     low, high = min(shares), max(shares)
     if high - low < NARROWEST:
         start = max(low - NARROWEST / 2, -0.5)
@@ -78,9 +79,15 @@ def _is_known(cell: CellResult) -> bool:
 def _move(row: Row, cells: Sequence[CellResult], known: dict[str, Look], verdict: Verdict) -> _Move:
     return _Move(
         known[label_of(row, verdict.rows, verdict.question.by)],
-        _mean([(100 * cell.base_code, 100 * cell.base_accuracy) for cell in cells]),
-        [(100 * cell.final_code, 100 * cell.final_accuracy) for cell in cells],
+        _mean([_place(cell.base_code, cell.base_accuracy) for cell in cells]),
+        [_place(cell.final_code, cell.final_accuracy) for cell in cells],
     )
+
+
+def _place(code: float | None, accuracy: float | None) -> Place:
+    """Return the place of a cell in the figure, in per cent. Both values must be known."""
+    assert code is not None and accuracy is not None
+    return 100 * code, 100 * accuracy
 
 
 def _mean(places: Sequence[Place]) -> Place:

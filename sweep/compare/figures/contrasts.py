@@ -1,4 +1,4 @@
-"""The figure `contrasts`: each reward less its control, and each control less its base, with intervals."""
+"""The figure `contrasts`: each reward minus its control, and each control minus its base, with intervals."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from itertools import groupby
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sweep.compare.contrasts import Contrast, Tested
+from sweep.compare.contrasts import Change, Contrast, Tested
 from sweep.compare.figures.page import LEADING, MARGIN, Heading, Page, line_height, number_axis, text_width, wrapped
 from sweep.compare.figures.style import GREY, SMALL, TEXT, WIDTH, Look, label_of, looks, printable
 from sweep.compare.sentences import family_of, p_value
 from sweep.compare.verdict import Verdict
 
-SPACE, MOST = 0.06, 2.6  # inches: between lines; the widest names
+SPACE, MOST = 0.06, 2.6  # inches: the space between lines; the most room for names
 NUMBERS = {"n": 0.22, "adjusted p": 0.62}  # the columns at the right, in inches
 
 
 @dataclass(frozen=True)
 class _Line:
-    """What stands in a line, and its height and its middle in inches below the first one's upper edge."""
+    """One line of the figure. `height` and `middle` are in inches; `middle` counts from the upper edge of the first
+    line.
+    """
 
     texts: list[str]
     tested: Tested | None  # None: the name of a family
@@ -30,7 +32,7 @@ class _Line:
 
 
 def draw(verdict: Verdict) -> Figure | None:
-    """All contrasts and controls' own changes; None where there is neither."""
+    """Return the figure of all contrasts and of the controls' own changes, or None if there are none."""
     found, metric = verdict.findings, verdict.comparison.metric
     if not found.contrasts and not found.changes:
         return None
@@ -55,8 +57,8 @@ def draw(verdict: Verdict) -> Figure | None:
     _prepare(axes, total)
     for line in lines:
         _write(page, line, top)
-        if line.tested:
-            _draw_interval(axes, line, metric.scale)
+        if line.tested and line.look:
+            _draw_interval(axes, line.middle, line.tested, line.look, metric.scale)
     page.text((left + right) / 2, top + total + 0.24, f"difference in {unit}", ha="center")
     return page.figure
 
@@ -74,11 +76,12 @@ def _notes(verdict: Verdict) -> list[str]:
     return notes
 
 
-def _named(verdict: Verdict) -> list[tuple[str, str, Tested]]:
-    """Of each contrast and change: its family, what it is, itself; by family, in the order of the rows."""
+def _named(verdict: Verdict) -> list[tuple[str, str, Contrast | Change]]:
+    """Return for each contrast and change its family, its text, and itself; by family, in the order of the rows."""
     by, rows, found = verdict.question.by, verdict.rows, verdict.findings
-    made = []
-    for one in (*found.contrasts, *found.changes):
+    made: list[tuple[str, str, Contrast | Change]] = []
+    both: list[Contrast | Change] = [*found.contrasts, *found.changes]
+    for one in both:
         other = label_of(one.control, rows, by) if isinstance(one, Contrast) else "its base"
         unpaired = " (unpaired)" if isinstance(one, Contrast) and not one.paired else ""
         made.append((family_of(one.row, by), f"{label_of(one.row, rows, by)} − {other}{unpaired}", one))
@@ -87,7 +90,8 @@ def _named(verdict: Verdict) -> list[tuple[str, str, Tested]]:
 
 
 def _lines(verdict: Verdict, width: float) -> list[_Line]:
-    known, down, lines = looks(verdict.rows, verdict.question.by), 0.0, []
+    known, down = looks(verdict.rows, verdict.question.by), 0.0
+    lines: list[_Line] = []
 
     def add(texts: list[str], size: float, tested: Tested | None, look: Look | None) -> None:
         nonlocal down
@@ -112,7 +116,7 @@ def _prepare(axes: Axes, total: float) -> None:
 
 
 def _write(page: Page, line: _Line, top: float) -> None:
-    """The texts of a line at the left, and its numbers at the right."""
+    """Write the texts of a line at the left, and its numbers at the right."""
     size, weight = (SMALL, "normal") if line.tested else (TEXT, "bold")
     if line.tested and line.tested.told_apart:
         weight = "bold"
@@ -128,16 +132,16 @@ def _write(page: Page, line: _Line, top: float) -> None:
             page.text(place, top + line.middle, text, size, ha="right", va="center", weight=weight)
 
 
-def _draw_interval(axes: Axes, line: _Line, scale: float) -> None:
-    estimate, look = line.tested.estimate, line.look
+def _draw_interval(axes: Axes, middle: float, tested: Tested, look: Look, scale: float) -> None:
+    estimate = tested.estimate
     if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low * scale, estimate.high * scale], [line.middle] * 2, color=look.colour, linewidth=1.2)
+        axes.plot([estimate.low * scale, estimate.high * scale], [middle] * 2, color=look.colour, linewidth=1.2)
     axes.plot(
         [estimate.value * scale],
-        [line.middle],
+        [middle],
         color=look.colour,
         marker=look.marker,
         markersize=5,
         linestyle="none",
-        markerfacecolor=look.colour if line.tested.told_apart else "white",
+        markerfacecolor=look.colour if tested.told_apart else "white",
     )

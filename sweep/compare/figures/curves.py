@@ -1,8 +1,9 @@
-"""The figure `curves`: the metric over steps, a panel a family, with bands over the seeds."""
+"""The figure `curves`: the metric over steps, one panel for each family, with bands over the seeds."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,20 +15,20 @@ from sweep.compare.metrics import Metric
 from sweep.compare.sentences import family_of
 from sweep.compare.verdict import Verdict
 
-BASE = {"color": GREY, "linestyle": (0, (7, 3)), "linewidth": 0.8}
+BASE: dict[str, Any] = {"color": GREY, "linestyle": (0, (7, 3)), "linewidth": 0.8}
 UNTRAINED = "untrained model"
-MOST_MARKERS = 8  # of a line
+MOST_MARKERS = 8  # most markers on a line
 
 
 def draw(verdict: Verdict) -> Figure | None:
-    """The curves of the verdict's metric; None where no row has a value at a step."""
+    """Return the figure of the verdict's metric, or None if no row has a value at a step."""
     metric = Metric(verdict.comparison.metric.name)
     by = verdict.question.by
     found = curves(verdict.comparison, verdict.rows, metric)
     if not found:
         return None
     families: dict[str, list[Curve]] = {}
-    for curve in found:  # in the order of the launches, in which a family's rows may stand apart
+    for curve in found:  # the rows of a family need not be next to each other
         families.setdefault(family_of(curve.row, by), []).append(curve)
     known, of_row = looks(verdict.rows, by), {id(c): label_of(c.row, verdict.rows, by) for c in found}
     bases = {name: _bases(members) for name, members in families.items()}
@@ -47,7 +48,7 @@ def draw(verdict: Verdict) -> Figure | None:
 
 
 def _bases(members: list[Curve]) -> list[float]:
-    """The untrained model's values in a family: one for each evaluation and seed that has its own."""
+    """Return the untrained model's values in a family: one for each evaluation and seed that has its own."""
     return sorted({base for curve in members for base in curve.row.base.values()})
 
 

@@ -1,10 +1,11 @@
-"""A figure whose parts have their places in inches, from the top down, so that nothing meets and nothing is cut off."""
+"""Lay out a figure from the top down, with all places in inches, so that nothing overlaps and nothing is cut off."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -17,27 +18,27 @@ from matplotlib.ticker import MaxNLocator
 from sweep.compare.figures.style import FONT, GREY, SMALL, TEXT, TITLE, WIDTH, Look, printable
 
 MARGIN = 0.08  # inches
-LEADING = 1.3  # of a line, in heights of its letters
-SAMPLE = 0.34  # inches: a line in the legend
-BETWEEN = 0.2  # inches, of two entries of the legend
-ROUND = (1, 2, 5, 10)  # the numbers at an axis, but for powers of ten, are multiples of one of these
+LEADING = 1.3  # the height of a line in multiples of the letters' size
+SAMPLE = 0.34  # inches: the length of a line in the legend
+BETWEEN = 0.2  # inches between two entries of the legend
+ROUND = (1, 2, 5, 10)  # numbers at an axis are multiples of one of these, times a power of ten
 _MEASURE = TextToPath()
 
 
 def line_height(size: float) -> float:
-    """Of a line of text, in inches."""
+    """Return the height of a line of text in inches."""
     return size * LEADING / 72
 
 
 @cache
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Of a line of text, in inches."""
+    """Return the width of a line of text in inches."""
     font = FontProperties(family=FONT, size=size, weight=weight)
     return _MEASURE.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
-    """The text in lines of at most `width` inches, broken at spaces, else after signs, else anywhere."""
+    """Return the text in lines of at most `width` inches, broken at spaces, else after signs, else anywhere."""
 
     def fits(line: str) -> bool:
         return text_width(line.rstrip(), size, weight) <= width
@@ -52,7 +53,9 @@ def wrapped(text: str, width: float, size: float, weight: str = "normal") -> lis
 
 
 def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
-    """What a word may be broken into: nothing where it fits a line, else parts that end with a sign, else letters."""
+    """Yield the parts a word may be broken into: the word if it fits a line, else parts that end with a sign, else
+    letters.
+    """
     for part in [word] if fits(word) else re.findall(r"[^_\-./=,]*.?", word):
         if fits(part):
             yield part
@@ -61,38 +64,39 @@ def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
 
 
 class Page:
-    """A figure that is filled from the top down; its height must be known before."""
+    """A figure that is filled from the top down. Its height must be known before."""
 
     def __init__(self, height: float) -> None:
         self.figure = Figure(figsize=(WIDTH, height))
         self._height = height
         self.top = MARGIN  # where the free part begins, in inches from the top
 
-    def text(self, left: float, top: float, text: str, size: float = TEXT, **how: object) -> None:
-        """A line, by its upper left corner in inches from that of the page."""
+    def text(self, left: float, top: float, text: str, size: float = TEXT, **how: Any) -> None:
+        """Write a line with its upper left corner at `left` and `top`, in inches from the page's corner."""
         place = left / WIDTH, 1 - top / self._height
         self.figure.text(*place, text, size=size, **{"va": "top", "ha": "left", **how})
 
-    def lines(self, lines: Iterable[str], left: float = MARGIN, size: float = TEXT, **how: object) -> None:
-        """Lines below what is there already."""
+    def lines(self, lines: Iterable[str], left: float = MARGIN, size: float = TEXT, **how: Any) -> None:
+        """Write lines below what is there already."""
         for line in lines:
             self.text(left, self.top, line, size, **how)
             self.top += line_height(size)
 
-    def axes(self, left: float, top: float, width: float, height: float, **how: object) -> Axes:
+    def axes(self, left: float, top: float, width: float, height: float, **how: Any) -> Axes:
+        """Add axes at a place in inches from the page's upper left corner."""
         return self.figure.add_axes(
             (left / WIDTH, 1 - (top + height) / self._height, width / WIDTH, height / self._height), **how
         )
 
-    def sample(self, left: float, middle: float, **how: object) -> None:
-        """A piece of a line with its marker, as the legend shows it."""
+    def sample(self, left: float, middle: float, **how: Any) -> None:
+        """Draw a piece of a line with its marker, for the legend."""
         y = 1 - middle / self._height
         xs = [left / WIDTH, (left + SAMPLE / 2) / WIDTH, (left + SAMPLE) / WIDTH]
         self.figure.add_artist(Line2D(xs, [y, y, y], markevery=[1], **how))
 
 
 class Heading:
-    """Title and notes at the head of a figure."""
+    """The title and the notes at the top of a figure."""
 
     def __init__(self, title: str, notes: Sequence[str]) -> None:
         room = WIDTH - 2 * MARGIN
@@ -101,16 +105,17 @@ class Heading:
         self.height = len(self._title) * line_height(TITLE) + len(self._notes) * line_height(SMALL) + 0.1
 
     def put(self, page: Page) -> None:
+        """Write the heading on the page."""
         page.lines(self._title, size=TITLE, weight="bold")
         page.lines(self._notes, size=SMALL, color=GREY)
         page.top += 0.1
 
 
 class Legend:
-    """What the lines are, in as many columns as their names leave room for."""
+    """The names of the lines, in as many columns as fit."""
 
     def __init__(self, entries: Sequence[tuple[str, dict]]) -> None:
-        """`entries`: a name, and how its line is drawn."""
+        """Lay out `entries`, each a name and the way its line is drawn."""
         room = WIDTH - 2 * MARGIN
         most = room - SAMPLE - 0.06
         self._entries = [(wrapped(name, most, SMALL), how) for name, how in entries]
@@ -123,6 +128,7 @@ class Legend:
         self.height = sum(self._heights) + 0.08
 
     def put(self, page: Page) -> None:
+        """Draw the legend on the page."""
         page.top += 0.08
         for row, height in zip(self._rows, self._heights, strict=True):
             for column, (lines, how) in enumerate(row):
@@ -134,7 +140,7 @@ class Legend:
 
 
 class Panels:
-    """Small multiples: a panel a family, at most three beside each other, on the same scales."""
+    """Small multiples: one panel for each family, at most three in a row, all with the same scales."""
 
     PANEL, TICKS, BETWEEN, BELOW = 1.45, 0.26, 0.14, 0.42  # inches: a panel's height; room for numbers, beside, below
     NUMBERS = 0.5  # inches: the widest numbers at the upright axis
@@ -153,7 +159,7 @@ class Panels:
         self.height = sum(self._heads) + len(self._heads) * self._pitch - self.TICKS + self.BELOW
 
     def put(self, page: Page) -> list[Axes]:
-        """The panels in the order of their titles."""
+        """Add the panels to the page and return them in the order of their titles."""
         made: list[Axes] = []
         first = page.top
         for place, lines in enumerate(self._titles):
@@ -178,7 +184,7 @@ class Panels:
 
 
 def number_axis(axis: Axis, most: int, whole: bool = False) -> None:
-    """About `most` round numbers at an axis, written out: a power of ten set apart from them would meet the title."""
+    """Show about `most` round numbers at an axis, without a common power of ten, which would overlap the title."""
     axis.set_major_locator(MaxNLocator(most, steps=ROUND, min_n_ticks=3, integer=whole))
     axis.set_major_formatter(lambda value, _: _written(value))
 
@@ -188,6 +194,6 @@ def _written(value: float) -> str:
 
 
 def drawn(look: Look) -> dict:
-    """A look as matplotlib's names have it."""
+    """Return a look as matplotlib's keyword arguments."""
     style = "-" if look.dashes is None else (0, look.dashes)
     return {"color": look.colour, "marker": look.marker, "linestyle": style}

@@ -1,8 +1,8 @@
-"""What all figures have in common: sizes, colours, markers, and which reward has which. Imports no matplotlib.
+"""The common style of all figures: sizes, colours, markers, and the look of each reward. Imports no matplotlib.
 
-A figure is as wide as the text of a one-column paper, in which it is printed at its own size; its smallest letters have
-7 points. The colours are those of Okabe and Ito, which people with any kind of colour vision tell apart. Because some
-print in grey, a marker and a dash pattern say the same as the colour.
+A figure is as wide as the text of a one-column paper and is printed at its own size; its smallest letters have 7
+points. The colours are those of Okabe and Ito, which can be told apart with any kind of colour vision. Markers and dash
+patterns repeat the distinction for prints in grey.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from sweep.compare.pool import Row, axes_of
 
 WIDTH = 5.5  # inches
 TITLE, TEXT, SMALL = 9.0, 8.0, 7.0  # points
-FONT = "DejaVu Sans"  # comes with matplotlib; where an SVG is shown without it, another sans serif stands in
+FONT = "DejaVu Sans"  # comes with matplotlib; a viewer of an SVG that lacks it shows another sans serif
 GREY, FAINT = "#595959", "#D9D9D9"
 COLOURS = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-# In points, on and off; None is a whole line. Seven and ten have no common divisor, and neither do seven and four.
+# In points, on and off; None is a solid line. There are seven colours, ten markers and four dash patterns: because the
+# numbers have hardly a common divisor, many rows pass before a combination repeats.
 DASHES: tuple[tuple[float, ...] | None, ...] = (None, (4, 1.5), (1, 1.2), (5, 1.2, 1, 1.2))
-FIXED = ("ground_truth", "random")  # look alike in the figures of all sweeps
+FIXED = ("ground_truth", "random")  # these rewards have the same look in the figures of all sweeps
 
-# The settings of matplotlib under which everything is drawn, whatever the reader's own settings are.
+# The settings of matplotlib for every figure; they replace the user's own.
 SETTINGS = {
     "font.family": "sans-serif",
     "font.sans-serif": [FONT],
@@ -51,7 +52,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a row is drawn in every panel of every figure."""
+    """The way a row is drawn in every panel of every figure."""
 
     label: str
     colour: str
@@ -60,9 +61,9 @@ class Look:
 
 
 def looks(rows: Sequence[Row], by: Sequence[str]) -> dict[str, Look]:
-    """How the rows are drawn, by what they are within their family; in the order of the rows.
+    """Return the look of each row by its label within its family, in the order of the rows.
 
-    A reward has one colour. Rows of one reward that differ in something else differ in marker and dashes.
+    A reward has one colour. Rows of one reward that differ in something else have other markers and dashes.
     """
     labels = {label_of(row, rows, by): row.axes.get("reward", "") if "reward" not in by else "" for row in rows}
     colours = _numbered([reward or label for label, reward in labels.items()])
@@ -79,21 +80,21 @@ def looks(rows: Sequence[Row], by: Sequence[str]) -> dict[str, Look]:
 
 
 def _numbered(names: Sequence[str]) -> Mapping[str, int]:
-    """A number for each name; the fixed ones have theirs, whether they are there or not."""
+    """Return a number for each name. The names in FIXED always have the same numbers."""
     return {name: place for place, name in enumerate(dict.fromkeys((*FIXED, *names)))}
 
 
 def label_of(row: Row, rows: Sequence[Row], by: Sequence[str]) -> str:
-    """What a row is within its family."""
+    """Return the name of a row within its family."""
     return printable(row.told([axis for axis in axes_of(rows) if axis not in by]) or "all")
 
 
 def printable(text: str) -> str:
-    """The text with characters that cannot be printed, such as line ends, as their escapes."""
+    """Return the text with unprintable characters, such as newlines, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def counted(numbers: Sequence[int]) -> str:
-    """How many seeds, in words."""
+    """Return the number of seeds as text, such as "n = 3" or "n = 2 to 3"."""
     low, high = min(numbers, default=0), max(numbers, default=0)
     return f"n = {low}" if low == high else f"n = {low} to {high}"

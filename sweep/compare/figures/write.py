@@ -6,6 +6,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweep.compare.curves import NO_CURVES
 from sweep.compare.figures.style import SETTINGS
@@ -14,30 +15,33 @@ from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 from sweep.run.files import write_bytes
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 KINDS = ("png", "svg")
-RESOLUTION = 200  # dots an inch, of the PNG
-MOST_DOTS = 60_000  # of its height: the format of matplotlib ends at 65,536, and a thousand contrasts are that long
+RESOLUTION = 200  # dots an inch in the PNG
+MOST_DOTS = 60_000  # of its height: matplotlib's limit is 65,536, which a thousand contrasts would reach
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The files that were written, and, by figure, why others were not."""
+    """The files that were written, and by figure the reason why others were not."""
 
     files: list[Path]
     left_out: dict[str, str]
 
     @property
     def lines(self) -> list[str]:
-        """What there is to say of them, the paths last, and of these the one that a person would open first."""
+        """The lines to print: missing figures with reasons, then paths, the most useful one last."""
         missing = [f"no figure {name}: {why}" for name, why in self.left_out.items()]
         return [*missing, *map(str, reversed(self.files))]
 
 
 def check_directory(directory: Path) -> None:
-    """Refuse a place where no figures can be written; nothing is made yet.
+    """Check that figures can be written to `directory`. Nothing is created.
 
     Raises:
-        UserError: it is no directory, or may not be written.
+        UserError: it is not a directory, or may not be written.
     """
     there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     if not there.is_dir():
@@ -48,10 +52,10 @@ def check_directory(directory: Path) -> None:
 
 
 def write_figures(verdict: Verdict, directory: Path) -> Drawn:
-    """Draw what there is to draw of the verdict; figures that lie there already are replaced.
+    """Write every figure that the verdict has data for, and replace older files.
 
     Raises:
-        OSError: the directory takes no files.
+        OSError: the directory cannot be written.
     """
     import matplotlib.style  # takes half a second, and only figures need it
 
@@ -65,7 +69,7 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
     metric = verdict.comparison.metric
     drawn = Drawn([], {})
     directory.mkdir(parents=True, exist_ok=True)
-    with matplotlib.style.context(["default", SETTINGS]):  # whatever the person's own settings are
+    with matplotlib.style.context(["default", SETTINGS]):  # the user's own settings must not change the figures
         for name, (make, why_not) in makers.items():
             if name == "code" and (metric.name != ACCURACY or metric.step is not None):
                 drawn.left_out[name] = f"it is of the accuracy at the end, and this comparison is of {metric.title}"
@@ -76,7 +80,7 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
     return drawn
 
 
-def _write(figure, name: str, directory: Path) -> list[Path]:
+def _write(figure: Figure, name: str, directory: Path) -> list[Path]:
     files, resolution = [], min(RESOLUTION, MOST_DOTS / figure.get_figheight())
     for kind in KINDS:
         content = io.BytesIO()

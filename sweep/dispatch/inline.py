@@ -1,0 +1,82 @@
+"""The queue of `cluster=inline`: each run is worked on in this very process, so that a breakpoint in it works.
+
+What an attempt takes of the process (signal handlers, the log, torch's process group) it gives back at its end; see
+`sweep.job.guest`.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sweep.dispatch.imports import import_stage, run_stage
+from sweep.dispatch.queue import EndedJob, Queue
+from sweep.dispatch.surroundings import apart_from_any_job, changed_environment
+from sweep.plan.task import Task
+from sweep.run.directory import RunDirectory
+from sweep.run.slurm_job import STOP_SIGNALS
+from sweep.run.state import State
+from sweep.run.status import Status
+
+NOTE = "in this process"
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The place of the only process of a job."""
+
+    global_rank: int = 0
+    num_tasks: int = 1
+    local_rank: int = 0
+
+
+class InlineQueue(Queue):
+    """Works on one task after the other. Output goes to the terminal, and so does the traceback of what fails.
+
+    Ctrl-C asks the run at hand to save and stop, and the launch stops with it; the next one interrupts it wherever it
+    is. Leaving a debugger with `q` stops the launch, too.
+    """
+
+    def run(self, watch: Callable[[list[Status]], None], *pause: Callable[[float], object]) -> list[Status]:
+        self._show = watch
+        return super().run(watch, *pause)
+
+    def _start(self, task: Task, status: Status) -> Status:
+        begun = super()._start(task, status)
+        return self._status(task, []) if task.directory in self._jobs else begun  # it has ended by now
+
+    def _submit(self, task: Task) -> EndedJob:
+        """Work on the task until it has ended."""
+        with apart_from_any_job(), changed_environment({"TOKENIZERS_PARALLELISM": "false"}):
+            import_stage(task.module)  # takes seconds, in which an interruption is only noted
+            with _stop_signals_wait():
+                if not self.stopping:
+                    self._work_on(task)
+        return EndedJob()
+
+    def _work_on(self, task: Task) -> None:
+        run = RunDirectory(task.directory)
+        earlier = run.read_state().attempt
+        self._show([Status(task.entry, State.RUNNING, note=NOTE)])
+        try:
+            run_stage(task.module, task.directory, Alone(), run.meeting())
+        except Exception:
+            written = run.read_state()
+            if written.attempt == earlier or written.state != State.FAILED:
+                raise  # nobody has recorded and shown it yet
+        finally:
+            gc.collect()  # the model and its optimiser refer to each other
+        self.stopping |= run.read_state().state == State.INTERRUPTED
+
+
+@contextmanager
+def _stop_signals_wait() -> Iterator[None]:
+    """Let a request to stop wait until the stage listens to it, which then takes the signals off the mask itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

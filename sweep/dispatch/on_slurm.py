@@ -1,0 +1,69 @@
+"""The back end of a Slurm cluster: it submits what is missing and returns, or stays and watches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.dispatch import slurm
+from sweep.dispatch.remote import launch_on_slurm
+from sweep.dispatch.saved_view import view_made_meanwhile
+from sweep.dispatch.select import Run
+from sweep.dispatch.snapshot import snapshot_code
+from sweep.dispatch.submit import Prepared, Submitted, check_requests, prepare, submit
+from sweep.dispatch.surroundings import unheard
+from sweep.plan.plan import Plan
+from sweep.plan.task import Task
+from sweep.plan.validate import check
+from sweep.run.ledger import Sweep
+
+
+class Slurm:
+    """The Slurm of the machine on which the command is given."""
+
+    def check(self, plan: Plan, screen: Console) -> None:
+        for line in unheard(os.environ):
+            screen.print(line, soft_wrap=True, markup=False, highlight=False)
+        check_requests(plan.tasks, plan.root)
+
+    def prepare(self, plan: Plan, code: Path) -> WorkOnSlurm:
+        return WorkOnSlurm(plan, prepare(plan.tasks, plan.root, code, plan.name))
+
+    def retry(self, tasks: Sequence[Task], sweep: Sweep, force: bool) -> Submitted:
+        check(tasks)
+        check_requests(tasks, sweep.root)
+        return submit(tasks, sweep.root, snapshot_code(sweep.root), sweep.name, force)
+
+    def cancel(self, runs: Sequence[Run]) -> dict[Path, str]:
+        refused = _cancel([run.status.job for run in runs])
+        return {run.path: refused[run.status.job] for run in runs if run.status.job in refused}
+
+
+@dataclass(frozen=True)
+class WorkOnSlurm:
+    """What a launch has claimed and will submit."""
+
+    plan: Plan
+    prepared: Prepared
+
+    def carry_out(self, sweep: Sweep, screen: Console) -> int:
+        cluster = self.plan.cells[0].config.slurm
+        with view_made_meanwhile(self.plan, screen):
+            return launch_on_slurm(self.prepared, sweep, cluster.wait, screen)
+
+
+def _cancel(jobs: Sequence[str]) -> dict[str, str]:
+    """Cancel jobs of Slurm; returns its words about those that it did not cancel."""
+    if not jobs:
+        return {}
+    try:
+        slurm.cancel(jobs)
+    except slurm.SlurmError as error:
+        if len(jobs) == 1:
+            return {jobs[0]: str(error)}
+        return {job: why for job in jobs for why in _cancel([job]).values() if "already complet" not in why}
+    return {}

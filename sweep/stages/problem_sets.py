@@ -1,0 +1,94 @@
+"""The problems of a split with their prompts, as a stage samples from them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch.distributed as dist
+
+from models.prompts import all_prompt_ids
+from sweep.data.problems import Problem, load_split, refuse_changed
+from sweep.errors import UserError
+from sweep.job.attempt import Refused
+from sweep.run.labels import read_labels, too_few, usable
+from sweep.stages.policy import JobSetup
+
+log = logging.getLogger("sweep")
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Problems, and the token ids of the prompt of each, in the same order."""
+
+    problems: list[Problem]
+    prompts: list[list[int]]
+
+    def first(self, count: int | None) -> ProblemSet:
+        """The first `count` problems; all of them where it is None."""
+        return ProblemSet(self.problems[:count], self.prompts[:count])
+
+
+def prepare_problems(setup: JobSetup, split: str) -> ProblemSet:
+    """Load the problems of a split and render their prompts; rank 0 records in the run's state what was left out.
+
+    Prompts over the token limit are left out and counted, never cut.
+
+    Raises:
+        UserError: every prompt is over the limit, or a file was changed since the launch.
+    """
+    config, run = setup.config, setup.run
+    refuse_changed(config.data, (run.evaluation or run.identity or {}).get("data", {}))
+    limit = config.rollout.max_prompt_tokens
+    loaded = load_split(config.data, split)
+    problems = loaded.problems
+    log.info("%d %s problems%s", len(problems), split, f" ({loaded.left_out})" if loaded.left_out else "")
+    prompts = all_prompt_ids(setup.tokenizer, config.model, config.prompt, [p.question for p in problems])
+    fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
+    left_out = len(problems) - len(fitting)
+    if left_out:
+        log.warning("%d of %d %s prompts are over %d tokens and left out", left_out, len(problems), split, limit)
+    if not fitting:
+        shortest = min(map(len, prompts))
+        raise UserError(
+            f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
+        )
+    if dist.get_rank() == 0:
+        written = run.read_state()
+        run.write_state(
+            data=written.data | {split: loaded.as_json()},
+            prompts_left_out=written.prompts_left_out | {split: left_out},
+        )
+    return ProblemSet([problems[i] for i in fitting], [prompts[i] for i in fitting])
+
+
+def prepare_evaluation_set(setup: JobSetup) -> ProblemSet:
+    """See `prepare_problems`: the first `evaluation.problems` problems of the evaluation's split."""
+    evaluation = setup.config.evaluation
+    return prepare_problems(setup, evaluation.split).first(evaluation.problems)
+
+
+def prepare_training_set(setup: JobSetup) -> ProblemSet:
+    """See `prepare_problems`: the problems to train on, with their majority labels if the reward needs labels.
+
+    Raises:
+        Refused: too few problems have a label that can be used for one step.
+    """
+    found = prepare_problems(setup, "train")
+    return _labelled(setup, found) if setup.config.reward.needs_labels else found
+
+
+def _labelled(setup: JobSetup, found: ProblemSet) -> ProblemSet:
+    reward, run, problems = setup.config.reward, setup.run, found.problems
+    (vote,) = reward.votes
+    labels = list(read_labels([run.root / d for d in setup.config.labels.directories], vote))
+    if sorted((x.place, x.id) for x in labels) != [(i, p.id) for i, p in enumerate(problems)]:
+        raise RuntimeError(
+            f"the labels in {run.root / 'stages'} are not those of the {len(problems)} training problems"
+        )
+    kept = sorted(usable(labels, reward.wrong_labels_only), key=lambda label: label.place)
+    if dist.get_rank() == 0:
+        run.write_state(problems={"training": len(kept), "labelled": len(labels)})
+    if reason := too_few(len(kept), setup.config.algorithm.prompts_per_step, len(problems)):
+        raise Refused(reason)
+    return ProblemSet([replace(problems[x.place], label=x.text) for x in kept], [found.prompts[x.place] for x in kept])
