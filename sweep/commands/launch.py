@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    """What one asks for beside help; Hydra shows only what composes."""
+    """Run or show what the parsed arguments ask for, help excepted; return the exit code."""
     if parsed.config_name or parsed.config_path:
         raise UserError("--config-name and --config-path: there is one configuration; add groups with --config-dir")
     from sweep.plan.overrides import with_output_dir
@@ -81,7 +81,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _show_hydras_own(parsed: argparse.Namespace, overrides: list[str]) -> int:
-    """`--info`, and `--cfg` with Hydra's own keys, of the first cell: Hydra shows one job."""
+    """Show `--info`, or `--cfg` with Hydra's own keys, for the first cell, because Hydra shows one job."""
     from sweep.plan.compose import compose_first
 
     lines, _ = compose_first(overrides, parsed.config_dir)
@@ -93,7 +93,10 @@ def _show_hydras_own(parsed: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _hydra(arguments: list[str]) -> None:
-    """Hydra takes its arguments from where Python has them, and knows nothing of the user's own groups."""
+    """Run Hydra on `arguments`, with the user's own groups, which it does not find by itself.
+
+    Hydra reads its arguments from sys.argv.
+    """
     from sweep.plan.overrides import quoted
 
     own = groups_of_the_user()

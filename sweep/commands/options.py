@@ -13,8 +13,9 @@ from sweep.shown import shown_lines
 
 
 def _place(typed: str | Path) -> Path:
-    """Return a directory as an absolute path. A leading ~ is expanded here, because bash leaves that of
-    --output-dir=~/runs.
+    """Return a directory as an absolute path.
+
+    A leading ~ is expanded here, because bash does not expand that of --output-dir=~/runs.
     """
     if not str(typed).strip():
         raise typer.BadParameter("is empty; name a directory")

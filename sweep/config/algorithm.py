@@ -88,7 +88,7 @@ class AlgorithmConfig(Strict):
 
     @property
     def unread(self) -> dict[str, str]:
-        """The fields that change nothing beside the others, each with the choice that makes it so.
+        """The fields that have no effect because of other choices, each with the choice that is the reason.
 
         They are no part of a run's identity.
         """

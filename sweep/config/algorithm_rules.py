@@ -42,8 +42,10 @@ def _group_faults(algorithm: AlgorithmConfig) -> Iterator[str]:
 
 
 def _probability_faults(algorithm: AlgorithmConfig) -> Iterator[str]:
-    """The ratio `probability` is π alone. It reproduces the switch "no clipping" of the paper's code as a whole, so it
-    goes with no denominator and no clip.
+    """Yield a message if other keys contradict `algorithm.ratio=probability`.
+
+    This ratio is π alone. It reproduces the switch "no clipping" of the paper's code as a whole, so it goes with no
+    denominator and no clip.
     """
     if algorithm.ratio != "probability":
         return

@@ -1,8 +1,8 @@
-"""YAML files of a configuration, in which values are what stands there.
+"""Read YAML files of a configuration so that every value is what the file shows.
 
-Plain words in YAML 1.1 are not always what stands there: `yes` is true, `12:30` is 750, `010` is 8, `1.10` is 1.1. A
-value is a number here only where Python writes that number with the same characters. All else stays text, which the
-schema reads as a number where the field is one, so that a name, a time limit or an answer stays what was written.
+YAML 1.1 reads some plain words as something else: `yes` is true, `12:30` is 750, `010` is 8, `1.10` is 1.1. A value is
+a number here only if Python writes that number with the same characters. Everything else stays text, which the schema
+reads as a number if the field is one. A name, a time limit or an answer therefore stays what was written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OmegaConfs: Any = get_yaml_loader()
 
 
 class AsWritten(_OmegaConfs):
-    """OmegaConf's YAML, in which a plain value that Python would write otherwise stays text."""
+    """OmegaConf's YAML loader, in which a plain value that Python would write differently stays text."""
 
 
 def _number(loader: AsWritten, node: yaml.ScalarNode) -> int | float | str:
@@ -44,7 +44,7 @@ for _tag, _construct in (("int", _number), ("float", _number), ("bool", _truth))
 
 
 def read_mapping(file: Path) -> tuple[dict, str]:
-    """The values of a file, and its text.
+    """Return the values of a file, and its text.
 
     Raises:
         UserError: it is no YAML mapping; with its line.

@@ -1,9 +1,9 @@
 """The typed configuration of one cell. Unknown keys, wrong types and values out of range are refused here.
 
 A field marked RECORDED may differ between attempts of the same run. Every other field is part of the run's signature.
-The schemas are pydantic models rather than OmegaConf's structured configs, because those know no ranges and no unions,
-and their messages do not name the key. Validating a cell costs microseconds. `docs/configuration.md` is made from the
-descriptions of the fields.
+The schemas are pydantic models rather than OmegaConf's structured configs, because those support no ranges and no
+unions, and their messages do not name the key. Validating a cell costs microseconds. `docs/configuration.md` is made
+from the descriptions of the fields.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OptimizerConfig(Strict):
 
 
 class RolloutConfig(Strict):
-    """How responses are sampled for training.
+    """The sampling of responses for training.
 
     The engine is not part of the signature. Engines draw other tokens from the same distribution, as other hardware
     does; the engine of every attempt is recorded.
@@ -75,7 +75,7 @@ class RolloutConfig(Strict):
 
 
 class DeepSpeedConfig(Strict):
-    """How training is spread over the processes of a job."""
+    """The distribution of training over the processes of a job."""
 
     processes: int | None = Field(None, ge=1, description="processes of the job; null: one for each GPU, at least one")
     zero_stage: int = Field(
@@ -93,7 +93,7 @@ class DeepSpeedConfig(Strict):
 
 
 class EvaluationConfig(Strict):
-    """How weights are put to the test. Answers are compared with the gold answers, whatever the training reward."""
+    """The evaluation of weights. Answers are compared with the gold answers, whatever the training reward."""
 
     split: Split = Field(description="problems that are asked; train: those that are trained on")
     problems: int | None = Field(None, ge=1, description="only the first so many problems; null: all of the split")
@@ -110,7 +110,7 @@ class EvaluationConfig(Strict):
 
 
 class CheckpointConfig(Strict):
-    """How often a training can be gone on with, and whether it can be once it is done."""
+    """The intervals of checkpoints, and whether they stay once a training is done."""
 
     every: int = Field(ge=1, description="steps between checkpoints")
     keep: int = Field(ge=1, description="checkpoints that stay on disk, the newest ones")
@@ -118,7 +118,7 @@ class CheckpointConfig(Strict):
 
 
 class ChecksConfig(Strict):
-    """What training is stopped for. The first step of every attempt is checked."""
+    """The checks that can stop a training. The first step of every attempt is checked."""
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none after the first")
     try_rewards: bool = Field(
@@ -163,11 +163,11 @@ class TrackingConfig(Strict):
 
 
 class ThisMachine(Strict):
-    """What the clusters without Slurm share: their runs inherit the environment of the launch, and have no nodes."""
+    """The common part of the clusters without Slurm: runs inherit the launch's environment, and have no nodes."""
 
     @property
     def runs_here(self) -> bool:
-        """Whether the runs use this machine's own memory, GPUs, files and environment."""
+        """True: the runs use this machine's own memory, GPUs, files and environment."""
         return True
 
     @property
@@ -205,7 +205,7 @@ class InlineCluster(ThisMachine):
 
 
 class SlurmCluster(Strict):
-    """Where and how Slurm runs the jobs. What a job asks for is in `resources`."""
+    """The options of Slurm for the jobs. What a job asks for is in `resources`."""
 
     kind: Literal["slurm"] = Field(description="slurm: jobs of a Slurm cluster; a launch submits them and returns")
     name: str = Field(pattern=LABEL, description="what messages call the cluster")
@@ -249,14 +249,14 @@ class SlurmCluster(Strict):
 
     @property
     def runs_here(self) -> bool:
-        """Whether the runs use this machine's own memory, GPUs, files and environment."""
+        """False: the runs use the memory, GPUs, files and environment of other machines."""
         return False
 
     @field_serializer("env")
     def _names(self, env: dict[str, str | None]) -> dict[str, None]:
-        """Values may be tokens: whatever is written of a configuration (its frozen file, W&B's copy) has the names.
+        """Leave out the values, which may be tokens: whatever is written (the frozen file, W&B's copy) has the names.
 
-        What hands the values to a job is `sweep.run.environment`.
+        `sweep.run.environment` passes the values to the jobs.
         """
         return dict.fromkeys(env)
 
@@ -338,7 +338,7 @@ class CellConfig(Strict):
     @field_validator("output_dir", "cache_dir")
     @classmethod
     def _is_a_place(cls, path: str) -> str:
-        """An empty path is the current directory to Python, and mostly a variable of the shell that is not set."""
+        """Refuse an empty path: to Python it is the current directory; mostly a shell variable was not set."""
         if not path.strip():
             raise ValueError("is empty; name a directory")
         try:
@@ -350,29 +350,29 @@ class CellConfig(Strict):
     @field_validator("cache_dir")
     @classmethod
     def _is_seen_from_where_it_was_typed(cls, path: str) -> str:
-        """Jobs work in another directory than the launch."""
+        """Make the path absolute, because jobs work in another directory than the launch."""
         return path if path.startswith("~") else str(Path(path).absolute())
 
     @property
     def needs_reference(self) -> bool:
-        """Whether the initial policy stays at hand beside the trained one."""
+        """True if the initial policy is needed beside the trained one."""
         return self.algorithm.kl_coefficient > 0 or self.tracking.reference_kl_every is not None
 
     @property
     def processes(self) -> int:
-        """Processes of the job: one for each GPU, unless told otherwise."""
+        """Processes of the job: `deepspeed.processes` if it is set, else one for each GPU, at least one."""
         return self.deepspeed.processes or max(1, self.resources.gpus)
 
     @property
     def nodes(self) -> int:
-        """Machines the job spans."""
+        """Machines that the job spans."""
         if not isinstance(self.cluster, SlurmCluster):
             return 1
         return math.ceil(self.processes / self.cluster.processes_per_node)
 
     @property
     def slurm(self) -> SlurmCluster:
-        """The cluster, of a cell whose jobs run on Slurm.
+        """The cluster of a cell whose jobs run on Slurm.
 
         Raises:
             TypeError: they run elsewhere.

@@ -29,7 +29,7 @@ class After(Strict):
 
 
 def _gold_rule(value: Any) -> Any:
-    """A single message for a choice of either a word or a section."""
+    """Check a choice of either a word or a section, with a single message for both."""
     marker = value.get("after") if isinstance(value, Mapping) and set(value) == {"after"} else None
     if value in GOLD_RULES or isinstance(value, After) or (isinstance(marker, str) and marker):
         return value
@@ -40,14 +40,14 @@ GoldRule = Annotated[Literal["text", "number", "boxed", "list"] | After, BeforeV
 
 
 def scalar_text(value: Any) -> str:
-    """A plain value as text, the same for 5, 5.0 and "5": what a filter compares."""
+    """Return a plain value as text, the same for 5, 5.0 and "5"; filters compare these texts."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _filter(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """`{level: [4, 5]}` as sorted pairs of texts: two ways of writing one filter are one configuration."""
+    """Return `{level: [4, 5]}` as sorted pairs of texts, so that two notations of one filter are equal."""
     if not value:
         return ()
     wanted = {str(k): v if isinstance(v, list) else [v] for k, v in value.items()} if isinstance(value, Mapping) else {}
@@ -111,13 +111,13 @@ class ProblemSet(Strict):
 
 
 class ArithmeticData(ProblemSet):
-    """The generated sums the mini models know (`models/mini/arithmetic.py`)."""
+    """The generated sums that the mini models are pre-trained on (`models/mini/arithmetic.py`)."""
 
     source: Literal["mini_arithmetic"] = Field(description="mini_arithmetic: generated sums")
 
 
 class Columns(Strict):
-    """How a problem stands in a row. A dotted name reaches into nested fields: `prompt.0.content`."""
+    """The columns of a row that hold a problem. A dotted name reaches into nested fields: `prompt.0.content`."""
 
     question: str = Field(min_length=1, description="column of the questions")
     answer: str = Field(min_length=1, description="column of the gold answers")
@@ -193,7 +193,7 @@ class JsonLinesData(ProblemSet, Columns):
     @field_validator("path", "test_path")
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
-        """Jobs run in another directory than the shell the path was typed in."""
+        """Make a path absolute, because jobs run in another directory than the shell in which it was typed."""
         try:
             return path and str(Path(path).expanduser().absolute())
         except RuntimeError:

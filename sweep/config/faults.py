@@ -1,4 +1,4 @@
-"""Messages about several cells: a fault is said once, with the cells that have it."""
+"""Messages about several cells: a fault is reported once, with the cells that have it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Protocol
 
 from sweep.config.cell import CellConfig
 
-NAMED = 3  # a fault of more cells than this says how many they are
+NAMED = 3  # cells at most that a message names; of more it gives the number
 
 
 class Labelled(Protocol):
     """A configuration, and the label of the cell or stage that has it."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """The label that messages show."""
 
     @property
-    def config(self) -> CellConfig: ...
+    def config(self) -> CellConfig:
+        """The configuration that is checked."""
 
 
 def say_once(found: Iterable[tuple[str, str]]) -> list[str]:

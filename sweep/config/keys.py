@@ -43,7 +43,7 @@ def known_keys(schema: type[BaseModel] = CellConfig, prefix: str = "", around: t
 
 
 def marks_of(field: FieldInfo) -> dict[str, Any]:
-    """Return the marks of a field, such as RECORDED: they say whether it counts in a run's identity, and when."""
+    """Return the marks of a field, such as RECORDED: they define whether it counts in a run's identity, and when."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

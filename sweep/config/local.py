@@ -1,4 +1,4 @@
-"""Settings of this machine: the optional group `local`, which holds what nobody else's configuration needs.
+"""The settings of this machine: the optional group `local`, for what nobody else's configuration needs.
 
 `conf/local/default.yaml` counts where it is there, and git ignores it. Where the project is installed, and for a user
 who does not own its directory, `~/.config/rlvr-sweep/local/default.yaml` counts in the same way.
@@ -16,24 +16,24 @@ from sweep.config.as_written import read_mapping
 from sweep.errors import UserError
 
 GROUP, DEFAULT = "local", "default"
-VARIABLE = "RLVR_SWEEP_LOCAL"  # stands for a typed `local=…`
+VARIABLE = "RLVR_SWEEP_LOCAL"  # its value counts as if `local=…` were typed
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def groups_of_the_user() -> Path:
-    """The directory of groups that every command of this user finds, whether or not it is there."""
+    """Return the directory of groups that every command of this user reads, whether or not it exists."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "rlvr-sweep"
 
 
 def local_file() -> Path | None:
-    """The file of settings that counts where nothing is typed, if there is one."""
+    """Return the file of settings that counts if nothing is typed; None if there is none."""
     name = os.environ.get(VARIABLE) or DEFAULT
     files = (place / GROUP / f"{name}.yaml" for place in (CONF, groups_of_the_user()))
     return next((file for file in files if file.is_file()), None)
 
 
 def default_output_dir() -> Path:
-    """Where sweeps lie of which nothing else is said: what the machine's settings name, else `runs` in this directory.
+    """Return the default output directory: the one in the settings of this machine, else `runs` in this directory.
 
     Raises:
         UserError: the settings cannot be read.

@@ -1,4 +1,4 @@
-"""The limits of W&B, and its environment variables that say what a run is. The launch and the jobs share them."""
+"""The limits of W&B, and its environment variables that identify a run. The launch and the jobs share them."""
 
 from __future__ import annotations
 

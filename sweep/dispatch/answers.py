@@ -1,4 +1,4 @@
-"""Find answers of the policy in what runs kept of them (samples.jsonl)."""
+"""Find the answers that trainings kept in samples.jsonl, and format them for a terminal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sweep.errors import UserError
 from sweep.run.series import listed, read_rows
 from sweep.shown import shown, shown_lines
 
-# How grading ended (rewards.grading.Outcome), where its own word needs more.
+# Readable names of some outcomes of grading (rewards.grading.Outcome). The others are shown as they are.
 NAMES = {"none": "no answer", "unparsed": "wrong, read by no parser", "exceeded": "wrong, grading took too long"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which answers are asked for; None: whatever it is.
+    """The conditions that an answer must meet to be shown; None sets no condition.
 
-    step: only of this step; None: of the last one that a run kept any of. correct: by the gold answer. rewarded: with
-    a training reward above 0. outcome: how grading ended.
+    step: the step of the training; None for the last step of which a run kept answers. correct: right by the gold
+    answer. rewarded: with a training reward above 0. outcome: how grading ended.
     """
 
     step: int | None = None
@@ -28,6 +28,7 @@ class Wanted:
     outcome: str | None = None
 
     def holds(self, row: dict) -> bool:
+        """Return whether a row of samples.jsonl meets all conditions except that on the step."""
         return (
             (self.correct is None or row["correct"] == self.correct)
             and (self.rewarded is None or (row["reward"] > 0) == self.rewarded)
@@ -37,10 +38,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """The answers of a run that were asked for.
+    """The answers of one run that meet the conditions.
 
-    step: whose answers they are; None where the run kept none of it. kept: all that it kept of the step. rows: those of
-    them that are wanted.
+    step: the step that they belong to; None if the run kept no answers of it. kept: all answers that the run kept of
+    this step. rows: those of `kept` that meet the conditions.
     """
 
     run: Run
@@ -49,7 +50,7 @@ class Found:
     rows: list[dict]
 
     def title(self, count: int) -> str:
-        """What is shown of the run where no more than `count` answers are."""
+        """Return the heading above the first `count` answers of the run."""
         if self.step is None:
             return f"{self.run.entry.label}: kept no answers of this step"
         shown_here = f", the first {count} of them" if count < len(self.rows) else ""
@@ -59,10 +60,10 @@ class Found:
 
 
 def find_answers(runs: Sequence[Run], wanted: Wanted) -> list[Found]:
-    """The answers of each run, in the order in which they were sampled.
+    """Return the answers of each training among `runs`, in the order in which they were sampled.
 
     Raises:
-        UserError: no run kept any answer of the step, or grading ended in that way with none of them.
+        UserError: no run is a training, none kept an answer of the step, or no answer was graded with the outcome.
     """
     found = [_of_run(run, wanted) for run in runs if run.entry.steps]
     if not found:
@@ -94,7 +95,10 @@ def _why_none(found: Sequence[Found], wanted: Wanted) -> str:
 
 
 def answer_lines(row: dict) -> Iterator[str]:
-    """An answer in a terminal; what the model wrote can neither control the terminal nor pass for another line."""
+    """Yield the lines that show an answer in a terminal.
+
+    The model's text is escaped, so that it can neither control the terminal nor pass for one of the other lines.
+    """
     judged = NAMES.get(row["outcome"], shown(row["outcome"]))
     sample = f", sample {row['sample']}" if "sample" in row else ""  # older versions did not number them
     yield f"problem {shown(row['problem'])}{sample}: {judged}, reward {row['reward']:g}"

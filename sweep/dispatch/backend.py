@@ -1,7 +1,7 @@
-"""What a back end does for a sweep: the one protocol that launching, retrying and cancelling know.
+"""The protocol of a back end: it starts, retries and stops runs.
 
-A look at the runs (`sweep.dispatch.states`) needs no back end: a run that was claimed for a submission has a job of
-Slurm's, and every other run tells its state in its directory, whatever started it.
+Reading the states of runs (`sweep.dispatch.states`) needs no back end: a run that was claimed for a submission has a
+Slurm job, and the directory of every other run holds its state, whatever started it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from sweep.run.ledger import Sweep
 
 
 class Work(Protocol):
-    """A launch whose runs have all that they read on disk."""
+    """A prepared launch: all files that its runs read are on disk."""
 
     def carry_out(self, sweep: Sweep, screen: Console) -> int:
-        """Start what is missing of the sweep, which the ledger lists by now; show what becomes of it.
+        """Start the missing runs of the sweep, which the ledger lists by now, and show their progress.
 
         Returns:
-            the exit code: 0 where all is done, or submitted and not waited for; 1 where something is not; 130 after an
+            the exit code: 0 if all is done, or submitted without waiting for it; 1 if something is not; 130 after an
             interruption.
         """
 
 
 class Backend(Protocol):
-    """Where runs are worked on. It holds no state: what it needs to know comes with the tasks or lies on disk."""
+    """A place where runs execute. It holds no state: it works from its arguments and from the files on disk."""
 
     def check(self, plan: Plan, screen: Console) -> None:
-        """Look for obstacles before anything is written; say on `screen` what the launch does not take into account.
+        """Look for obstacles before anything is written, and print on `screen` which settings the launch ignores.
 
         Raises:
             UserError: the tasks would be refused.
         """
 
     def prepare(self, plan: Plan, code: Path) -> Work:
-        """Write what the runs of the plan read, for those that are neither done nor being worked on.
+        """Write the files that the plan's runs read, for runs that are neither done nor in progress.
 
         Args:
             code: the snapshot of the code.
@@ -52,14 +52,14 @@ class Backend(Protocol):
         """Submit runs again that an earlier launch left unfinished.
 
         Args:
-            force: also what ended the same way several times in a row.
+            force: also submit runs that ended the same way several times in a row.
         Raises:
-            UserError: the tasks would be refused, or only a launch starts runs again here. Nothing was changed.
+            UserError: the tasks would be refused, or only a launch starts runs here. Nothing was changed.
         """
 
     def cancel(self, runs: Sequence[Run]) -> dict[Path, str]:
-        """Ask runs that are queued or running to stop.
+        """Send a request to stop to runs that are queued or running.
 
         Returns:
-            by directory, why a run was not asked.
+            by directory, why no request was sent to a run.
         """

@@ -1,4 +1,4 @@
-"""The back ends that there are, and which of them a cell or a run belongs to: the one place that chooses."""
+"""The existing back ends, and the choice of the one that a cell or a run belongs to."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BY_KIND: dict[str, Backend] = {"local": LOCAL, "inline": INLINE, "slurm": SLURM}
 
 
 def backend_of(cluster: ClusterConfig) -> Backend:
-    """The back end that a configuration asks for."""
+    """Return the back end that a configuration selects."""
     return BY_KIND[cluster.kind]
 
 
 def holder_of(run: Run) -> Backend:
-    """The back end that can stop a run: Slurm where it has a job, else this machine, where it has a process."""
+    """Return the back end that can stop a run: Slurm if the run has a Slurm job, else this machine."""
     return SLURM if run.status.job else LOCAL

@@ -1,4 +1,4 @@
-"""Which keys of the configuration could have caused what Slurm complains of."""
+"""Find the configuration keys that could have caused an error of Slurm."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CAUSES = (
 
 
 def keys_that_matter(complaint: str, config: CellConfig) -> str:
-    """`; see KEY=VALUE, …` with the keys that `complaint` may be about, so far as they are set; "" where none is."""
+    """Return `; see KEY=VALUE, …` with the keys that `complaint` may be about and that are set; "" if there is none."""
     named = [keys for pattern, keys in CAUSES if re.search(pattern, complaint, flags=re.I)]
     if not named:
         return ""
     sections = {"cluster": config.cluster, "resources": config.resources}
     found = {}
-    for key in (*(key for keys in named for key in keys), "cluster.sbatch"):  # which may replace what another asks for
+    for key in (*(key for keys in named for key in keys), "cluster.sbatch"):  # its options override those of other keys
         section, _, name = key.partition(".")
         found[key] = getattr(sections[section], name)
     set_here = [f"{key}={value}" for key, value in found.items() if value not in (None, 0, {})]

@@ -1,7 +1,7 @@
-"""The parent of a local job's processes: `python -m sweep.dispatch.controller FOLDER`, as submitit starts its own.
+"""The parent of a local job's processes, started by `python -m sweep.dispatch.controller FOLDER`.
 
-submitit's waits for every process however the others ended, and keeps to itself how each did. This one ends the rest
-once one has failed, as srun does, and writes into the run's state which signal killed a process.
+submitit's own controller waits for every process even if another has failed, and does not record how each ended. This
+one ends the others after one has failed, as srun does, and writes into the run's state which signal killed a process.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class LocalController(Controller):
     """Starts a job's processes and waits for them. `folder` is the run's directory of attempts."""
 
     def wait(self, freq: int = 24) -> list[int]:
-        """The exit codes, once all have ended; negative: the signal that killed a process."""
+        """Wait until all processes have ended. Return their exit codes; -N for one that the signal N killed."""
         failed: tuple[int, int, float] | None = None  # the first rank to fail, its code, and when
         while None in (seen := [task.poll() for task in self.tasks]):
             failed = failed or _first_failure(seen)
-            # One that listens for SIGTERM is not killed by it: the job had not begun, and there is nothing to wait for.
+            # A stage that has begun catches SIGTERM. If it killed a process, the job had not begun: end the others.
             if -signal.SIGTERM in seen or (failed and time.monotonic() - failed[2] > GRACE_SECONDS):
                 for task in self.tasks:
                     task.kill()
@@ -42,9 +42,9 @@ class LocalController(Controller):
         return codes
 
     def _record_death(self, rank: int, number: int, codes: list[int]) -> None:
-        """Say in the state what killed a process; what the others met afterwards followed from it.
+        """Write into the run's state what killed a process; the failures of the other processes followed from it.
 
-        A process that had written no state has it said in its error file.
+        If the process had written no state, the message goes into its error file.
         """
         from sweep.run.directory import RunDirectory  # not while the job starts: this takes as long as all the rest
         from sweep.run.ending import killed_by, last_words
@@ -66,7 +66,10 @@ def _first_failure(codes: Sequence[int | None]) -> tuple[int, int, float] | None
 
 
 class LocalExecutor(submitit.LocalExecutor):
-    """submitit's, with the controller above; `starts` begins one for a folder and its part of the environment."""
+    """submitit's executor with the controller above.
+
+    `starts` starts a controller, given a folder and the variables to add to the environment.
+    """
 
     def __init__(self, folder: Path, starts: Callable[[Path, dict[str, str]], Any]) -> None:
         super().__init__(folder)
@@ -90,7 +93,7 @@ class LocalExecutor(submitit.LocalExecutor):
 
 
 def start_controller(folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    """A controller in a new Python."""
+    """Start a controller in a new Python process."""
     command = [sys.executable, "-m", "sweep.dispatch.controller", str(folder)]
     return subprocess.Popen(command, env={**os.environ, **environment})
 

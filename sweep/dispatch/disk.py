@@ -1,4 +1,4 @@
-"""What an output directory holds that nobody needs any more, and its removal."""
+"""Find the files of an output directory that are no longer needed, and delete them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweep.run.state import ACTIVE, State
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or directory that may go, why, and its bytes."""
+    """A file or directory that may be deleted, the reason, and its size in bytes."""
 
     path: Path
     reason: str
@@ -26,7 +26,7 @@ class Garbage:
 
 
 def garbage(root: Path) -> list[Garbage]:
-    """Superseded checkpoints, remains of interrupted writes, and directories that belong to no sweep.
+    """Return superseded checkpoints, remains of interrupted writes, and directories that belong to no sweep.
 
     Nothing of a run that is queued or running is ever listed.
     """
@@ -50,7 +50,7 @@ def garbage(root: Path) -> list[Garbage]:
 
 
 def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
-    """The runs of all sweeps that are active, done, and known at all."""
+    """Return the runs of all sweeps that are active, those that are done, and all of them."""
     active, done, known = set(), set(), set()
     for sweep in read_sweeps(root):
         stages, cells = statuses(sweep)
@@ -73,8 +73,8 @@ def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
     if done and not config.resumable:
         yield from ((checkpoint, "the run is done") for checkpoint in checkpoints(run.checkpoints))
         return
-    # A damaged one is not counted, or it would be kept instead of one to go on from. What cannot be seen without
-    # reading all of it is left to the next attempt.
+    # A damaged checkpoint does not count as kept, because training could not resume from it. Damage that is only seen
+    # by reading whole files is left for the next attempt to find.
     whole = [checkpoint for checkpoint in checkpoints(run.checkpoints) if damage(checkpoint, parts=0) is None]
     for checkpoint in whole[: -config.keep]:
         yield checkpoint, "a later one serves"
@@ -89,5 +89,6 @@ def _size(path: Path) -> int:
 
 
 def remove(found: list[Garbage]) -> None:
+    """Delete the listed files and directories."""
     for item in found:
         shutil.rmtree(item.path) if item.path.is_dir() else item.path.unlink()

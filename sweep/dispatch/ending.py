@@ -1,4 +1,4 @@
-"""What stands at the end of a launch that ran here: the values over steps, and the paths of the figures."""
+"""Show the results at the end of a launch on this machine: the values over steps, and the paths of the figures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sweep.run.unwritable import complaint
 def show_curves(verdict: Verdict, directory: Path, screen: Console) -> None:
     """Print the values over steps and write the figures to `directory`; the path of a figure is the last line.
 
-    Nothing is shown of cells that wrote no metrics. The runs have ended by now, and so damaged metrics, a disk that
-    takes no figure, or an environment without matplotlib, are said and are no error of theirs.
+    Nothing is shown if no cell wrote metrics. The runs have ended by now, so damaged metrics, a disk that takes no
+    figure or a missing matplotlib only print a message.
     """
     try:
         verdict = with_curves(verdict)

@@ -1,4 +1,4 @@
-"""The environment of a run that is submitted again: its frozen configuration has the names alone."""
+"""Restore the environment of a run that is submitted again: its frozen configuration holds only the names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sweep.run.environment import read_environment
 
 
 def with_environment(config: CellConfig, attempts: Path, root: Path) -> CellConfig:
-    """`config` with each value of `cluster.env` that it does not hold as the run's latest submission gave it.
+    """Return `config` with the missing values of `cluster.env` as the latest submission that has them gave them.
 
     Args:
-        attempts: the run's, which name its submissions.
+        attempts: the run's directory of attempts, which name its submissions.
         root: the output directory.
     Raises:
-        UserError: a value stands in no submission that this user may read.
+        UserError: a value is in no submission that this user may read.
     """
     if None not in config.cluster.env.values():
         return config

@@ -33,7 +33,7 @@ def export_cell(root: Path, cell: str, target: Path, merge: bool) -> tuple[Path,
 
 
 def find_cell(root: Path, cell: str) -> Path:
-    """The run directory that `cell` names: a path, a directory's name, or the beginning of its signature.
+    """Return the run directory that `cell` names: a path, a directory's name, or the beginning of its signature.
 
     Raises:
         UserError: no cell of the output directory `root` goes by that name, or several do.

@@ -1,4 +1,4 @@
-"""What a terminal shows of a sweep: a head, the runs that need attention first, and a page of them at a time. Pure."""
+"""Compose a terminal's view of a sweep: a head and a page of runs, those that need attention first. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Hints:
-    """What the foot says: how one gets to the other pages, and how one ends."""
+    """The texts of the foot: how to turn pages, and how to leave."""
 
     turn: str
     end: str
@@ -58,16 +58,16 @@ def frame(
     clock: str = "",
     warning: str = "",
 ) -> Frame:
-    """A page of the sweep, in exactly as many lines as the terminal has.
+    """Return a page of the sweep, in exactly as many lines as the terminal has.
 
     Args:
-        curves: asked for the runs of the page alone.
-        page: from 0; beyond the last one it goes on with the first.
+        curves: called only for the runs of the page.
+        page: from 0; after the last page comes the first again.
         left: how long the sweep will still take. clock: when the statuses were looked at. warning: why they may be old.
     """
     rows = Rows(in_order(statuses), surface.columns, surface.encoding)
     head = _head(sweep, rows, surface, left, clock, warning)
-    # One run, its note, the heading and the foot come before the head where the terminal is very low.
+    # In a very low terminal the head is cut, so that one run, its note, the heading and the foot still fit.
     head = head[: max(1, surface.lines - 4)]
     room = max(1, surface.lines - len(head) - 2)
     pages = _pages([rows.height(place) for place in range(len(rows))], room)
@@ -82,7 +82,7 @@ def frame(
 def whole(
     sweep: str, statuses: Sequence[Status], surface: Surface, curves: Curving, left: str = "", warning: str = ""
 ) -> list[Text]:
-    """All of the sweep, however long, with whole notes."""
+    """Return the lines of all runs with their whole notes, however many lines that takes."""
     rows = Rows(in_order(statuses), surface.columns, surface.encoding)
     body = [line for place in range(len(rows)) for line in rows.lines(place, curves, whole=True)]
     return [*_head(sweep, rows, surface, left, "", warning), rows.heading, *body]
@@ -109,7 +109,7 @@ def _head(sweep: str, rows: Rows, surface: Surface, left: str, clock: str, warni
 
 
 def _wrapped(parts: Sequence[tuple[str, str]], width: int) -> list[Text]:
-    """Texts with their styles and a space between two, on as many lines as they take; a longer text on its own."""
+    """Return styled texts with a space between two, on as many lines as they need; one too long stands alone."""
     lines = [Text()]
     for number, (text, style) in enumerate(parts):
         if number and lines[-1].cell_len + 1 + cell_len(text) > width:
@@ -119,7 +119,10 @@ def _wrapped(parts: Sequence[tuple[str, str]], width: int) -> list[Text]:
 
 
 def _pages(heights: Sequence[int], room: int) -> list[list[int]]:
-    """The places of the runs of each page, by the lines that each run takes; a page at least, and a run on each."""
+    """Return the places of the runs on each page, given the lines that each run takes.
+
+    There is at least one page, and each page has at least one run if there are any.
+    """
     pages: list[list[int]] = [[]]
     used = 0
     for place, height in enumerate(heights):

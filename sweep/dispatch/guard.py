@@ -1,4 +1,4 @@
-"""The guard against trying the same for ever: a run that ends the same way again and again is not submitted again."""
+"""The guard against endless repetition: a run that keeps ending the same way is not submitted again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.run.directory import RunDirectory
 from sweep.run.state import State
 
 SAME_FAILURES = 3  # ends of the same kind in a row, after which a run is only submitted again with --force
-# What can be changed without giving a job another chance to end well.
+# Keys whose change does not help a job to end better.
 WITHOUT_EFFECT: dict[str, Any] = {
     "name": True,
     "steps": True,
@@ -24,7 +24,7 @@ WITHOUT_EFFECT: dict[str, Any] = {
 
 
 def outcome(joined: Joined) -> str:
-    """What was wrong with the run's last attempt, as one line; empty where nothing was that could happen again."""
+    """Return how the run's last attempt failed, as one line; "" if nothing failed that could happen again."""
     status = joined.status
     if joined.claimed and status.state == State.NOT_SUBMITTED:
         return NOT_MADE
@@ -34,7 +34,7 @@ def outcome(joined: Joined) -> str:
 
 
 def request(task: Task, code: Path) -> str:
-    """A digest of all that an attempt runs under: its configuration, its environment and the copy of the code."""
+    """Return a digest of all that an attempt runs under: its configuration, its environment and the code."""
     cluster = task.config.cluster
     asked = task.config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     environment = {name: str(value) for name, value in cluster.env.items()}
@@ -42,7 +42,7 @@ def request(task: Task, code: Path) -> str:
 
 
 def is_hopeless(directory: Path, how: str, asked: str) -> bool:
-    """Whether the run's latest attempts all ended with `how`, so often that another would too.
+    """Return whether the latest attempts of the run, at least SAME_FAILURES of them, all ended with `how`.
 
     Args:
         asked: the request that another attempt would run under; attempts under a different one do not count.

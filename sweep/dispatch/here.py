@@ -37,48 +37,53 @@ View = Callable[[Sweep, Console], AbstractContextManager[LiveView | PlainLines]]
 
 
 class _Here:
-    """What both have in common: they start what is missing when a launch is given, and never later."""
+    """The common part of both back ends: they start missing runs during a launch, and never later."""
 
     def check(self, plan: Plan, screen: Console) -> None:
-        """The plan has looked at this machine already."""
+        """Do nothing, because the plan has checked this machine already."""
 
     def retry(self, tasks: Sequence[Task], sweep: Sweep, force: bool) -> Submitted:
+        """Refuse, because only a launch starts runs on this machine; see `Backend.retry`."""
         raise UserError(f"{sweep.name} ran on this machine: give the launch command again, it goes on from there")
 
     def cancel(self, runs: Sequence[Run]) -> dict[Path, str]:
+        """Send SIGTERM to the process of each run; see `Backend.cancel`."""
         return {run.path: why for run in runs if (why := _stop(run))}
 
 
 class Local(_Here):
-    """Jobs of this machine; the launch waits for them."""
+    """Runs are jobs on this machine; the launch waits for them."""
 
     def prepare(self, plan: Plan, code: Path) -> WorkHere:
+        """Write what the runs read, and set up a queue that starts jobs; see `Backend.prepare`."""
         assert isinstance(plan.cluster, LocalCluster)  # `backends.py` chooses by it
         _freeze(plan)
         return WorkHere(plan, LocalQueue(plan.tasks, code, plan.cluster), live_view)
 
 
 class Inline(_Here):
-    """The process of the launch itself, under a debugger for example.
+    """Runs execute in the process of the launch itself, under a debugger for example.
 
-    It runs the working tree's code. The launch keeps a snapshot all the same, so that what a run was made with can be
-    looked up later.
+    They use the code of the working tree. The launch keeps a snapshot anyway, so that the code of a run can be looked
+    up later.
     """
 
     def prepare(self, plan: Plan, code: Path) -> WorkHere:
+        """Write what the runs read, and set up a queue for this process; see `Backend.prepare`."""
         _freeze(plan)
         return WorkHere(plan, InlineQueue(plan.tasks), _plain_lines)
 
 
 @dataclass(frozen=True)
 class WorkHere:
-    """A queue of the plan's tasks, and what shows it."""
+    """A launch on this machine: a queue of the plan's tasks, and the view that shows it."""
 
     plan: Plan
     queue: Queue
     view: View
 
     def carry_out(self, sweep: Sweep, screen: Console) -> int:
+        """Run the queue, then print the comparison of the cells; see `Work.carry_out`."""
         plan, queue = self.plan, self.queue
         _say_what_runs(plan, screen)
         try:
@@ -99,12 +104,12 @@ class WorkHere:
 
 
 def _plain_lines(sweep: Sweep, screen: Console) -> AbstractContextManager[PlainLines]:
-    """Lines that stay between those of the runs' own logs: a view that is drawn again and again would cover them."""
+    """Return a view of lines that stay: a view that is drawn again and again would cover the logs of the runs."""
     return nullcontext(PlainLines(screen))
 
 
 def _freeze(plan: Plan) -> None:
-    """Write what each task's next attempt reads, unless it is done or someone works on it."""
+    """Write what each task's next attempt reads, unless the task is done, refused or in progress."""
     for task in plan.tasks:
         state = read_status(task.entry, task.root).state
         if not state.at_work and state not in (State.DONE, State.REFUSED):
@@ -112,7 +117,7 @@ def _freeze(plan: Plan) -> None:
 
 
 def _stop(run: Run) -> str:
-    """Ask the process of a run without a job to stop; returns why it was not asked, or ""."""
+    """Send SIGTERM to the process of a run without a job. Return why it was not sent, or ""."""
     if not run.status.state.at_work:
         return "has no process and no job; a launch that is at it stops with Ctrl-C"
     try:

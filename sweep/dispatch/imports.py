@@ -1,4 +1,4 @@
-"""Import what a job runs, which with torch, transformers and DeepSpeed is thousands of modules."""
+"""Import the modules that a job runs: thousands, because of torch, transformers and DeepSpeed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from typing import Protocol
 
 
 class Place(Protocol):
-    """Which of a job's processes this one is; submitit's JobEnvironment is such a place."""
+    """The place of a process in its job. submitit's JobEnvironment has the same properties."""
 
     @property
-    def global_rank(self) -> int: ...
+    def global_rank(self) -> int:
+        """The number of the process among all of the job."""
 
     @property
-    def num_tasks(self) -> int: ...
+    def num_tasks(self) -> int:
+        """The number of processes of the job."""
 
     @property
-    def local_rank(self) -> int: ...
+    def local_rank(self) -> int:
+        """The number of the process among those on its machine."""
 
 
 def run_stage(name: str, directory: Path, place: Place, meeting: Path) -> None:
@@ -28,17 +31,18 @@ def run_stage(name: str, directory: Path, place: Place, meeting: Path) -> None:
 
     Args:
         name: the stage's module.
-        directory: the run's.
+        directory: the run's directory.
         meeting: the file in which the processes of this attempt find each other.
     """
     import_stage(name).main(directory, place.global_rank, place.num_tasks, place.local_rank, meeting)
 
 
 def import_stage(name: str) -> ModuleType:
-    """The module of a stage.
+    """Import and return the module of a stage.
 
-    Importing makes objects by the million and garbage of hardly any, which Python would look for again and again: a
-    fifth of the time. What is there afterwards stays for as long as the process, and is not looked through any more.
+    Importing makes millions of objects and hardly any garbage. Python's collector would look through them again and
+    again, which takes a fifth of the time, so it is off meanwhile. The objects stay until the process ends, so later
+    collections skip them.
     """
     if name in sys.modules:
         return sys.modules[name]

@@ -1,6 +1,6 @@
-"""The queue of `cluster=inline`: each run is worked on in this very process, so that a breakpoint in it works.
+"""The queue of `cluster=inline`: each run executes in this very process, so that a breakpoint in it works.
 
-What an attempt takes of the process (signal handlers, the log, torch's process group) it gives back at its end; see
+An attempt changes the process (signal handlers, the log, torch's process group) and restores it at its end; see
 `sweep.job.guest`.
 """
 
@@ -34,13 +34,14 @@ class Alone:
 
 
 class InlineQueue(Queue):
-    """Works on one task after the other. Output goes to the terminal, and so does the traceback of what fails.
+    """Runs one task after the other. Output and the traceback of a failure go to the terminal.
 
-    Ctrl-C asks the run at hand to save and stop, and the launch stops with it; the next one interrupts it wherever it
-    is. Leaving a debugger with `q` stops the launch, too.
+    The first Ctrl-C makes the current run save and stop, and the launch stops with it; the second one interrupts the
+    run wherever it is. Leaving a debugger with `q` stops the launch, too.
     """
 
     def run(self, watch: Callable[[list[Status]], None], *pause: Callable[[float], object]) -> list[Status]:
+        """Run the tasks as `Queue.run` does. `watch` is also called when a task begins."""
         self._show = watch
         return super().run(watch, *pause)
 
@@ -66,7 +67,7 @@ class InlineQueue(Queue):
         except Exception:
             written = run.read_state()
             if written.attempt == earlier or written.state != State.FAILED:
-                raise  # nobody has recorded and shown it yet
+                raise  # the attempt has neither recorded nor shown it
         finally:
             gc.collect()  # the model and its optimiser refer to each other
         self.stopping |= run.read_state().state == State.INTERRUPTED
@@ -74,7 +75,7 @@ class InlineQueue(Queue):
 
 @contextmanager
 def _stop_signals_wait() -> Iterator[None]:
-    """Let a request to stop wait until the stage listens to it, which then takes the signals off the mask itself."""
+    """Hold back the signals that request a stop until the stage catches them; the stage then unblocks them itself."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What submitit pickles: a stage by name and the run it works on."""
+"""The object that submitit pickles: the name of a stage, and the run that it works on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sweep.dispatch.imports import run_stage
 
 @dataclass(frozen=True)
 class Job:
-    """Called on every process of a job."""
+    """The work of a job. submitit calls it on every process."""
 
     module: str
     directory: Path
     meeting: Path  # where the processes of this attempt find each other
 
     def __call__(self) -> None:
-        # submitit has its processes ignore SIGTERM. Until the stage listens there is nothing to save, so that it may
-        # end the process while that is still importing.
+        # submitit makes its processes ignore SIGTERM. Until the stage catches it there is nothing to save, so it may
+        # end the process during the imports.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         run_stage(self.module, self.directory, submitit.JobEnvironment(), self.meeting)

@@ -1,4 +1,4 @@
-"""The keyboard of a terminal: keys as they are pressed, without an Enter, and the terminal's settings put back."""
+"""Read single keys from a terminal, without Enter, and restore the terminal's settings afterwards."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MEANS = {
 }
 # What a terminal sends for one key: a control sequence, as arrows are, a character, either with Alt held, or Escape.
 ONE_KEY = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|[^\x1b]|\x1b[^\[O\x1b]|\x1b(?=\x1b)", re.S)
-LONGEST_KEY = 16  # characters; what goes on longer without an end is no key
+LONGEST_KEY = 16  # characters; an unfinished sequence that is longer is discarded
 
 
 class Keyboard:
-    """Keys of a terminal's input. Without a terminal there are none, and nothing is changed."""
+    """The keys that are typed in a terminal. Without a terminal there are none, and no setting is changed."""
 
     def __init__(self) -> None:
         try:
@@ -39,23 +39,24 @@ class Keyboard:
 
     @property
     def there(self) -> bool:
+        """True while standard input is a terminal."""
         return self._file is not None
 
     def listen(self) -> None:
-        """Take keys one by one and unseen; Ctrl-C and Ctrl-Z stay what they are."""
+        """Read keys one by one and without echo; Ctrl-C and Ctrl-Z still send their signals."""
         if self._file is not None and self._settings is None:
             self._settings = termios.tcgetattr(self._file)
             tty.setcbreak(self._file)
 
     def leave(self) -> None:
-        """Put the settings back, and drop what was typed and not read, so that no shell takes it for a command."""
+        """Restore the settings, and discard keys that were not read, so that no shell takes them for a command."""
         if self._file is not None and self._settings is not None:
             with contextlib.suppress(termios.error):  # the terminal is gone
                 termios.tcsetattr(self._file, termios.TCSAFLUSH, self._settings)
             self._settings = None
 
     def wait(self, seconds: float) -> Iterator[str]:
-        """What keys meant that came within so many seconds: at once when there are some, or none at the end."""
+        """Yield the meanings of keys: at once if some were typed, none if no key comes within `seconds`."""
         if self._file is None or self._settings is None:
             time.sleep(seconds)
             return
@@ -72,9 +73,10 @@ class Keyboard:
         yield from (MEANS[key] for key in keys if key in MEANS)
 
     def _read(self) -> bytes | None:
-        """What was typed; b"" where the terminal is gone, and None where nothing is there any more.
+        """Return what was typed; b"" if the terminal is gone, and None if there is nothing to read.
 
-        Ctrl-Z between the look and the reading would drop what was typed, and the reading then wait for an Enter.
+        Ctrl-Z between the check and the reading would discard what was typed, and the reading would then wait for
+        Enter. The signal is therefore held back meanwhile.
         """
         with _held_back(signal.SIGTSTP):
             if self._file is None or not select.select([self._file], [], [], 0)[0]:
@@ -87,7 +89,7 @@ class Keyboard:
 
 @contextlib.contextmanager
 def _held_back(number: int) -> Iterator[None]:
-    """Let a signal wait; a handler of Python's that was due has run before."""
+    """Hold a signal back during the block. A handler of Python's that was due runs before the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
@@ -96,7 +98,7 @@ def _held_back(number: int) -> Iterator[None]:
 
 
 def split(typed: str) -> tuple[list[str], str]:
-    """Keys, and the beginning of one whose rest has not come yet."""
+    """Split what was typed into keys, and the beginning of a key whose rest has not come yet."""
     keys = []
     while found := ONE_KEY.match(typed):
         keys.append(found.group())

@@ -47,7 +47,7 @@ def launch(overrides: list[str], config_dir: str | None = None) -> int:
 
 
 def _launch(plan: Plan, backend: Backend, typed: list[str], screen: Console) -> int:
-    """Record the plan with the words that were typed for it, and run it."""
+    """Record the plan with the overrides that were typed for it, and run it."""
     plan = _with_tracking(plan, screen)
     # In this order, so that whatever the ledger lists can be submitted by `retry`.
     work = backend.prepare(plan, snapshot_code(plan.root))
@@ -57,10 +57,11 @@ def _launch(plan: Plan, backend: Backend, typed: list[str], screen: Console) -> 
 
 
 def _with_tracking(plan: Plan, screen: Console) -> Plan:
-    """Settle what the tracking of each run leaves open, once, here, where a person reads the answer."""
+    """Fix the tracking settings that runs leave open: once, and here, where a person reads the outcome."""
     resolved = {config.tracking: resolve(config, os.environ) for config in (task.config for task in plan.cells)}
 
     def tracked(task: Task) -> Task:
+        """Return a task with its fixed tracking settings."""
         tracking = resolved[task.config.tracking].tracking
         return replace(task, config=task.config.model_copy(update={"tracking": tracking}))
 

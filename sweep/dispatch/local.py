@@ -40,12 +40,12 @@ class LocalQueue(Queue):
         self._prepared: Prepared | None = None  # from the first job on, where there are several
 
     def close(self) -> None:
-        """End the process that imported for all; jobs that are copies of it go on."""
+        """End the process that imported for all jobs. Jobs that are copies of it continue."""
         if self._prepared is not None:
             self._prepared.close()
 
     def _may_start(self, statuses: list[Status]) -> bool:
-        """Whether jobs may start: where several processes are to come, one imports for all of them first."""
+        """Return whether jobs may start. If several processes are to come, one first imports for all of them."""
         coming = sum(processes_of(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
         if self._share_imports and self._prepared is None and coming > 1:
             tracked = any(t.config.tracking.mode == "online" for t in self.tasks)
@@ -67,7 +67,7 @@ class LocalQueue(Queue):
 
 @contextmanager
 def _surroundings(code: Path, threads: int) -> Iterator[None]:
-    """The environment of a new job: the code snapshot as working directory, a thread count, SIGINT and SIGHUP ignored.
+    """Set up a new job's environment: code snapshot as working directory, thread count, SIGINT and SIGHUP ignored.
 
     Ctrl-C and a closed shell reach the whole foreground process group; submitit's controller would kill its job one
     second later. Jobs are stopped through SIGTERM alone, so that they can write a checkpoint.

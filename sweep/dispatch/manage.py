@@ -1,4 +1,4 @@
-"""What one does to a sweep's runs after their launch: find them, read their logs, cancel and retry them."""
+"""Act on a sweep's runs after their launch: read their logs, cancel them and retry them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from sweep.run.state import ACTIVE, State
 
 
 def log_lines(sweep: Sweep, patterns: Sequence[str], follow: bool) -> Iterator[str]:
-    """The log of the one run that matches, and what its job wrote to standard error if it never came to a log.
+    """Yield the log of the one run that matches; if it has none, what its job wrote to standard error.
 
     Raises:
         UserError: no run or several match.
     """
-    seen, _ = look(sweep)  # a log can be read where Slurm cannot be asked
+    seen, _ = look(sweep)  # a log can be read even if Slurm does not answer
     chosen = select(runs(sweep, seen), patterns)
     if len(chosen) != 1:
         names = "\n  ".join(Path(run.entry.directory).name for run in chosen)
@@ -70,7 +70,7 @@ def _standard_error(sweep: Sweep, run: Run) -> list[str]:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The runs that were stopped, and those that were not with the reason."""
+    """The runs that were stopped, and those that were not, each with the reason."""
 
     stopped: list[Run]
     left: list[tuple[Run, str]]
@@ -98,7 +98,7 @@ def retry(
     Args:
         states: only runs in one of these; empty: in any that is not a good end.
         overrides: `key=value` on the frozen configuration, of keys that are not part of a signature.
-        force: also where a run ended the same way several times in a row.
+        force: also retry runs that ended the same way several times in a row.
     Raises:
         UserError: bad input; nothing was changed.
     """
@@ -129,7 +129,7 @@ def _same(config: CellConfig) -> CellConfig:
 
 
 def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
-    """What `--set` does to a frozen configuration.
+    """Return the function that applies the overrides of `--set` to a frozen configuration.
 
     Raises:
         UserError: an override cannot be read, or a retry cannot change its key.
@@ -137,6 +137,7 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
     parsed = [_settable(line) for line in overrides]
 
     def changed(config: CellConfig) -> CellConfig:
+        """Return the configuration with the overrides applied; raise UserError if they are not allowed."""
         raw = OmegaConf.create(config.model_dump(mode="json"))
         for override in parsed:
             _put(raw, override)
@@ -161,7 +162,7 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
 
 
 def _put(raw: DictConfig, override: Override) -> None:
-    """Set the value; a reference in it, such as `${oc.env:HF_TOKEN}`, is looked up now, since a job would not do it."""
+    """Set the value. A reference in it, such as `${oc.env:HF_TOKEN}`, is resolved now: a job would not do so."""
     try:
         resolved: Any = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)
         OmegaConf.update(raw, override.key_or_group, resolved["value"], force_add=True)

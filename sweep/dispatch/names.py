@@ -1,4 +1,4 @@
-"""Labels of runs as columns, a key each, that take less room than the labels themselves. Pure."""
+"""Show the labels of runs as columns, one for each key, which take less room than the labels. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LEAST, TEXT = 4, 28  # terminal columns: of a column that is cut, and of a text 
 
 @dataclass(frozen=True)
 class Names:
-    """What tells the runs apart, as columns.
+    """The parts in which the labels of runs differ, as columns.
 
-    keys: a heading for each column. common: what all cells share, "key=value …", and no column repeats.
-    by_run: of each run, in their order, a value for each key, or one text in place of all.
+    keys: the heading of each column. common: the parts that all cells share, "key=value …"; they have no column.
+    by_run: for each run, in order, a value for each key, or one text in place of all values.
     """
 
     keys: list[str]
@@ -30,19 +30,20 @@ class Names:
 
     @property
     def width(self) -> int:
-        """The terminal columns that nothing of it would be cut in."""
+        """The terminal columns that are needed so that no column is cut."""
         of_columns = self._wide(self._widths())
         texts = [cell_len(run) for run in self.by_run if isinstance(run, str)]
-        # Next to columns, the text of a stage may be cut: they tell the cells apart, which are more.
+        # Beside columns, the text of a stage may be cut: the columns distinguish the cells, which are more numerous.
         return max([of_columns, *(min(text, TEXT) if self.keys else text for text in texts)])
 
     def lines(self, width: int, ellipsis: str) -> tuple[str, list[str]]:
-        """The heading and a line for each run, all `width` terminal columns wide; the widest columns are cut."""
+        """Return the heading and a line for each run, all `width` terminal columns wide; the widest columns are cut."""
         widths = self._widths()
         while self._wide(widths) > width and max(widths) > LEAST:
             widths[widths.index(max(widths))] -= 1
 
         def line(values: Sequence[str]) -> str:
+            """Return values as a line, each cut to the width of its column."""
             cells = [set_cell_size(cut(v, w, ellipsis), w) for v, w in zip(values, widths, strict=True)]
             return set_cell_size(" ".join(cells), width)
 
@@ -62,7 +63,7 @@ class Names:
 
 
 def cut(text: str, width: int, ellipsis: str) -> str:
-    """The text, or what fits of its two ends: names tend to differ at the end as much as at the beginning."""
+    """Return the text, or as much of its two ends as fits: names differ at the end as much as at the beginning."""
     if cell_len(text) <= width:
         return text
     room = width - len(ellipsis)
@@ -74,7 +75,7 @@ def cut(text: str, width: int, ellipsis: str) -> str:
 
 
 def names_of(statuses: Sequence[Status], encoding: str = "utf-8") -> Names:
-    """The columns for these runs. Of runs with one label, the ends of the directories' names tell them apart."""
+    """Return the columns for these runs. Runs of equal labels also get the end of their directory's name."""
     labels = [shown(s.label, encoding=encoding) for s in statuses]
     twice = Counter(labels)
     pairs = [_pairs(label) for label in labels]
@@ -94,6 +95,6 @@ def names_of(statuses: Sequence[Status], encoding: str = "utf-8") -> Names:
 
 
 def _pairs(label: str) -> dict[str, str]:
-    """Key and value of each part of a cell's label; nothing of a label that is not made of them."""
+    """Return the key and value of each part of a cell's label; nothing if the label has no such parts."""
     parts = [part.partition("=") for part in NEXT_KEY.split(label)]
     return {key: value for key, _, value in parts} if all(sign and " " not in key for key, sign, _ in parts) else {}

@@ -1,7 +1,7 @@
-"""What runs on each process of a Slurm job: `python -m sweep.dispatch.node SUBMISSION_FILE`.
+"""The program of each process of a Slurm job: `python -m sweep.dispatch.node SUBMISSION_FILE`.
 
-A submission file instead of submitit's pickles: those are moved into place after sbatch has returned, so that a shell
-killed in between leaves a job without its work; this file is there before.
+It reads its work from a submission file, not from submitit's pickles. Those are moved into place after sbatch has
+returned, so that a shell killed in between leaves a job without its work. The submission file is there before.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from sweep.run.state import State
 
 
 def main(file: Path) -> int:
-    """The stage of this array index, on this process; returns the exit code."""
-    # Until the stage has loaded torch and listens, a signal waits instead of killing the process.
+    """Run the stage of this array index on this process, and return the exit code."""
+    # Until the stage has loaded torch and catches signals, a signal waits instead of killing the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     work = json.loads(file.read_text())
     place = submitit.JobEnvironment()
@@ -37,7 +37,7 @@ def main(file: Path) -> int:
         return 1
     written = run.read_state()
     if written.state == State.DONE and (not written.steps or written.steps >= run.read_config().steps):
-        return 0  # requeued between its end and Slurm's noticing
+        return 0  # Slurm requeued the job before it noticed its end
     if place.global_rank == 0 and (job := SlurmJob.of_this_process()) is not None:
         job.rename(run.name)
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")

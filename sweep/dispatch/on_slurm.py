@@ -23,41 +23,46 @@ from sweep.run.ledger import Sweep
 
 
 class Slurm:
-    """The Slurm of the machine on which the command is given."""
+    """The Slurm cluster whose commands this machine has."""
 
     def check(self, plan: Plan, screen: Console) -> None:
+        """Print which variables of the shell are ignored, and let Slurm test every shape; see `Backend.check`."""
         for line in unheard(os.environ):
             screen.print(line, soft_wrap=True, markup=False, highlight=False)
         check_requests(plan.tasks, plan.root)
 
     def prepare(self, plan: Plan, code: Path) -> WorkOnSlurm:
+        """Claim the missing runs and write what they read; see `Backend.prepare`."""
         return WorkOnSlurm(plan, prepare(plan.tasks, plan.root, code, plan.name))
 
     def retry(self, tasks: Sequence[Task], sweep: Sweep, force: bool) -> Submitted:
+        """Check the tasks and submit them; see `Backend.retry`."""
         check(tasks)
         check_requests(tasks, sweep.root)
         return submit(tasks, sweep.root, snapshot_code(sweep.root), sweep.name, force)
 
     def cancel(self, runs: Sequence[Run]) -> dict[Path, str]:
+        """Cancel the jobs of the runs; see `Backend.cancel`."""
         refused = _cancel([run.status.job for run in runs])
         return {run.path: refused[run.status.job] for run in runs if run.status.job in refused}
 
 
 @dataclass(frozen=True)
 class WorkOnSlurm:
-    """What a launch has claimed and will submit."""
+    """A launch that has claimed its runs and will submit them."""
 
     plan: Plan
     prepared: Prepared
 
     def carry_out(self, sweep: Sweep, screen: Console) -> int:
+        """Submit the runs, and watch them if `cluster.wait` is set; see `Work.carry_out`."""
         cluster = self.plan.cells[0].config.slurm
         with view_made_meanwhile(self.plan, screen):
             return launch_on_slurm(self.prepared, sweep, cluster.wait, screen)
 
 
 def _cancel(jobs: Sequence[str]) -> dict[str, str]:
-    """Cancel jobs of Slurm; returns its words about those that it did not cancel."""
+    """Cancel jobs of Slurm; return its messages about those that it did not cancel."""
     if not jobs:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""A sweep as plain lines, for what is no terminal: a file, a pipe, the log of a job."""
+"""Show a sweep as plain lines that stay: in a file, a pipe, the log of a job, or between the logs of inline runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.shown import shown
 
 
 class PlainLines:
-    """One line whenever a run changes its state, and every quarter of the way."""
+    """Prints a line whenever a run changes its state or its note, and at every quarter of its steps."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -21,7 +21,7 @@ class PlainLines:
         self._warning = ""
 
     def show(self, statuses: list[Status], warning: str = "") -> None:
-        """`warning`: why the statuses may be old; said once, and so is its end."""
+        """Print the runs that changed. `warning`: why the statuses may be old; it and its end are printed once."""
         if warning != self._warning:
             self._print(shown(warning) or "Slurm answers again")
             self._warning = warning
@@ -35,7 +35,7 @@ class PlainLines:
             self._print(f"{time.strftime('%H:%M:%S')} {plain_line(s)}")
 
     def pause(self, seconds: float) -> bool:
-        """Wait; True, as nobody can ask for the end here but by a signal."""
+        """Wait; return True, because only a signal can end this view."""
         time.sleep(seconds)
         return True
 
@@ -44,6 +44,7 @@ class PlainLines:
 
 
 def plain_line(s: Status) -> str:
+    """Return the status of a run as one line."""
     parts = [shown(s.label), s.state]
     if s.steps and s.step:
         parts.append(f"step {s.step}/{s.steps}")

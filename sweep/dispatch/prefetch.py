@@ -15,10 +15,10 @@ from sweep.plan.validate import problem_sets
 
 
 def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterator[str]:
-    """Fill the caches with every model and data set of the sweep; yields a line for each.
+    """Fill the caches with every model and data set of the sweep; yield a line for each.
 
     Raises:
-        UserError: bad input, or something cannot be fetched; the line says what to set.
+        UserError: bad input, or something cannot be fetched; the message says what to set.
     """
     cells, _ = checked_cells(overrides, config_dir)
     models = {cell.config.model: cell for cell in cells}

@@ -1,10 +1,10 @@
 """A process that has imported what every job needs. Jobs of the local cluster are copies of it.
 
-Importing torch, transformers and DeepSpeed takes most of a job's start. A launch that starts several jobs does it
-once, in a process of its own (`python -m sweep.dispatch.prepared`), which makes a copy of itself for each job: the copy
-is the job's controller, whose processes are copies in turn. What they compute is what processes do that import for
-themselves. A copy is sound where the original ran one thread and touched no GPU; where this is not so, or anything
-about it fails, jobs import for themselves.
+Importing torch, transformers and DeepSpeed takes most of a job's start. A launch that starts several jobs does it once,
+in a process of its own (`python -m sweep.dispatch.prepared`), which makes a copy of itself for each job: the copy is
+the job's controller, whose processes are copies in turn. Copies compute the same as processes that import for
+themselves. Copying is safe if the original ran one thread and touched no GPU. Otherwise, or if anything about it fails,
+jobs import for themselves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ANSWER_SECONDS = 60.0  # for a copy to be made; a machine may be very busy
 
 
 def can_copy() -> bool:
-    """Whether this machine lets one process copy another soundly, and tell when one ends that it did not start."""
+    """Return whether this machine can copy processes safely, and notice the end of one that it did not start."""
     if sys.platform != "linux" or any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
         return False  # a GPU's driver does not survive being copied
     try:
@@ -41,10 +41,10 @@ def can_copy() -> bool:
 
 
 class Prepared:
-    """The launch's side: starts the process, asks it for copies, ends it. What it started goes on without it."""
+    """The launch's side: it starts the process, requests copies and ends the process. Copies continue without it."""
 
     def __init__(self, later: Sequence[str]) -> None:
-        """Start it in the surroundings of a job; `later`: modules that are imported once a first copy is made."""
+        """Start the process in the environment of a job; `later`: modules that it imports after its first copy."""
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "sweep.dispatch.prepared", *later],
             stdin=subprocess.PIPE,
@@ -57,7 +57,7 @@ class Prepared:
         self._is_ready = False
 
     def settled(self) -> bool:
-        """Whether nothing is to be waited for: copies can be had, or never will be."""
+        """Return whether there is nothing to wait for: copies can be made, or never will be."""
         if self._process is not None and not self._is_ready and _readable(self._answers, 0):
             if self._answers.readline() == READY:
                 self._is_ready = True
@@ -66,7 +66,7 @@ class Prepared:
         return self._is_ready or self._process is None
 
     def copy(self, folder: Path, environment: dict[str, str]) -> Copy | None:
-        """A controller for the job in `folder`, with `environment` beside what jobs inherit; None without copies."""
+        """Return a controller for the job in `folder`, with `environment` added; None if no copy can be made."""
         if self._process is None:
             return None
         try:
@@ -81,7 +81,7 @@ class Prepared:
         return Copy(int(answer))
 
     def close(self) -> None:
-        """End the process; its copies go on."""
+        """End the process; its copies continue."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -89,20 +89,21 @@ class Prepared:
 
 
 class Copy:
-    """A controller that is no child of this process, as submitit knows its processes."""
+    """A controller that is not a child of this process, with the methods that submitit calls."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._handle: int | None = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
-        """None while it runs, then 0: how it ended, the run's state says."""
+        """Return None while it runs, then 0; the run's state says how it ended."""
         if self._handle is not None and _readable(self._handle, 0):
             os.close(self._handle)
             self._handle = None
         return None if self._handle is not None else 0
 
     def send_signal(self, number: int) -> None:
+        """Send a signal to the process, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -112,14 +113,14 @@ def _readable(file: IO[bytes] | int, seconds: float) -> bool:
 
 
 class Task:
-    """A process of a job, a copy of its controller, as `subprocess.Popen` would show it there."""
+    """A process of a job: a copy of its controller, with those methods of `subprocess.Popen` that it calls."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """None while it runs, then its exit code; negative: the signal that killed it."""
+        """Return None while it runs, then its exit code; a negative one is the signal that killed it."""
         if self.returncode is None:
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
@@ -127,21 +128,24 @@ class Task:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
+        """Send a signal to the process, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
+        """Kill the process, unless it has ended."""
         self.send_signal(signal.SIGKILL)
 
 
 class InTask(BaseException):
-    """Raised in a job's process, up to where nothing of its controller is left to do."""
+    """Raised in a new process of a job, to leave the code of the controller that it is a copy of."""
 
 
 class CopyingController(LocalController):
     """The local controller in a prepared process: it copies itself instead of starting Python again."""
 
     def start_tasks(self) -> None:
+        """Start the processes of the job, each with files for its output and its errors."""
         self.folder.mkdir(exist_ok=True)
         paths = [JobPaths(self.folder, self.pid, rank) for rank in range(self.ntasks)]
         self.stdouts, self.stderrs = ([getattr(p, kind).open("a") for p in paths] for kind in ("stdout", "stderr"))
@@ -149,7 +153,7 @@ class CopyingController(LocalController):
             self.tasks.append(cast(subprocess.Popen, self._task(rank)))
 
     def _task(self, rank: int) -> Task:
-        """Start a process. Raises InTask in it."""
+        """Start a process of the job. In that process, raise InTask."""
         # A signal that comes in between is for the controller before the copy, and for the process after it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
@@ -168,7 +172,7 @@ class CopyingController(LocalController):
 
 
 def main(later: Sequence[str]) -> None:
-    """Import, then make copies until standard input ends. In a job's process: its work."""
+    """Import, then make copies until standard input ends. A copy is a controller, or in turn a process of a job."""
     answers, terminal = os.dup(1), os.dup(2)
     for number in (1, 2):
         _point(number, os.devnull)
@@ -190,7 +194,10 @@ def main(later: Sequence[str]) -> None:
 
 
 def _answer(later: list[str], answers: int, terminal: int) -> Path | None:
-    """Make a copy for each line. Returns the job's folder in a copy, None in the original once no more lines come."""
+    """Make a copy for each line of standard input.
+
+    Returns the job's folder in a copy; None in the original, once it makes no more copies.
+    """
     for line in sys.stdin:
         folder, environment = json.loads(line)
         if threads() > 1:
@@ -212,7 +219,7 @@ def _answer(later: list[str], answers: int, terminal: int) -> Path | None:
 
 
 def _work(folder: Path) -> None:
-    """What submitit's own command does in a process of a job."""
+    """Do the work of a process of a job, as submitit's own command does."""
     import numpy as np
     from submitit.core.submission import process_job
 
@@ -221,7 +228,7 @@ def _work(folder: Path) -> None:
 
 
 def _bury() -> None:
-    """Let go of copies that have ended."""
+    """Collect the exit codes of copies that have ended, so that the system can forget them."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -230,12 +237,12 @@ def _bury() -> None:
 
 
 def threads() -> int:
-    """How many threads this process runs."""
+    """Return the number of threads of this process."""
     return len(os.listdir("/proc/self/task"))
 
 
 def _point(number: int, place: str) -> None:
-    """Have the file descriptor `number` be the file at `place`."""
+    """Make the file descriptor `number` refer to the file at `place`."""
     opened = os.open(place, os.O_RDWR)
     os.dup2(opened, number)
     os.close(opened)

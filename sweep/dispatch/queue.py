@@ -1,6 +1,6 @@
-"""The queue of a launch on this machine: stages first, and no more processes at once than there is room for.
+"""The queue of a launch on this machine: stages run first, and no more processes at once than there is room for.
 
-submitit's local executor starts everything at once and knows of no dependencies. Jobs that outlived a killed launcher
+submitit's local executor starts everything at once and supports no dependencies. Jobs that outlived a killed launcher
 are adopted.
 """
 
@@ -29,19 +29,19 @@ from sweep.run.status import Status, blocked_by, read_status
 from sweep.run.unwritable import disk_state
 
 ASK_AGAIN_SECONDS = 10.0
-ENDING = "its process ends"  # noted of a run that has said how it ended, while its process is still there
+ENDING = "its process ends"  # the note of a run that has recorded its end while its process still exists
 POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
 
 class Queue:
-    """Runs tasks on this machine until each has ended. How a job is started, its subclasses say."""
+    """Runs tasks on this machine until each has ended. Subclasses define how a job is started."""
 
     max_parallel = 1  # processes at once
 
     def __init__(self, tasks: list[Task]) -> None:
         self.tasks = tasks
         self._jobs: dict[Path, StartedJob] = {}
-        self._asked: dict[Path, float] = {}  # to stop, while it listened, and when
+        self._asked: dict[Path, float] = {}  # when a run that had begun was last signalled to stop
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
@@ -50,21 +50,22 @@ class Queue:
         raise NotImplementedError
 
     def _may_start(self, statuses: list[Status]) -> bool:
-        """Whether jobs may start yet; it is asked at every look."""
+        """Return whether jobs may start yet; called at every look at the runs."""
         return True
 
     def close(self) -> None:
-        """Let go of what was prepared for jobs to come."""
+        """Release what was prepared for later jobs."""
 
     def run(self, watch: Callable[[list[Status]], None], pause: Callable[[float], object] = time.sleep) -> list[Status]:
-        """Start what is missing, report to `watch` twice a second, return the final statuses.
+        """Start the missing runs, pass the statuses to `watch` at least twice a second, and return the final ones.
 
         `pause` waits between two looks, for the seconds that it is given.
 
-        The first SIGINT or SIGTERM has running jobs asked to stop, and waits for them; the next leaves them to it.
+        The first SIGINT or SIGTERM requests that running jobs stop, and the queue waits for them; at the second it does
+        not wait any longer.
 
         Raises:
-            KeyboardInterrupt: at that next one.
+            KeyboardInterrupt: at the second signal.
         """
         try:
             with self._listening():
@@ -74,9 +75,10 @@ class Queue:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Note an interruption instead of raising it wherever it finds the queue: a job may just have been started."""
+        """Note an interruption instead of raising it at any place in the queue: a job may just have been started."""
 
         def interrupt(*_: object) -> None:
+            """Note the first signal; raise KeyboardInterrupt at the next."""
             if self.stopping:
                 raise KeyboardInterrupt
             self.stopping = True
@@ -101,7 +103,7 @@ class Queue:
             pause(min(POLL_SECONDS, SECONDS_FOR_EACH * len(self.tasks)))
 
     def _is_left(self, task: Task, status: Status) -> bool:
-        """Whether the launch was interrupted and need not wait for the task."""
+        """Return whether the launch was interrupted and need not wait for the task."""
         return self.stopping and (status.state == State.QUEUED or task.directory in self._elsewhere)
 
     def _statuses(self) -> list[Status]:
@@ -123,12 +125,12 @@ class Queue:
             if self.stopping:
                 return replace(status, state=State.INTERRUPTED, note="stopped before it began")
             return replace(status, state=State.FAILED, note=_died_early(task, job))
-        # Whatever ended an earlier attempt, launching again is asking for another.
+        # However an earlier attempt ended, another launch starts a new one.
         note = "" if status.step == 0 else f"goes on from step {status.step}"
         return blocked_by(needs, replace(status, state=State.QUEUED, note=note))
 
     def _goes_on(self, task: Task, job: StartedJob) -> bool:
-        """Whether a job that ended is to be followed by another: it gave itself up for want of progress."""
+        """Return whether another job follows one that ended because it made no progress."""
         if self.stopping or not RunDirectory(task.directory).read_state().starts_again:
             return False
         job.close()
@@ -151,7 +153,7 @@ class Queue:
         return list(by_directory.values())
 
     def _start(self, task: Task, status: Status) -> Status:
-        """Start a task unless another launch is at it; returns what has become of it."""
+        """Start a task, unless another launch works on it; return its new status."""
         run = RunDirectory(task.directory)
         turn = try_lock(run.starting)
         if turn is None:
@@ -166,7 +168,10 @@ class Queue:
         return replace(status, state=State.RUNNING, note=note)
 
     def _ask_to_stop(self, task: Task, status: Status) -> Status:
-        """Signal a run now and then, at each look while it is only starting; says what is waited for."""
+        """Signal a run to stop, and return its status with a note that says what is waited for.
+
+        A run that is only starting is signalled at every look, one that has begun every ASK_AGAIN_SECONDS.
+        """
         job, at_work = self._jobs.get(task.directory), status.state.at_work
         if not at_work or task.directory in self._elsewhere or status.note == ENDING:
             return status
@@ -174,7 +179,7 @@ class Queue:
         if time.monotonic() - self._asked.get(task.directory, -math.inf) > ASK_AGAIN_SECONDS:
             try:
                 self._signal(task, job)
-            except UserError as error:  # it runs on another machine, and goes on
+            except UserError as error:  # it runs on another machine, and keeps running
                 self._elsewhere.add(task.directory)
                 return replace(status, note=str(error))
             if begun:
@@ -189,26 +194,28 @@ class Queue:
 
 
 class EndedJob:
-    """A job that had ended by the time that `Queue._submit` returned it."""
+    """A job that had ended when `Queue._submit` returned it."""
 
     def done(self) -> bool:
+        """Return True."""
         return True
 
 
 @dataclass(frozen=True)
 class StartedJob:
-    """A job of this launch. `turn` keeps other launches from starting the same run until it ends."""
+    """A job of this launch. `turn` is a lock that keeps other launches from starting the same run until it ends."""
 
     job: submitit.Job | EndedJob
     turn: IO
-    note: str  # what to say of it until it has begun
-    earlier_attempts: int  # at the run, before this one
+    note: str  # shown until it has begun
+    earlier_attempts: int  # of the run, before this one
 
     def done(self) -> bool:
+        """Return whether the job has ended."""
         return self.job.done()
 
     def signal(self, number: int) -> None:
-        """Through its controller, which forwards SIGTERM to each process."""
+        """Send a signal to the job's controller, which forwards SIGTERM to each process."""
         if isinstance(self.job, EndedJob):
             return
         with suppress(ProcessLookupError):  # it ended between the look and the signal
@@ -216,10 +223,11 @@ class StartedJob:
 
     @property
     def error_file(self) -> Path | None:
-        """Where its processes wrote their errors; None where it had no process of its own."""
+        """The file of its processes' errors; None if the job had no process of its own."""
         return None if isinstance(self.job, EndedJob) else self.job.paths.stderr
 
     def close(self) -> None:
+        """Release the lock."""
         self.turn.close()
 
 
@@ -231,7 +239,7 @@ def _what_is_waited_for(task: Task) -> str:
 
 
 def _died_early(task: Task, job: StartedJob) -> str:
-    """Why a job ended before it wrote any state."""
+    """Return why a job ended before it wrote any state."""
     reason = disk_state(task.directory)
     if reason is None and job.error_file is not None and job.error_file.exists():
         reason = last_words([job.error_file])
@@ -240,4 +248,5 @@ def _died_early(task: Task, job: StartedJob) -> str:
 
 
 def processes_of(task: Task) -> int:
+    """Return the number of processes of a task's job."""
     return task.config.processes

@@ -1,4 +1,4 @@
-"""A launch on Slurm: submit what is missing, say so, and return; or stay and watch."""
+"""A launch on Slurm: submit the missing runs and report that, then return, or stay and watch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ WATCH_SECONDS = 2.0
 
 
 def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Console) -> int:
-    """Returns the exit code: 0 where all is submitted (or, having waited, done), 1 where something is not."""
+    """Submit the prepared runs, report that, and watch the sweep if `wait` is set.
+
+    Returns:
+        the exit code: 0 if all is submitted (or, after waiting, done), 1 if something is not, 130 if the view was left.
+    """
     submitted = submit_prepared(prepared)
     say_what_was_submitted(submitted, sweep, screen)
     if not wait:
@@ -28,7 +32,10 @@ def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Consol
 
 
 def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) -> None:
+    """Print which runs were submitted, and why others were not."""
+
     def say(text: str) -> None:
+        """Print a line, with control characters made visible."""
         screen.print(shown(text), soft_wrap=True, markup=False, highlight=False)
 
     labels = {sweep.root / e.directory: e.label for e in (*sweep.stages, *sweep.cells)}
@@ -61,7 +68,7 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
 def watch(sweep: Sweep, screen: Console, words: Sequence[str] = (), left: int = 0) -> int:
     """Show the sweep, or those of its runs that match all `words`, until all have ended.
 
-    Where Slurm does not answer for a while, what the run directories say is shown until it does.
+    While Slurm does not answer, the states that the run directories hold are shown.
 
     Returns:
         the exit code: 0 where every cell is done, 1 where one is not, 130 after Ctrl-C, `left` after the key q.

@@ -13,7 +13,7 @@ from sweep.run.state import ACTIVE
 
 
 def to_remove(sweep: Sweep, words: Sequence[str]) -> list[Run]:
-    """The runs that match, and the stages that no other cell of the sweep needs.
+    """Return the runs that match, and the stages that no other cell of the sweep needs.
 
     Raises:
         UserError: one of them is queued or running, or a cell that would stay needs it.
@@ -33,7 +33,7 @@ def to_remove(sweep: Sweep, words: Sequence[str]) -> list[Run]:
 
 
 def _needs(entry: Entry, sweep: Sweep) -> Iterator[str]:
-    """The directories of what a run waits for, and of what those wait for."""
+    """Yield the directories of the runs that a run waits for, and of those that they wait for."""
     known = {other.directory: other for other in (*sweep.stages, *sweep.cells)}
     for directory in entry.stages:
         yield directory
@@ -42,7 +42,7 @@ def _needs(entry: Entry, sweep: Sweep) -> Iterator[str]:
 
 
 def described(gone: Sequence[Run]) -> Iterator[str]:
-    """A line for each run: what it is called, its state, where it lies."""
+    """Yield a line for each run: its label, its state and its directory."""
     for run in gone:
         step = f" at step {run.status.step}" if run.status.step else ""
         yield f"{run.entry.label}  {run.status.state}{step}  {run.path}"

@@ -1,4 +1,7 @@
-"""The runs of a sweep as lines of a table that fits a terminal's width. Pure, but for the curves that it is given."""
+"""Show the runs of a sweep as the lines of a table that fits a terminal's width.
+
+Pure, except that the function `curves`, which is passed in, reads files.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Rows:
         return len(self.statuses)
 
     def _fit(self, names: int) -> tuple[int, int, int]:
-        """The columns between two columns, of the names, and of a sparkline."""
+        """Return the widths of the gap between two columns, of the names, and of a sparkline."""
         fixed = sum(self._widths) + 2 * self._number
         for gap, least in ((2, USUAL), (1, SHORTEST)):
             spark = (self._width - fixed - 5 * gap - names) // 2 - 1
@@ -54,6 +57,7 @@ class Rows:
 
     @property
     def heading(self) -> Text:
+        """The titles of the columns, as one line."""
         state, step, left = (f"{title:<{w}}" for title, w in zip(("state", "step", "left"), self._widths, strict=True))
         reward = "mean reward" if self._values >= len("mean reward") else "reward"
         titles = [self._heading, state, step.strip().rjust(self._widths[1]), left.strip().rjust(self._widths[2])]
@@ -62,16 +66,16 @@ class Rows:
 
     @property
     def _values(self) -> int:
-        """The columns of a number and its sparkline."""
+        """The terminal columns of a number and its sparkline."""
         return self._number + (1 + self._spark if self._spark else 0)
 
     @property
     def _beside(self) -> int:
-        """The columns of both, where a note may stand instead."""
+        """The terminal columns of both numbers and sparklines, where a note may stand instead."""
         return 2 * self._values + self._gap
 
     def height(self, place: int) -> int:
-        """The lines that the run takes."""
+        """Return the number of lines that the run takes."""
         return 2 if self._stands_beneath(self.statuses[place]) else 1
 
     def _stands_beneath(self, s: Status) -> bool:
@@ -81,7 +85,7 @@ class Rows:
         return has_numbers or (needs_attention(s.state) and cell_len(self._shown(s.note)) > self._beside)
 
     def lines(self, place: int, curves: Callable[[Status], Curve], whole: bool = False) -> list[Text]:
-        """The run's line and, where it has one that stands beneath, its note; all of the note where `whole` is set."""
+        """Return the run's line and the note, if it stands beneath: one line of it, or all where `whole` is set."""
         s, (state, step, left) = self.statuses[place], self._cells[place]
         gap, note, colour = " " * self._gap, self._shown(s.note), colour_of(s.state)
         of_state, of_step, of_left = self._widths
@@ -108,7 +112,7 @@ class Rows:
         return gap.join(f"{number(value):>{self._number}}{self._line(values)}" for value, values in pairs)
 
     def _line(self, values: Values) -> str:
-        """A sparkline over all steps of the run, those to come included, so that it is as long as the run is far."""
+        """Return a sparkline over all steps of the run, later ones included: its length shows how far the run is."""
         if not self._spark:
             return ""
         drawn = means(values, self._spark) if values else []
@@ -121,7 +125,7 @@ class Rows:
         return shown(text, encoding=self._encoding)
 
     def _ended(self, text: str, width: int) -> str:
-        """The text, or its beginning where it is too long."""
+        """Return the text, or its beginning if it is too long."""
         if cell_len(text) <= width:
             return text
         return set_cell_size(text, max(0, width - len(self._ellipsis))).rstrip() + self._ellipsis
@@ -131,7 +135,7 @@ class Rows:
 
 
 def shown_in_place(character: str, encoding: str) -> str:
-    """The character, or three full stops where the encoding lacks it."""
+    """Return the character, or three full stops if the encoding lacks it."""
     try:
         character.encode(encoding)
     except UnicodeEncodeError:
@@ -140,6 +144,6 @@ def shown_in_place(character: str, encoding: str) -> str:
 
 
 def _cells(s: Status) -> tuple[str, str, str]:
-    """State, step and time left."""
+    """Return the state, the step and the time left of a run."""
     left = "" if s.seconds_left is None else duration(s.seconds_left)
     return str(s.state), f"{s.step}/{s.steps}" if s.steps else "", left

@@ -1,7 +1,7 @@
-"""The saved view of a sweep on W&B, made while its launch goes on.
+"""Update the saved view of a sweep on W&B during its launch.
 
-A process of its own makes it: W&B's client may hang, and leaves threads and processes behind. Whatever becomes of that
-process, the launch goes on, and says once what happened.
+This happens in a process of its own, because W&B's client may hang, and leaves threads and processes behind. Whatever
+happens to that process, the launch goes on, and reports the outcome once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from sweep.config.cell import CellConfig
 from sweep.dispatch.view import suggested
 from sweep.plan.plan import Plan
 
-SECONDS = 30.0  # after which the process is given up
-AT_END = 10.0  # seconds of these that a launch waits which has nothing else to do
-PAGE = "W&B view: "  # how `compare --wandb` says the address
+SECONDS = 30.0  # after which the process is killed
+AT_END = 10.0  # that a launch waits for it when its own work is done
+PAGE = "W&B view: "  # begins the line in which `compare --wandb` prints the address
 
 
 @contextmanager
 def view_made_meanwhile(plan: Plan, screen: Console) -> Iterator[None]:
-    """Make the view, or bring it up to date, where cells are tracked online; the ledger has the sweep already."""
+    """Make or update the view during the block, if cells are tracked online. The ledger must list the sweep."""
     online = [task.config for task in plan.cells if task.config.tracking.mode == "online"]
     if not online:
         yield
@@ -44,7 +44,7 @@ def view_made_meanwhile(plan: Plan, screen: Console) -> Iterator[None]:
 
 
 def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
-    """The process, in a session of its own, so that Ctrl-C is for the launch alone."""
+    """Start the process in a session of its own, so that Ctrl-C reaches the launch alone."""
     given = cast(dict[str, str], config.cluster.env).items()  # names without a value were refused before
     of_wandb = {name: value for name, value in given if name.startswith("WANDB_") or name == "NETRC"}
     return subprocess.Popen(
@@ -60,9 +60,9 @@ def _start(plan: Plan, config: CellConfig) -> subprocess.Popen:
 
 
 class _Making:
-    """Waits for the process in a thread, and says what became of it.
+    """Waits for the process in a thread, and prints the outcome.
 
-    A terminal may show the sweep on a screen of its own meanwhile: there it is said at the end.
+    If a terminal meanwhile shows the sweep on a screen of its own, the outcome is printed at the end.
     """
 
     def __init__(self, process: subprocess.Popen, plan: Plan, screen: Console) -> None:
@@ -73,7 +73,7 @@ class _Making:
         self._thread.start()
 
     def end(self, seconds: float, quietly: bool = False) -> None:
-        """Wait for it so long, and no longer."""
+        """Wait for the process for at most `seconds`, then kill it. Print the outcome, unless `quietly` is set."""
         self._is_quiet = quietly
         self._thread.join(seconds)
         if self._thread.is_alive():
@@ -106,6 +106,6 @@ class _Making:
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """End the process and those that W&B started beside it."""
+    """Kill the process and those that W&B started beside it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

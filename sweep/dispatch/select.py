@@ -1,4 +1,4 @@
-"""Find runs of a sweep by what is shown of them."""
+"""Find runs of a sweep by label, directory name, signature or axis value."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ class Run:
 
     @property
     def entry(self) -> Entry:
+        """The entry of the run in the ledger."""
         return self.status.entry
 
     @property
     def is_to_come(self) -> bool:
-        """Whether it waits without a job, and no launch is about to submit one."""
+        """True if the run waits without a job, and no launch is about to submit one."""
         return self.status.state == State.QUEUED and not self.status.job and self.status.note != "being submitted"
 
 
 def runs(sweep: Sweep, seen: Statuses | None = None) -> list[Run]:
-    """Every stage and cell, with the statuses that were `seen`, or else those of now."""
+    """Return every stage and cell, with the statuses that were `seen`, or else the current ones."""
     stages, cells = seen or statuses(sweep)
     return [Run(sweep.directory(status.entry), status) for status in (*stages, *cells)]
 
 
 def select(found: Sequence[Run], words: Sequence[str]) -> list[Run]:
-    """The runs that match, all of them where there are no words.
+    """Return the runs that match `words`; all of them if there are no words.
 
     A word is a label, (the beginning of) a signature, the name of a run directory, or `axis=value`; names and values
     take * and ? as in a shell. Several values of one axis stand for any of them, and so do several names; a run has to
@@ -73,7 +74,7 @@ def select(found: Sequence[Run], words: Sequence[str]) -> list[Run]:
 
 def _is_named(entry: Entry, word: str) -> bool:
     directory = Path(entry.directory).name
-    if word in (entry.label, directory):  # as it is shown, whatever characters it holds
+    if word in (entry.label, directory):  # exactly as shown, even if it contains * or ?
         return True
     shown = fnmatchcase(directory, word) or fnmatchcase(entry.label, word)
     return bool(word) and (shown or entry.signature.startswith(word))
@@ -98,6 +99,6 @@ def _names(found: Iterable[Run]) -> str:
 
 
 def counted_states(found: Sequence[Run]) -> str:
-    """How many runs are in which state, in words."""
+    """Return in words how many runs are in each state."""
     states = [run.status.state for run in found]
     return f"of {plural(len(found), 'run')} " + ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))

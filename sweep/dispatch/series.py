@@ -1,4 +1,4 @@
-"""Rewards and accuracies over the steps of runs, for those that are looked at."""
+"""Read the rewards and accuracies of runs over their steps, for the runs that are shown."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Curve:
 
 
 class Curves:
-    """The curves of runs; a file is opened when its run is asked for, and then read as far as it has grown."""
+    """The curves of runs. A file is opened when its run is first shown, and then read as far as it has grown."""
 
     def __init__(self, directories: Mapping[str, Path]) -> None:
-        """`directories`: of the runs, by their names."""
+        """`directories`: the directory of each run, by its name."""
         self._directories = directories
         self._readers: dict[str, SeriesReader] = {}
 
@@ -52,7 +52,7 @@ class Curves:
 
 
 def _kept(evaluated: Series, reached: int, steps: range) -> Values:
-    """At each step that was reached, the value of the last evaluation: between two, nobody knows a newer one."""
+    """Return for each step reached the value of the latest evaluation, because between two no newer one is known."""
     values: Values = []
     last = evaluated.get(0)
     for step in steps:
@@ -62,7 +62,7 @@ def _kept(evaluated: Series, reached: int, steps: range) -> Values:
 
 
 def directories(sweep: Sweep) -> dict[str, Path]:
-    """By the names of the runs' directories, where their metrics are: those of an evaluation are its training's."""
+    """Return, by names of runs' directories, where their metrics lie. An evaluation has those of its training."""
     entries = [*sweep.stages, *sweep.cells]
     cells = {Path(e.directory).name: sweep.root / e.training for e in sweep.cells}
     return {Path(e.directory).name: sweep.directory(e) for e in entries} | cells

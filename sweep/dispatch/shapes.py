@@ -27,7 +27,7 @@ LONGEST_NAME = 100
 
 
 class ArrayExecutor(submitit.SlurmExecutor):
-    """submitit's, submitting one script for a whole array whose elements read their work from a file."""
+    """submitit's Slurm executor, but with one script for a whole array, which reads its work from a file."""
 
     def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
         super().__init__(submission.folder, python=cluster.python)
@@ -35,7 +35,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     @classmethod
     def affinity(cls) -> int:
-        """Slurm's commands are looked for where they are called, with a message for people."""
+        """Return that Slurm is there. If its commands are missing, the first call of one fails with a clear message."""
         return 2
 
     @property
@@ -43,10 +43,11 @@ class ArrayExecutor(submitit.SlurmExecutor):
         return f"{self.python} -u -m sweep.dispatch.node {shlex.quote(str(self.submission.file))}"
 
     def script(self) -> str:
+        """Return the text of the script for sbatch."""
         return self._make_submission_file_text(self._submitit_command_str, self.submission.id)
 
     def submit_runs(self) -> str:
-        """Returns the array's job id."""
+        """Submit the array and return its job id."""
         with apart_from_any_job():
             return self._submit_command(self._submitit_command_str).job_id
 
@@ -60,7 +61,7 @@ def executor(
     at_once: int | None = None,
     indices: Sequence[int] = (0,),
 ) -> ArrayExecutor:
-    """What submits the runs of `submission`, all of which have the shape of `task`.
+    """Return the executor that submits the runs of `submission`, all of which have the shape of `task`.
 
     Args:
         code: the snapshot the jobs run.
@@ -91,7 +92,7 @@ def executor(
 
 
 def _index_list(indices: Sequence[int]) -> str:
-    """0, 1, 2, 5 → 0-2,5: as short as Slurm takes it."""
+    """Return indices as Slurm takes them, in the shortest form: 0, 1, 2, 5 → 0-2,5."""
     runs: list[list[int]] = []
     for index in indices:
         if runs and index == runs[-1][1] + 1:
@@ -102,7 +103,7 @@ def _index_list(indices: Sequence[int]) -> str:
 
 
 def _request(config: CellConfig) -> dict:
-    """Nodes, processes, GPUs, memory and time of a cell's job, in sbatch's words."""
+    """Return nodes, processes, GPUs, memory and time of a cell's job as options of sbatch."""
     cluster, asked = config.slurm, config.resources
     nodes = config.nodes
     wanted = {
@@ -121,7 +122,7 @@ def _request(config: CellConfig) -> dict:
 
 
 def _environment(cluster: SlurmCluster, code: Path, more: Path) -> list[str]:
-    """Shell lines that export what every job needs, then what the file `more` holds of `cluster.env`."""
+    """Return shell lines that export what every job needs, then read the file `more`, which holds `cluster.env`."""
     variables = {
         "PYTHONPATH": str(code),
         "OMP_NUM_THREADS": cluster.cpus_per_process,
@@ -137,11 +138,13 @@ def _container(cluster: SlurmCluster) -> list[str]:
 
 
 def by_shape(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks whose jobs ask for the same, together."""
+    """Group tasks whose jobs have the same request, cluster and environment."""
     groups = defaultdict(list)
     for task in tasks:
         cluster = task.config.cluster
-        groups[str((_request(task.config), cluster, cluster.env))].append(task)  # a cluster does not show its env
+        groups[str((_request(task.config), cluster, cluster.env))].append(
+            task
+        )  # the text of a cluster leaves its env out
     return list(groups.values())
 
 
@@ -157,7 +160,7 @@ def split_evenly(tasks: Sequence[Task], largest: int) -> list[list[Task]]:
 
 
 def array_throttles(sizes: Sequence[int], at_once: int | None) -> list[int | None]:
-    """How many elements of each array may run at a time, so that at most `at_once` run in all.
+    """Return for each array how many elements may run at a time, so that at most `at_once` run in all.
 
     Each array may run at least one; None: no limit.
     """
@@ -172,7 +175,7 @@ def array_throttles(sizes: Sequence[int], at_once: int | None) -> list[int | Non
 
 
 def array_name(tasks: Sequence[Task]) -> str:
-    """What the elements have in common while they wait; each takes its own name when it starts."""
+    """Return the name of an array: what its elements have in common. Each takes its own name when it starts."""
     if all(t.steps for t in tasks):
         parts = [[t.axes[axis] for t in tasks] for axis in ("model", "reward")]
         seeds = sorted({t.config.seed for t in tasks})

@@ -1,4 +1,4 @@
-"""Slurm's commands, as far as dispatch needs them. Each fails with Slurm's own words."""
+"""Call Slurm's commands. A failed command raises SlurmError with Slurm's own message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweep.errors import UserError
 # Slurm's states of a job, as they matter here.
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 UNDER_WAY = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
-# What sbatch says where an association, a QOS or the whole cluster takes no more jobs for now.
+# The messages of sbatch if an association, a QOS or the whole cluster takes no more jobs for now.
 SUBMIT_LIMIT = re.compile(
     r"(Max|Grp)Submit|Resource temporarily unavailable|temporarily unable to accept job|job queue full", re.I
 )
@@ -24,7 +24,7 @@ SUBMIT_LIMIT = re.compile(
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as Slurm tells it; of an array, one element."""
+    """A job, or one element of an array, as Slurm reports it."""
 
     id: str
     state: str
@@ -34,23 +34,24 @@ class JobView:
 
     @property
     def alive(self) -> bool:
+        """True while the job waits or runs."""
         return self.state in WAITING | UNDER_WAY
 
 
 class SlurmError(UserError):
-    """A command of Slurm's failed."""
+    """A command of Slurm failed or is missing."""
 
     @property
     def is_submit_limit(self) -> bool:
-        """Whether fewer jobs, or the same ones later, would have been taken."""
+        """True if Slurm would have taken fewer jobs, or would take the same ones later."""
         return SUBMIT_LIMIT.search(str(self)) is not None
 
 
 def call(*command: str, stdin: str | None = None) -> str:
-    """Standard output of a command.
+    """Run a command and return its standard output.
 
     Raises:
-        SlurmError: there is no such command, or it failed; with its words.
+        SlurmError: there is no such command, or it failed; with its message.
     """
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=for_commands(os.environ))
@@ -64,13 +65,13 @@ def call(*command: str, stdin: str | None = None) -> str:
 
 
 def error_text(stderr: str) -> str:
-    """What Slurm says, without the name of the command before each line."""
+    """Return the error message of Slurm, without the name of the command before each line."""
     lines = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in stderr.splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line))
 
 
 def user() -> str:
-    """The user of this process, by name where the machine knows one."""
+    """Return the user of this process: the name if the machine has one for it, else the number."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -78,7 +79,7 @@ def user() -> str:
 
 
 def shows_jobs_of(name: str) -> bool:
-    """Whether Slurm lets this user see the jobs of the user `name`."""
+    """Return whether Slurm lets this user see the jobs of the user `name`."""
     if name == user():
         return True
     try:
@@ -90,9 +91,10 @@ def shows_jobs_of(name: str) -> bool:
 
 
 def queue(name: str | None = None) -> dict[str, JobView]:
-    """Every job of a user in the queue, or not long gone from it, by id; array elements singly. One call.
+    """Return the jobs of a user that are in the queue, or left it not long ago, by id; array elements singly.
 
-    `squeue --array` is not asked: of pending elements at equal distances it leaves out the last.
+    This is one call of squeue. `squeue --array` is not used, because it leaves out the last of pending elements at
+    equal distances.
 
     Args:
         name: the user; None: this one.
@@ -113,7 +115,7 @@ def _read_queue(shown: str) -> dict[str, JobView]:
 
 
 def history(ids: Iterable[str]) -> dict[str, JobView]:
-    """The jobs (whole arrays, too) as accounting remembers them, by id; empty where a cluster keeps no accounts."""
+    """Return jobs (whole arrays, too) from Slurm's accounting, by id; none if the cluster keeps no accounts."""
     jobs = ",".join(sorted({i.partition("_")[0] for i in ids}))
     if not jobs:
         return {}
@@ -131,7 +133,7 @@ def history(ids: Iterable[str]) -> dict[str, JobView]:
 
 
 def expand(identifier: str) -> list[str]:
-    """`12_[1-3,7,10-20:5%2]` → 12_1, 12_2, 12_3, 12_7, 12_10, 12_15, 12_20."""
+    """Return `12_[1-3,7,10-20:5%2]` as 12_1, 12_2, 12_3, 12_7, 12_10, 12_15, 12_20."""
     match = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", identifier)
     if not match:
         return [identifier]
@@ -144,7 +146,7 @@ def expand(identifier: str) -> list[str]:
 
 
 def largest_array() -> int:
-    """How many elements an array of this cluster may have."""
+    """Return how many elements an array may have on this cluster."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _configuration(), flags=re.M)
     return int(found.group(1)) if found else 1000
 
@@ -155,12 +157,13 @@ def _configuration() -> str:
 
 
 def cancel(ids: Sequence[str]) -> None:
+    """Cancel jobs, at most 500 with one call of scancel."""
     for start in range(0, len(ids), 500):
         call("scancel", *ids[start : start + 500])
 
 
 def check_request(script: str) -> None:
-    """Have sbatch judge a script without submitting it.
+    """Let sbatch test a script without submitting it.
 
     Raises:
         SlurmError: it would be refused.

@@ -10,7 +10,7 @@ from sweep.run.provenance import ROOT, SNAPSHOT_COMMIT, code_files, code_hash, g
 
 
 def snapshot_code(output_dir: Path) -> Path:
-    """`output_dir/code/HASH` with the packages a job imports; made once for each version of the code."""
+    """Return `output_dir/code/HASH`, which holds the packages a job imports; made once for each version of the code."""
     target = output_dir / "code" / code_hash()
     if target.exists():
         return target

@@ -1,4 +1,4 @@
-"""What the runs of a sweep cost and how long the rest will take, as a table, a line and JSON."""
+"""Show the cost of a sweep's runs and the time that the rest will take, as a table, as lines and as JSON."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sweep.shown import shown
 
 
 def outlook_of(runs: Sequence[Run]) -> Outlook:
-    """The outlook of these runs; the pace of one is guessed from those that do the same with the same model."""
+    """Return the outlook of these runs. The pace of one is estimated from similar runs of the same model."""
     return outlook(run.status for run in runs)
 
 
 def summary(runs: Sequence[Run]) -> list[str]:
-    """What the runs cost together, and how long what is left of them will take; a line each."""
+    """Return two lines: the cost of all runs together, and the time that the unfinished ones will still take."""
     cost = f"cost so far: {_total(runs).words()}"
     return [line for line in (cost, outlook_of(runs).words()) if line]
 
 
 def summary_json(runs: Sequence[Run]) -> dict:
-    """The same: the sum, and seconds until the end; null where that is not known, with the reason."""
+    """Return the same for JSON: the sum, and the seconds until the end; null with a reason if they are not known."""
     left = outlook_of(runs)
     return {"cost": asdict(_total(runs)), "seconds_left": left.until_the_end, "time_left": left.words()}
 
@@ -37,7 +37,7 @@ def _total(runs: Sequence[Run]) -> Cost:
 
 
 def cost_table(title: str, runs: Sequence[Run]) -> Table:
-    """A line for each run, narrow enough for 80 columns; `--json` has whole numbers."""
+    """Return a table with a line for each run, narrow enough for 80 columns; `--json` has whole numbers."""
     costs = [run.status.cost for run in runs]
     on_gpu, again = any(cost.gpu_seconds for cost in costs), any(cost.repeated_seconds for cost in costs)
     what = f"{'GPU' if on_gpu else 'process'}-hours; tokens sampled, and of these trained on"
@@ -52,7 +52,7 @@ def cost_table(title: str, runs: Sequence[Run]) -> Table:
 
 
 def _name(run: Run) -> str:
-    """A stage's label; of a cell its values, and those of other axes than model and reward with the key."""
+    """Return a stage's label, or a cell's axis values, with the key for axes other than model and reward."""
     if not run.entry.steps:
         return shown(run.entry.label)
     named = (value if axis in ("model", "reward") else f"{axis}={value}" for axis, value in run.entry.axes.items())
@@ -72,7 +72,7 @@ def _numbers(cost: Cost, on_gpu: bool) -> list[str]:
 
 
 def _short(count: int) -> str:
-    """A number of tokens with three digits."""
+    """Return a number of tokens with three digits."""
     for size, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
         if count >= 0.9995 * size:  # and so would be written as 1000 of the smaller unit
             return f"{count / size:.3g}{unit}"

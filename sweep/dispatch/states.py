@@ -1,4 +1,4 @@
-"""Combine what a run's directory says with what Slurm says of its job into one status."""
+"""Combine the state in a run's directory with Slurm's view of its job into one status."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Joined:
-    """A run's status, and the claim whose job was looked at; None for a run that no cluster was given.
+    """A run's status, and the claim whose job was looked up; None for a run that was not claimed for Slurm.
 
-    `owner`: the other user whose job it is; "" where it is one's own.
+    `owner`: the user whose job it is, if that is another user; else "".
     """
 
     status: Status
@@ -40,6 +40,7 @@ class Joined:
 
     @property
     def claimed(self) -> bool:
+        """True if the run was claimed for a submission to Slurm."""
         return self.claim is not None
 
 
@@ -51,6 +52,7 @@ class SlurmView:
         self.refresh()
 
     def refresh(self) -> None:
+        """Read the queue again, and forget everything else that Slurm reported."""
         self._queue = slurm.queue()
         self._users = {slurm.user(): True}  # whose jobs were looked for, and whether Slurm shows them
         self._history: dict[str, JobView] = {}
@@ -58,13 +60,13 @@ class SlurmView:
         self._submissions: dict[str, Submission] = {}
 
     def with_comment(self, submission: Submission) -> str | None:
-        """The id of the array in the queue whose comment has the id of the submission."""
+        """Return the id of the array in the queue whose comment has the id of the submission; None if there is none."""
         self._shows(submission.user)
         found = (v.id for v in self._queue.values() if submission.id in v.comment.split())
         return next((job.partition("_")[0] for job in found), None)
 
     def submission(self, identifier: str) -> Submission:
-        """With its job, also where its launch died before it could record it."""
+        """Return a submission with its job, even if its launch died before it could record the job."""
         if identifier not in self._submissions:
             found = read_submission(self.root, identifier)
             if found.job is None and found.error is None:
@@ -73,7 +75,7 @@ class SlurmView:
         return self._submissions[identifier]
 
     def status(self, entry: Entry) -> Joined:
-        """The status of one run; accounting is asked once for each array that has left the queue."""
+        """Return the status of one run. Accounting is read once for each array that has left the queue."""
         run = RunDirectory(self.root / entry.directory)
         status, last = read_status(entry, self.root), latest_claim(run.attempts)
         if last is None:
@@ -92,12 +94,13 @@ class SlurmView:
             return Joined(_hidden(status, written, owner), last, owner)
 
         def why_it_ended(job: JobView) -> str:
+            """Return why a failed job ended, from its error files and its exit code; "" if they do not tell."""
             return last_words(submission.error_files(last.index), job.exit)
 
         return Joined(combine(status, view, written, silence(run), why_it_ended), last, owner)
 
     def remember(self, submissions: Iterable[Submission]) -> None:
-        """Ask accounting for all jobs of `submissions` that have left the queue, in one call."""
+        """Read from accounting all jobs of `submissions` that have left the queue, in one call."""
         jobs = []
         for submission in submissions:
             self._shows(submission.user)
@@ -110,7 +113,7 @@ class SlurmView:
         self._asked |= {job.partition("_")[0] for job in jobs}
 
     def _shows(self, user: str) -> bool:
-        """Whether Slurm shows the jobs of this user, which then are in the queue as seen here."""
+        """Return whether Slurm shows the jobs of this user. If it does, add them to the queue as seen here."""
         user = user or slurm.user()
         if user not in self._users:
             self._users[user] = slurm.shows_jobs_of(user)
@@ -126,13 +129,13 @@ class SlurmView:
             self._remember([job])
         # An array that was cancelled whole before it began is remembered as one.
         remembered = self._history.get(job) or self._history.get(array)
-        # What accounting still takes for waiting or running has left the queue: cancelled before it began.
-        # Of a job that failed, accounting alone knows the exit code.
+        # A job that accounting still lists as waiting or running has left the queue: it was cancelled before it began.
+        # Only accounting has the exit code of a failed job.
         return remembered if remembered and not remembered.alive else queued
 
 
 def _unclaimed(status: Status, run: RunDirectory) -> Status:
-    """The status of a run of a sweep on Slurm that no launch has got so far as to claim."""
+    """Return the status of a run that no launch has claimed; if it belongs on Slurm, it was not submitted."""
     if status.state != State.QUEUED or (run.config.exists() and run.read_config().cluster.runs_here):
         return status
     return _not_submitted(status, None)
@@ -145,7 +148,7 @@ def _not_submitted(status: Status, why: str | None) -> Status:
 
 
 def _hidden(status: Status, written: RunState, owner: str) -> Status:
-    """Of a run whose job another user submitted where Slurm shows nobody the jobs of others."""
+    """Return the status of a run whose job another user submitted, where Slurm hides the jobs of others."""
     if status.state in (State.DONE, State.REFUSED) or status.state.at_work:
         return status
     if written.job == status.job and status.state == State.FAILED:
@@ -162,14 +165,14 @@ def combine(
     silence: tuple[float, float],
     why_it_ended: Callable[[JobView], str] = lambda job: "",
 ) -> Status:
-    """Combine two sources into one state: the directory knows how a run ended, Slurm whether its job still exists.
+    """Combine two sources into one status: the directory holds how a run ended, Slurm whether its job still exists.
 
     Args:
         status: from the directory.
-        job: Slurm's view; None where it knows no such job.
-        written: what the run last wrote.
+        job: Slurm's view; None if Slurm has no such job.
+        written: the state that the run last wrote.
         silence: seconds since its last heartbeat and since its last step.
-        why_it_ended: tells it of a job that failed; "" where nothing tells.
+        why_it_ended: returns why a failed job ended; "" if nothing tells.
     """
     if status.state in (State.DONE, State.REFUSED):
         return status
@@ -197,7 +200,7 @@ def combine(
 
 
 def _why(job: JobView) -> str:
-    """Why a job waits, and what to do where it waits for a person."""
+    """Return why a job waits, and what to do if it waits for a person."""
     reason = "" if job.reason == "None" else job.reason
     if reason == "JobHeldAdmin":
         return "JobHeldAdmin: ask who runs the cluster"
@@ -231,7 +234,7 @@ Statuses = tuple[list[Status], list[Status]]  # of the stages, and of the cells
 
 
 def statuses(sweep: Sweep) -> Statuses:
-    """The statuses of the stages and of the cells. Slurm is asked once, if any run was submitted to it.
+    """Return the statuses of the stages and of the cells. Slurm is called only if a run was submitted to it.
 
     Raises:
         SlurmError: the sweep is on Slurm, and Slurm does not answer.
@@ -250,7 +253,7 @@ def statuses(sweep: Sweep) -> Statuses:
 
 
 def look(sweep: Sweep) -> tuple[Statuses, str]:
-    """The statuses, and why Slurm was not asked; where it does not answer they are what the run directories say."""
+    """Return the statuses, and why Slurm did not answer; in that case they come from the run directories alone."""
     try:
         return statuses(sweep), ""
     except slurm.SlurmError as error:

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Submitted:
-    """What became of the runs of one launch, by their directories."""
+    """The outcome of a launch or a retry for each run, by directory."""
 
     jobs: dict[Path, str] = field(default_factory=dict)  # submitted now, with Slurm's ids
     adopted: dict[Path, str] = field(default_factory=dict)  # in the queue before, with the user if it is another
@@ -37,11 +37,12 @@ class Submitted:
 
     @property
     def arrays(self) -> list[str]:
+        """The job ids of the arrays that were submitted."""
         return list(dict.fromkeys(j.partition("_")[0] for j in self.jobs.values()))
 
     @property
     def complete(self) -> bool:
-        """Whether all that was wanted is in the queue or done."""
+        """True if every run that was wanted is in the queue or done."""
         return not (self.hopeless or self.blocked or self.left)
 
 
@@ -69,7 +70,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Claimed(Array):
-    """An array with its intent; `mine`: the runs that no other launch claimed first, by their index in it."""
+    """An array with its submission. `mine`: the runs that no other launch claimed first, by their index in it."""
 
     submission: Submission
     mine: dict[int, Task]
@@ -77,7 +78,7 @@ class Claimed(Array):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a launch has claimed and written, and will submit next."""
+    """A launch that has claimed its runs and written what they read, and will submit them next."""
 
     root: Path
     code: Path
@@ -86,10 +87,10 @@ class Prepared:
 
 
 def check_requests(tasks: Sequence[Task], root: Path) -> None:
-    """Have Slurm judge every shape among `tasks`. Submits and writes nothing.
+    """Let Slurm test every shape among `tasks`. Submits and writes nothing.
 
     Raises:
-        UserError: a shape that Slurm would refuse, in its words. Limits of how many jobs it takes are met later.
+        UserError: Slurm would refuse a shape; with its message. Limits on the number of jobs are met later.
     """
     for group in by_shape(tasks):
         made = executor(new_submission(root), group[0], array_name(group))
@@ -110,13 +111,13 @@ def submit(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: boo
     """Submit every task that is neither done nor in the queue; stages stand before what needs them.
 
     Raises:
-        UserError: Slurm refused; what was submitted before is in the ledger, and the message says how much.
+        UserError: Slurm refused; the runs submitted before are in the ledger, and the message has their number.
     """
     return submit_prepared(prepare(tasks, root, code, sweep, force))
 
 
 def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bool = False) -> Prepared:
-    """Claim what is neither done nor in the queue, and write what its jobs will read. Nothing is submitted yet.
+    """Claim the runs that are neither done nor in the queue, and write what their jobs will read. Submits nothing.
 
     A launch that dies later leaves runs that `retry` can submit.
     """
@@ -147,7 +148,7 @@ def prepare(tasks: Sequence[Task], root: Path, code: Path, sweep: str, force: bo
 
 
 def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, Missing], outcome: Submitted) -> Claimed:
-    """Write the intent, the environment, the claims and the frozen configurations, in this order."""
+    """Write the submission, the environment, the claims and the frozen configurations, in this order."""
     submission = new_submission(root, slurm.user()).write(
         runs=[str(t.directory.relative_to(root)) for t in array.tasks], modules=[t.module for t in array.tasks]
     )
@@ -166,10 +167,10 @@ def _claimed(array: Array, root: Path, sweep: str, missing: dict[Path, Missing],
 
 
 def finish_interrupted_submissions(view: SlurmView, directories: Sequence[Path]) -> None:
-    """Find the jobs of submissions whose launch died before it recorded them; wait for launches that are still at it.
+    """Find the jobs of submissions whose launch died before it recorded them; wait for those still under way.
 
     Args:
-        directories: the runs whose latest submissions are meant.
+        directories: the runs whose latest submissions are looked up.
     """
     waited_for: dict[str, Submission] = {}
     for directory in directories:
@@ -189,7 +190,7 @@ def finish_interrupted_submissions(view: SlurmView, directories: Sequence[Path])
 
 
 def _arrays(tasks: list[Task], largest: int) -> list[Array]:
-    """Stages before what needs them; equal shapes with equal needs share an array."""
+    """Group tasks into arrays, stages before what needs them. Equal shapes with equal needs share an array."""
     unsubmitted = {t.directory for t in tasks}
     groups: dict[frozenset[Path], list[Task]] = defaultdict(list)
     for task in tasks:
@@ -208,7 +209,7 @@ def _arrays(tasks: list[Task], largest: int) -> list[Array]:
 
 
 def submit_prepared(prepared: Prepared) -> Submitted:
-    """Submit all of it, or as much as the cluster takes for now; what is left says why.
+    """Submit all runs, or as many as the cluster takes for now; the outcome says why the others were left.
 
     Raises:
         UserError: Slurm refused something for another reason.
@@ -217,7 +218,7 @@ def submit_prepared(prepared: Prepared) -> Submitted:
     most = arrays[0].tasks[0].config.cluster.max_parallel if arrays else None
     at_once = array_throttles([len(a.tasks) for a in arrays], most)
     ids: list[str] = []
-    full = ""  # what Slurm said when it took no more: it would say the same of the next array
+    full = ""  # Slurm's message when it took no more; the next array would get the same
     for number, (array, limit) in enumerate(zip(arrays, at_once, strict=True)):
         lane = ids[number - most] if most and number >= most else ""
         try:
@@ -240,7 +241,7 @@ def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: s
     """Call sbatch for as many runs as it takes.
 
     Returns:
-        the job's id, "" where there is none; and what sbatch says of more, "" where it took all.
+        the job's id, "" where there is none; and sbatch's message about more runs, "" if it took all.
     """
     root, outcome = prepared.root, prepared.outcome
     if not array.mine:
@@ -254,9 +255,11 @@ def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: s
     name, after = array_name([*array.mine.values()]), _dependency(known, lane)
 
     def made(indices: Sequence[int]) -> ArrayExecutor:
+        """Return the executor for these runs of the array."""
         return executor(array.submission, array.tasks[0], name, prepared.code, after, limit, indices)
 
     def too_many(indices: Sequence[int]) -> str:
+        """Return the message of Slurm if it takes no array of these runs for now; else ""."""
         error = _judged(made(indices))
         return str(error) if error and error.is_submit_limit else ""
 
@@ -268,7 +271,7 @@ def _submit_array(array: Claimed, prepared: Prepared, limit: int | None, lane: s
         except slurm.SlurmError as error:
             if not error.is_submit_limit:
                 raise
-            indices, full = indices[: len(indices) // 2], str(error)  # it tells too late what would have fitted
+            indices, full = indices[: len(indices) // 2], str(error)  # the test had not shown this limit, so try half
             continue
         intent.write(job=job)
         outcome.jobs |= {array.mine[index].directory: f"{job}_{index}" for index in indices}
@@ -284,7 +287,7 @@ def _leave(array: Claimed, indices: list[int], why: str, outcome: Submitted, **c
 
 
 def that_fit(indices: list[int], too_many: Callable[[Sequence[int]], str]) -> tuple[list[int], str]:
-    """The longest beginning of `indices` that is not too many, and what was said of a longer one; "" where all fit."""
+    """Return the longest beginning of `indices` that is not too many, and the message about a longer one, if any."""
     said = too_many(indices)
     if not said:
         return indices, ""
@@ -297,7 +300,7 @@ def that_fit(indices: list[int], too_many: Callable[[Sequence[int]], str]) -> tu
 
 
 def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
-    """The job that sbatch submits, or has submitted although it ended with an error.
+    """Submit an array and return its job, even if sbatch ended with an error after it had submitted it.
 
     Raises:
         SlurmError: there is none.
@@ -315,18 +318,18 @@ def _submitted(made: ArrayExecutor, submission: Submission, root: Path) -> str:
 
 
 def _jobs_of(needs: frozenset[Path], root: Path, outcome: Submitted) -> dict[Path, str | None]:
-    """The jobs of those of `needs` that are not done yet; None where one has no job."""
+    """Return the jobs of those of `needs` that are not done yet; None for a run without a job."""
     waiting = [d for d in sorted(needs) if d in outcome.jobs or d in outcome.adopted or d in outcome.left]
     return {d: outcome.jobs.get(d) or (_job_of(d, root) if d in outcome.adopted else None) for d in waiting}
 
 
 def _dependency(jobs: Sequence[str], lane: str) -> str:
-    """Slurm's expression for: after all of `jobs` ended well, and after the array `lane` ended at all."""
+    """Return Slurm's dependency: after all of `jobs` ended well, and after the array `lane` ended in any way."""
     return ",".join([f"afterok:{':'.join(jobs)}"] * bool(jobs) + [f"afterany:{lane}"] * bool(lane))
 
 
 def _job_of(directory: Path, root: Path) -> str | None:
-    """The job of a run that another launch submits, once it is known; None where it has none."""
+    """Return the job of a run that another launch submits, once it is known; None if it has none."""
     finish_interrupted_submissions(SlurmView(root), [directory])
     last = latest_claim(RunDirectory(directory).attempts)
     return read_submission(root, last.submission).element(last.index) if last else None

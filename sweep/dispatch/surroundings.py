@@ -1,4 +1,4 @@
-"""What a job takes over from the shell that launches it: everything but the traces of another job."""
+"""The environment that a job inherits from the shell that launches it: all of it but the traces of another job."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ KEYS = {
 
 
 def of_another_job(names: Iterable[str]) -> list[str]:
-    """Those of the names of environment variables that a job of ours must not see."""
+    """Return those names of environment variables that describe another job, which a job of ours must not see."""
     return [name for name in names if OF_A_JOB.fullmatch(name) and name not in OF_THE_CLUSTER]
 
 
 def for_commands(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Slurm's commands do what they are told, whatever the shell that calls them has set."""
+    """Return the environment for Slurm's commands, without variables that would change what they do."""
     hidden = {*of_another_job(environment), *filter(OF_A_COMMAND.fullmatch, environment)}
     kept = {name: value for name, value in environment.items() if name not in hidden}
     return kept | {"SLURM_BITSTR_LEN": "0"}  # the indices of an array are shown whole, however many they are
@@ -38,7 +38,7 @@ def for_commands(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """For as long as this lasts, the environment of this process has `changes`."""
+    """Apply `changes` to the environment of this process during the block."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -50,7 +50,7 @@ def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def apart_from_any_job() -> Iterator[None]:
-    """For as long as this lasts, processes that are started take over nothing of the job around this one."""
+    """Hide the variables of the job around this process during the block, so that no new process inherits them."""
     hidden = {name: os.environ.pop(name) for name in of_another_job(os.environ)}
     try:
         yield
@@ -59,7 +59,7 @@ def apart_from_any_job() -> Iterator[None]:
 
 
 def unheard(environment: Mapping[str, str]) -> list[str]:
-    """A line for each option of sbatch that the shell sets; they are not taken, because a run's configuration says all.
+    """Return a line for each option of sbatch that the shell sets. They are ignored: the configuration decides.
 
     sbatch would let them override the configuration, and another shell would submit other jobs.
     """

@@ -1,4 +1,4 @@
-"""The live view of a sweep: pages of runs in a terminal, plain lines elsewhere; of a launch and of `watch` alike."""
+"""The live view of a sweep: pages of runs in a terminal, plain lines elsewhere. Launches and `watch` use it."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ HOME, CLEAR_LINE, NEXT_LINE = "\x1b[H", "\x1b[0m\x1b[2K", "\r\n"
 
 
 def suggested(command: str, root: Path) -> str:
-    """A command of this project as one types it for what lies in the output directory `root`."""
+    """Return a command of this project, in backquotes, as one types it for the output directory `root`."""
     place = "" if root == default_output_dir() else f" --output-dir {shlex.quote(str(root))}"
     return f"`{program()} {command}{place}`"
 
 
 def console() -> Console:
-    """Standard output; wide enough for the tables where it is not a terminal."""
+    """Return a console on standard output, wide enough for the tables if it is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def surface_of(screen: Console) -> Surface:
-    """The terminal as it is now."""
+    """Return the current size and the encoding of the terminal."""
     columns, lines = shutil.get_terminal_size()
     return Surface(columns, lines, encoding_of(screen.encoding, os.environ))
 
 
 def print_all(sweep: Sweep, statuses: list[Status], screen: Console, left: str = "", warning: str = "") -> None:
-    """Every run that is given, with whole notes, as lines that stay.
+    """Print every given run with its whole note, as lines that stay.
 
     left: how long they will still take. warning: why the statuses may be old.
     """
@@ -64,9 +64,9 @@ def print_all(sweep: Sweep, statuses: list[Status], screen: Console, left: str =
 
 @contextmanager
 def live_view(sweep: Sweep, screen: Console, can_leave: bool = False) -> Iterator[LiveView | PlainLines]:
-    """What shows the sweep: call its `show` with statuses, and its `pause` to wait.
+    """Open the view of the sweep: call its `show` with statuses, and its `pause` to wait.
 
-    Where it was a terminal, all of the sweep as it was last shown stays there at the end, however that comes.
+    In a terminal, all of the sweep as it was last shown stays there at the end, however the block ends.
 
     Args:
         can_leave: whether the key q ends the view; `pause` then returns False.
@@ -83,7 +83,7 @@ def live_view(sweep: Sweep, screen: Console, can_leave: bool = False) -> Iterato
 
 
 class LiveView:
-    """Draws pages on a screen of its own, which a terminal keeps apart from what it showed before."""
+    """Draws pages on the alternate screen of a terminal, which leaves what was shown before as it is."""
 
     def __init__(self, sweep: Sweep, screen: Console, can_leave: bool) -> None:
         self._sweep, self._screen, self._can_leave = sweep, screen, can_leave
@@ -97,7 +97,7 @@ class LiveView:
         self._drawn: tuple[int, Surface] | None = None
 
     def show(self, statuses: list[Status], warning: str = "") -> None:
-        """Draw what is given, unless the last drawing was just now: a queue of few runs looks 25 times a second.
+        """Draw the statuses, unless the last drawing was a moment ago: a short queue calls this 25 times a second.
 
         `warning`: why the statuses may be old.
         """
@@ -108,7 +108,7 @@ class LiveView:
             self._draw()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, and draw again where a page is turned or the terminal's size changes; False where one asks to leave."""
+        """Wait, and draw again if a page is turned or the terminal is resized. Return False on a request to leave."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             pressed = list(self._keyboard.wait(min(left, LOOK_SECONDS)))
@@ -122,12 +122,12 @@ class LiveView:
         return True
 
     def suspend(self, *_: object) -> None:
-        """Ctrl-Z: give the terminal back, and stop; once the process goes on, the next drawing takes it again."""
+        """Restore the terminal and stop, on Ctrl-Z. When the process continues, the next drawing takes it again."""
         self._give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def close(self) -> None:
-        """Give the terminal back, and leave all of the sweep there, or its first page where it is very long."""
+        """Restore the terminal, and leave all of the sweep there, or its first page if it is very long."""
         shown_any = self._entered or self._frame is not None
         self._give_back()
         if not shown_any:
@@ -151,7 +151,7 @@ class LiveView:
             self._turn(keys.NEXT)
 
     def _draw(self) -> None:
-        if not _in_foreground():  # stopped and sent on in the background: the terminal is another's
+        if not _in_foreground():  # it was stopped and continues in the background: another process has the terminal
             return
         if not self._entered:
             self._keyboard.listen()
@@ -189,7 +189,7 @@ class LiveView:
         self._keyboard.leave()
 
     def _write(self, text: str) -> None:
-        """Past Python's buffers: they refuse the handler of a signal that writes while they are being written."""
+        """Write past Python's buffers, because they refuse a signal handler that writes during another write."""
         self._screen.file.flush()
         left = text.encode(self._screen.encoding, "backslashreplace")
         while left:
@@ -201,12 +201,15 @@ def _print(screen: Console, line: Text) -> None:
 
 
 def _can_be_drawn_on(screen: Console) -> bool:
-    """Whether it is a terminal that understands sequences: settings may have rich call a pipe one."""
+    """Return whether the console is a terminal that understands control sequences.
+
+    rich's answer alone is not enough: settings may make it take a pipe for a terminal.
+    """
     return sys.stdout.isatty() and bool(os.environ.get("TERM")) and not screen.is_dumb_terminal and _in_foreground()
 
 
 def _in_foreground() -> bool:
-    """Whether the terminal is this process's to draw on and to set: a shell may have put it in the background."""
+    """Return whether this process may draw on the terminal and set it: a shell may have put it in the background."""
     try:
         return os.tcgetpgrp(sys.stdout.fileno()) == os.getpgrp()
     except (OSError, ValueError):  # a terminal that controls no processes

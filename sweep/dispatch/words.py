@@ -1,4 +1,4 @@
-"""What stands for the states and the numbers of runs, and which runs need attention first. Pure."""
+"""The colour and the order of runs' states, and the format of their numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = {
     **dict.fromkeys(TO_MEND, "red"),
     **dict.fromkeys(LEFT_OFF, "yellow"),
 }
-# What broke, then what waits for it, what stands still or was left off, and what goes on by itself.
+# Failed runs first, then those that wait for them, those that stalled or were left unfinished, and all others.
 ATTENTION = (
     State.FAILED,
     State.OUT_OF_MEMORY,
@@ -35,17 +35,20 @@ ATTENTION = (
 
 
 def colour_of(state: State) -> str:
+    """Return the colour of a state; "" if it has none."""
     return COLOURS.get(state, "")
 
 
 def in_order(statuses: Sequence[Status]) -> list[Status]:
-    """The runs that need attention first; those of one state stay in their order."""
+    """Return the runs that need attention first; those of one state stay in their order."""
     return sorted(statuses, key=lambda s: ATTENTION.index(s.state))
 
 
 def needs_attention(state: State) -> bool:
+    """Return whether a run in this state failed or was left unfinished."""
     return state in TO_MEND or state in LEFT_OFF
 
 
 def number(value: float | None) -> str:
+    """Return a value with three decimals; "" if there is none."""
     return "" if value is None else f"{value:.3f}"

@@ -74,7 +74,7 @@ def evaluate(
 
 
 def summarise(rows: Sequence[tuple[bool, bool, bool, int, Outcome]], problems: int, samples: int) -> Evaluation:
-    """Means of (correct, code, truncated, tokens, outcome) rows."""
+    """Return the means of (correct, code, truncated, tokens, outcome) rows."""
     return Evaluation(
         accuracy=_mean([r[0] for r in rows]),
         code=_mean([r[1] for r in rows]),

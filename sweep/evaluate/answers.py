@@ -19,11 +19,12 @@ class GradedAnswer:
 
     @property
     def text(self) -> str | None:
+        """The text of the answer; None if none was found."""
         return None if self.extracted is None else self.extracted.text
 
 
 def grade_texts(grader: Grader, texts: Sequence[str], golds: Sequence[Sequence[str]]) -> list[GradedAnswer]:
-    """The graded answer of each response in `texts`; `golds` holds the gold answers of its problem."""
+    """Return the graded answer of each response in `texts`; `golds` holds the gold answers of its problem."""
     found = [grader.extract(text) for text in texts]
     answers = [None if extracted is None else extracted.text for extracted in found]
     grades = grade_any(grader, list(zip(answers, golds, strict=True)))

@@ -8,7 +8,7 @@ from sweep.config.algorithm import AlgorithmConfig
 
 
 def zero_variance(rewards_pg: torch.Tensor) -> torch.Tensor:
-    """Whether all rewards of a group are equal (p)."""
+    """Return for each group whether all its rewards are equal (p)."""
     return (rewards_pg == rewards_pg[:, :1]).all(dim=1)
 
 
@@ -19,7 +19,7 @@ def shaped_rewards(
     algorithm: AlgorithmConfig,
     max_tokens: int,
 ) -> torch.Tensor:
-    """Rewards (p, g) less the penalties that `algorithm` takes from them.
+    """Return rewards (p, g) less the penalties that `algorithm` takes from them.
 
     Overlong responses (DAPO, 2503.14476, eq. 13): nothing up to the buffer, the last `overlong_buffer · max_tokens`
     tokens; from there linearly up to `overlong_penalty` at `max_tokens`. KL to the initial policy: `kl_coefficient`
@@ -35,7 +35,7 @@ def shaped_rewards(
 
 
 def group_advantages(rewards_pg: torch.Tensor, baseline: str, normalisation: str, epsilon: float) -> torch.Tensor:
-    """Advantages (p, g) of rewards (p, g).
+    """Return the advantages (p, g) of rewards (p, g).
 
     `group_mean` subtracts the group's mean (DeepSeekMath, 2402.03300, section 4.1.2), `leave_one_out` the mean of the
     group's other responses (RLOO, 2402.14740, eq. 8). `group_std` divides by the group's unbiased standard deviation
@@ -55,7 +55,7 @@ def group_advantages(rewards_pg: torch.Tensor, baseline: str, normalisation: str
 
 
 def whiten(advantages_pg: torch.Tensor, lengths_pg: torch.Tensor) -> torch.Tensor:
-    """Advantages (p, g) less their mean, over their standard deviation, where a response counts once for each token.
+    """Return advantages (p, g) less their mean, over their deviation; a response counts once for each token.
 
     The second normalisation in the code of 2506.10947, over the whole rollout: the standard deviation is the biased
     one, its square at least 1e-8. Groups of equal rewards, whose advantage was 0, thereby get one.
@@ -72,7 +72,7 @@ def rollout_advantages(
     algorithm: AlgorithmConfig,
     max_tokens: int,
 ) -> torch.Tensor:
-    """Advantages (p, g) of a rollout under `algorithm`: shaping, baseline, normalisation, whitening."""
+    """Return the advantages (p, g) of a rollout: shaping, baseline, normalisation, whitening."""
     shaped_pg = shaped_rewards(rewards_pg, lengths_pg, kl_pg, algorithm, max_tokens)
     advantages_pg = group_advantages(shaped_pg, algorithm.baseline, algorithm.normalisation, algorithm.epsilon)
     return whiten(advantages_pg, lengths_pg) if algorithm.whitening else advantages_pg

@@ -60,7 +60,7 @@ def save_checkpoint(learner: Learner, home: Path, step: int, keep: int) -> None:
 
 
 def _writer(file: Path) -> int:
-    """The rank that wrote a file, which its name tells; rank 0 wrote the files whose names tell nothing."""
+    """Return the rank that wrote a file, from its name; rank 0 wrote the files whose names hold no rank."""
     found = RANK.search(file.name)
     return int(found.group(1)) if found else 0
 
@@ -72,7 +72,7 @@ def _put_into_place(partial: Path, target: Path) -> None:
 
 
 def newest_whole(home: Path) -> Path | None:
-    """The newest whole checkpoint, the same on every process; None if there is no checkpoint at all.
+    """Return the newest whole checkpoint, the same on every process; None if there is no checkpoint at all.
 
     Newer checkpoints, which are damaged, are named in the log and set aside.
 
@@ -93,7 +93,7 @@ def newest_whole(home: Path) -> Path | None:
 
 
 def go_back(home: Path, newest: Path) -> bool:
-    """Set the checkpoint `newest` aside if an older one is whole, which is used from then on. Whether one is."""
+    """If an older checkpoint is whole, set `newest` aside, so that the older one is used. Return whether one is."""
     older, _ = _first_whole(home, reversed([n for n in _names(checkpoints, home) if n < newest.name]))
     if older:
         _set_aside(home, [newest.name])
@@ -101,7 +101,7 @@ def go_back(home: Path, newest: Path) -> bool:
 
 
 def _first_whole(home: Path, names: Iterable[str]) -> tuple[str | None, dict[str, str]]:
-    """The first whole checkpoint of `names`, and what is wrong with those before it.
+    """Return the first whole checkpoint of `names`, and the damage of those before it.
 
     Every process reads a part of the files, and all get the same answer.
     """
@@ -116,7 +116,7 @@ def _first_whole(home: Path, names: Iterable[str]) -> tuple[str | None, dict[str
 
 
 def _names(listed: Callable[[Path], list[Path]], home: Path) -> list[str]:
-    """What rank 0 sees in `home`, on every process: a shared file system may show it to the others later."""
+    """Return on every process the names that rank 0 lists: a shared file system may show them to others later."""
     (names,) = gather([[path.name for path in listed(home)]] if dist.get_rank() == 0 else [])
     return names
 

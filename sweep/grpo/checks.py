@@ -1,4 +1,4 @@
-"""Check what must hold for any rollout, whatever its rewards. If it does not hold, training on it means nothing."""
+"""Check what must hold for any rollout, whatever its rewards: without it, training on the rollout is meaningless."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def check_agreement(difference: float, bound: float) -> None:
 def check_forward(model: PreTrainedModel, prompt_ids: Sequence[int]) -> None:
     """Refuse a model whose own forward pass gives other log-probs than the one that samples and trains here.
 
-    The reference is transformers' "eager" attention, which applies whatever the architecture does to scores and logits
-    (scaling, soft caps, windows).
+    The reference is transformers' "eager" attention, which applies everything that the architecture does to scores and
+    logits (scaling, soft caps, windows).
 
     Raises:
         NotFinite: the reference's log-probs are not finite.

@@ -43,17 +43,18 @@ class Weighted:
 
     @property
     def sampled(self) -> Sampled:
+        """The sampled response."""
         return self.response.sampled
 
     def without_weight(self) -> Weighted:
-        """The same response, which then changes neither the loss nor any statistic."""
+        """Return the same response without weight, so that it changes neither the loss nor any statistic."""
         return replace(self, weight=0.0, share=0.0)
 
 
 def split_updates(
     groups: Sequence[Sequence[WithAdvantage]], algorithm: AlgorithmConfig, max_tokens: int, seed: int, step: int
 ) -> list[list[Weighted]]:
-    """The optimiser steps of a rollout: its counted responses in keyed order, in `updates_per_rollout` even parts.
+    """Split a rollout into optimiser steps: its counted responses in keyed order, in `updates_per_rollout` even parts.
 
     Groups end here: which responses share an update has nothing to do with the problem that they answer. If fewer
     responses count than there are updates, there are fewer updates; if none counts, there is no update.
@@ -85,7 +86,7 @@ def pad(items: Sequence[T], world_size: int) -> list[tuple[T, bool]]:
 
 
 def deal(lengths: Sequence[int], budget: int, rank: int, world_size: int) -> list[list[int]]:
-    """The micro-batches of process `rank`, as indices into `lengths`, the longest sequence first in each.
+    """Return the micro-batches of process `rank`, as indices into `lengths`, the longest sequence first in each.
 
     Every process gets as many micro-batches as the others, none of them empty, and tokens are spread evenly. No
     micro-batch has more than `budget` tokens, unless a single sequence does.

@@ -1,4 +1,4 @@
-"""Stop on numbers that are not finite, on all processes together. A look costs one small all-reduce."""
+"""Stop on numbers that are not finite, on all processes together. A check costs one small all-reduce."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def refuse_weights(named: Iterable[tuple[str, torch.Tensor]], device: torch.devi
 
 
 def _evidence(loss: torch.Tensor, inputs: LossInputs, micro_batch: Sequence[Weighted]) -> dict:
-    """A micro-batch with its loss and with all log-probs that went into it, ready for JSON."""
+    """Return a micro-batch with its loss and with all log-probs that went into it, ready for JSON."""
     rows = {
         "logprobs": inputs.trainer_logprobs_bt,
         "old_logprobs": inputs.denominator_logprobs_bt,

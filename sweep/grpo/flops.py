@@ -1,4 +1,4 @@
-"""Count the FLOPs that a model needs for real tokens, and know the peak of devices. Pure arithmetic.
+"""Count the FLOPs that a model needs for real tokens, and look up the peak of devices. Pure arithmetic.
 
 Counted are the matrix products of the layers, causal attention, and the head where responses are predicted. Padding,
 recomputation under gradient checkpointing, norms and the optimiser are not (as in PaLM, 2204.02311, appendix B).
@@ -35,14 +35,14 @@ PEAK_TFLOPS = {
 
 
 def peak_tflops(device_name: str | None, dtype: str) -> float | None:
-    """Peak of a GPU in bfloat16; None for unknown devices, for CPUs and for other dtypes."""
+    """Return the peak of a GPU in bfloat16; None for unknown devices, for CPUs and for other dtypes."""
     if device_name is None or dtype != "bfloat16":
         return None
     return next((peak for name, peak in PEAK_TFLOPS.items() if re.search(rf"\b{name}\b", device_name)), None)
 
 
 def forward_flops(shape: Architecture, prompt_tokens: int, response_tokens: int) -> int:
-    """FLOPs of one forward pass over a prompt and its response."""
+    """Return the FLOPs of one forward pass over a prompt and its response."""
     heads, keys, tokens = shape.num_attention_heads, shape.num_key_value_heads, prompt_tokens + response_tokens
     projections = 2 * shape.hidden_size * shape.head_dim * (heads + keys)
     layer = 2 * tokens * (projections + 3 * shape.hidden_size * shape.intermediate_size)
@@ -53,7 +53,7 @@ def forward_flops(shape: Architecture, prompt_tokens: int, response_tokens: int)
 def update_flops(
     shape: Architecture, lengths: Sequence[tuple[int, int]], algorithm: AlgorithmConfig, updates: int, adapters: bool
 ) -> float:
-    """FLOPs of the updates of a rollout, including every forward pass that the algorithm asks for.
+    """Return the FLOPs of the updates of a rollout, with every forward pass that the algorithm needs.
 
     Args:
         lengths: (prompt, response) tokens of each response that is trained on.

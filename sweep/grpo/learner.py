@@ -89,7 +89,7 @@ class Learner:
         """
         algorithm = self.config.algorithm
         torch.manual_seed(torch_seed(self.config.seed, "torch", step, dist.get_rank()))
-        self.engine.train()  # what gradient checkpointing asks for; dropout is 0 in every model that is loaded
+        self.engine.train()  # gradient checkpointing needs it; dropout is 0 in every model that is loaded
         max_tokens = self.config.rollout.max_response_tokens
         updates = split_updates(groups, algorithm, max_tokens, self.config.seed, step)
         dealt = [self._micro_batches(update) for update in updates]
@@ -105,14 +105,14 @@ class Learner:
         return {**over_updates(rows), "updates": len(rows)}
 
     def _micro_batches(self, update: Sequence[Weighted]) -> list[list[Weighted]]:
-        """The part of an update that this process works on. Padding has no weight; see `pad`."""
+        """Return the part of an update that this process works on. Padding has no weight; see `pad`."""
         padded = [
             weighted if real else weighted.without_weight() for weighted, real in pad(update, dist.get_world_size())
         ]
         return [[padded[i] for i in indices] for indices in self._dealt([weighted.sampled for weighted in padded])]
 
     def _dealt(self, responses: Sequence[Sampled]) -> list[list[int]]:
-        """The micro-batches of this process, as indices of `responses`."""
+        """Return the micro-batches of this process, as indices of `responses`."""
         lengths = [len(r.prompt_ids) + len(r.ids) for r in responses]
         return deal(lengths, self.config.deepspeed.micro_batch_tokens, dist.get_rank(), dist.get_world_size())
 
@@ -121,13 +121,13 @@ class Learner:
 
     @torch.no_grad()
     def _logprobs(self, micro_batches: Sequence[Sequence[Weighted]]) -> list[torch.Tensor]:
-        """The trainer's own log-probs (b, t) of each micro-batch, of the policy as it is."""
+        """Return the log-probs (b, t) of each micro-batch under the current policy, computed by the trainer."""
         packed = (self._packed([weighted.sampled for weighted in micro_batch]) for micro_batch in micro_batches)
         return [self.engine(batch, self.config.rollout.temperature)[0] for batch in packed]
 
     @torch.no_grad()
     def sequence_kl(self, groups: Sequence[Sequence[Sampled]], estimator: str) -> list[list[float]]:
-        """Estimates of KL(policy as it is ‖ initial policy), summed over each response's tokens, group by group."""
+        """Estimate KL(current policy ‖ initial policy), summed over each response's tokens, group by group."""
         self.engine.train()
         temperature = self.config.rollout.temperature
         responses = [response for group in groups for response in group]
@@ -168,7 +168,7 @@ class Learner:
         release_free_memory()
         self.engine.step()
         norm = float(self.engine.get_global_grad_norm())
-        if not math.isfinite(norm):  # DeepSpeed has then left out the step, and says so nowhere
+        if not math.isfinite(norm):  # DeepSpeed has then skipped the step without a message
             raise NotFinite(f"gradient norm of update {number + 1}")
         self.updates_done += 1
         return {**statistics.over_processes(), "grad_norm": norm, "learning_rate": rate}
@@ -208,7 +208,7 @@ class Learner:
         return self.engine.module.model.config.to_dict()
 
     def _set_learning_rate(self) -> float:
-        """Constant after a linear warm-up over `warmup_updates` optimiser steps."""
+        """Set and return the learning rate: constant after a linear warm-up over `warmup_updates` steps."""
         warmup = self.config.optimizer.warmup_updates
         rate = self.config.optimizer.learning_rate * min(1.0, (self.updates_done + 1) / (warmup + 1))
         for group in self.optimizer.param_groups:
@@ -217,7 +217,7 @@ class Learner:
 
     @contextlib.contextmanager
     def sampling_model(self) -> Iterator[PreTrainedModel]:
-        """The policy with all its weights on this process, for as long as the block runs."""
+        """Yield the policy with all its weights on this process, for as long as the block runs."""
         model = self.engine.module.model.eval()
         gathered = contextlib.nullcontext()
         if self.config.deepspeed.zero_stage == 3:
@@ -227,7 +227,7 @@ class Learner:
 
     @property
     def _adapters_only(self) -> bool:
-        """Whether frozen weights are left out of checkpoints, as they are the model's own."""
+        """True if checkpoints leave frozen weights out, because the model's own files have them."""
         return self.config.tuning.method == "lora"
 
     def refuse_weights(self) -> None:
@@ -239,7 +239,7 @@ class Learner:
         finite.refuse_weights(self._trained_tensors(), self.engine.device)
 
     def _trained_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """This process's share of the weights, under their names, and of the optimiser's copies and moments."""
+        """Yield this process's share of the weights, with names, and of the optimiser's copies and moments."""
         for name, weight in self.engine.module.named_parameters():
             if weight.requires_grad:
                 yield name, getattr(weight, "ds_tensor", weight)  # under ZeRO-3 a weight is empty, and this its share
@@ -310,9 +310,9 @@ class Learner:
 
 
 def deepspeed_settings(config: CellConfig) -> dict:
-    """DeepSpeed's own configuration for a cell. The learner counts micro-batches; DeepSpeed does not."""
+    """Return DeepSpeed's configuration for a cell. The learner counts micro-batches; DeepSpeed does not."""
     zero = {"stage": config.deepspeed.zero_stage}
-    # One process has nobody to share gradients with. Stage 1 then holds the same and adds up micro-batches in place,
+    # One process shares gradients with no other. Stage 1 then holds the same and adds up micro-batches in place,
     # where stage 2 copies every gradient twice: a tenth of an update on a CPU.
     if zero["stage"] == 2 and config.processes == 1 and not config.deepspeed.offload_optimizer:
         zero["stage"] = 1

@@ -33,7 +33,7 @@ class Sequences:
 def pack_sequences(
     prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], device: torch.device
 ) -> Sequences:
-    """Lay prompts and responses out as tensors."""
+    """Return prompts and responses as tensors, packed end to end."""
     tokens, predicting = [], []
     for prompt, response in zip(prompts, responses, strict=True):
         first = len(tokens) + len(prompt) - 1
@@ -58,7 +58,7 @@ class Policy(nn.Module):
         self.model, self._entropy_gradient = model, entropy_gradient
 
     def forward(self, batch: Sequences, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probs (b, t) of the response tokens at the sampling temperature, and the entropy (b, t) before each.
+        """Return log-probs (b, t) of response tokens at the sampling temperature, and the entropy (b, t) before each.
 
         Both are 0 where there is no token. Only the positions that predict response tokens pass the language-model
         head. The entropy has a gradient only if `entropy_gradient` is set.
@@ -80,7 +80,7 @@ class LogprobHead(nn.Linear):
     """
 
     def forward(self, hidden_nd, targets_n=None, temperature: float = 1.0):
-        """Logits; with `targets_n`, the log-probs (n) of those tokens and the entropy (n) instead."""
+        """Return logits; with `targets_n`, the log-probs (n) of those tokens and the entropy (n) instead."""
         if targets_n is None:
             return _logits(hidden_nd, self.weight)
         return _TokenLogprobs.apply(hidden_nd, self.weight, targets_n, temperature)
@@ -91,15 +91,16 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _converted(weight_vd: torch.Tensor) -> torch.Tensor:
-    """The weight in the dtype of the products, converted once for all chunks."""
+    """Return the weight in the dtype of the products, converted once for all chunks."""
     return weight_vd.float() if through_float32(weight_vd) else weight_vd
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """The log-prob of a token and the entropy at each place, a chunk of logits at a time; backward does so again."""
+    """The log-prob of a token and the entropy at each place, a chunk of logits at a time, also in the backward pass."""
 
     @staticmethod
     def forward(ctx, hidden_nd, weight_vd, targets_n, temperature):
+        """Return the log-prob of each target (n) and the entropy (n); keep no logits."""
         ctx.set_materialize_grads(False)  # mostly the entropy has no gradient
         ctx.save_for_backward(hidden_nd, weight_vd, targets_n)
         ctx.temperature = temperature
@@ -113,6 +114,7 @@ class _TokenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_n, entropy_grad_n):
+        """Return the gradients of the hidden states and the weight; compute the logits again."""
         hidden_nd, weight_vd, targets_n = ctx.saved_tensors
         head_vd = _converted(weight_vd)
         grad_hidden_nd = torch.empty_like(hidden_nd) if ctx.needs_input_grad[0] else None

@@ -19,7 +19,7 @@ from sweep.config.algorithm import AlgorithmConfig
 def response_weights(
     lengths: Sequence[int], aggregation: str, max_tokens: int, aggregation_size: int | None = None
 ) -> list[float]:
-    """The weight of each token of a response in the loss of its update: a number for each response.
+    """Return the weight of each response's tokens in the loss of its update: a number for each response.
 
     It depends on the lengths of the update alone, so that micro-batches and processes cannot change a loss.
 
@@ -50,7 +50,7 @@ def response_weights(
 
 @dataclass(frozen=True)
 class LossInputs:
-    """A micro-batch. Log-probs are at the sampling temperature, and 0 on padding.
+    """The tensors of a micro-batch. Log-probs are at the sampling temperature, and 0 on padding.
 
     trainer_logprobs_bt: of the policy as it is now, with gradient.
     entropy_bt: of the policy as it is now; with gradient if the algorithm has an entropy bonus.
@@ -109,7 +109,7 @@ def ratio_denominator(
     old_trainer_logprobs_bt: torch.Tensor | None,
     sampler_logprobs_bt: torch.Tensor,
 ) -> torch.Tensor:
-    """The log-probs that the ratio divides by, without gradient.
+    """Return the log-probs that the ratio divides by, without gradient.
 
     `on_policy`: the policy itself, so that the ratio is exactly 1 and only its gradient remains.
     `old_logprobs=sampler`: what the sampling engine reported.
@@ -121,7 +121,7 @@ def ratio_denominator(
 
 
 def policy_loss(inputs: LossInputs, algorithm: AlgorithmConfig) -> tuple[torch.Tensor, Statistics]:
-    """The negated objective: surrogate, less the KL penalty, plus the entropy bonus, each weighted by `weights_bt`.
+    """Return the negated objective: surrogate, less the KL penalty, plus the entropy bonus, weighted by `weights_bt`.
 
     Returns:
         loss: scalar, the part of the update's loss that comes from this micro-batch.
@@ -147,7 +147,7 @@ def policy_loss(inputs: LossInputs, algorithm: AlgorithmConfig) -> tuple[torch.T
 
 
 def level_log_ratio(log_ratio_bt: torch.Tensor, mask_bt: torch.Tensor, level: str) -> torch.Tensor:
-    """The log-ratio of each token, or at level `sequence` the mean over its response (GSPO, 2507.18071, eq. 7)."""
+    """Return each token's log-ratio, or at level `sequence` its mean over the response (GSPO, 2507.18071, eq. 7)."""
     if level == "token":
         return log_ratio_bt
     mean_b1 = (log_ratio_bt * mask_bt).sum(1, keepdim=True) / mask_bt.sum(1, keepdim=True).clamp(min=1)
@@ -167,12 +167,15 @@ def _bounds(clip_low: float | None, clip_high: float | None) -> tuple[float, flo
 
 
 def truncated_correction(trainer_bt: torch.Tensor, sampler_bt: torch.Tensor, cap: float) -> torch.Tensor:
-    """min(π_trainer/π_sampler, cap) of log-probs, without gradient: truncated importance sampling (Ionides, 2008)."""
+    """Return min(π_trainer/π_sampler, cap) of log-probs, without gradient (Ionides, 2008).
+
+    This is truncated importance sampling.
+    """
     return (trainer_bt - sampler_bt).detach().exp().clamp(max=cap)
 
 
 def kl_estimate(logprobs_bt: torch.Tensor, reference_bt: torch.Tensor, estimator: str) -> torch.Tensor:
-    """Estimates of KL(π ‖ π_ref) at each sampled token. With d = log π - log π_ref:
+    """Return estimates of KL(π ‖ π_ref) at each sampled token. With d = log π - log π_ref:
 
     k1 = d, unbiased; k2 = d²/2, whose gradient is unbiased on policy; k3 = exp(-d) - 1 + d, unbiased and never negative
     (DeepSeekMath, 2402.03300, eq. 4). The gradient of k1 itself is 0 in expectation: it is meant for the reward.

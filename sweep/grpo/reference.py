@@ -17,7 +17,7 @@ class AdapterReference:
 
     @torch.no_grad()
     def logprobs(self, batch: Sequences, temperature: float) -> torch.Tensor:
-        """Log-probs (b, t) of the response tokens."""
+        """Return log-probs (b, t) of the response tokens."""
         with self.engine.module.model.disable_adapter():
             return self.engine(batch, temperature)[0]
 
@@ -34,5 +34,5 @@ class FrozenReference:
 
     @torch.no_grad()
     def logprobs(self, batch: Sequences, temperature: float) -> torch.Tensor:
-        """Log-probs (b, t) of the response tokens."""
+        """Return log-probs (b, t) of the response tokens."""
         return self._policy(batch, temperature)[0]

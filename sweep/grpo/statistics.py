@@ -19,13 +19,14 @@ class UpdateStatistics:
         self._maxima: dict[str, torch.Tensor] = {}  # minima too, negated
 
     def add(self, loss: torch.Tensor, statistics: Statistics) -> None:
+        """Add a micro-batch."""
         for name, value in {"loss": loss.detach(), **statistics.means}.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         for name, value in {**statistics.maxima, **{k: -v for k, v in statistics.minima.items()}}.items():
             self._maxima[name] = torch.maximum(self._maxima[name], value) if name in self._maxima else value
 
     def over_processes(self) -> dict[str, float]:
-        """The statistics of the whole update, the same on every process; every process calls this."""
+        """Return the statistics of the whole update, the same on every process; every process calls this."""
         sums, maxima = torch.stack(list(self._sums.values())), torch.stack(list(self._maxima.values()))
         dist.all_reduce(sums)
         dist.all_reduce(maxima, dist.ReduceOp.MAX)
@@ -37,7 +38,7 @@ class UpdateStatistics:
 
 
 def over_updates(updates: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The statistics of a rollout, over the updates that have them: extremes of `..._min` and `..._max`, else means."""
+    """Combine the statistics of updates: extremes of `..._min` and `..._max`, means of the others."""
     values: dict[str, list[float]] = defaultdict(list)
     for update in updates:
         for name, value in update.items():

@@ -37,11 +37,11 @@ SAFETY, SAFETY_SECONDS = 1.5, 3.0
 
 
 class Interrupted(Exception):
-    """The process was asked to stop, and everything worth keeping is on disk."""
+    """A stop of the process was requested, and everything worth keeping is on disk."""
 
 
 class Refused(Exception):
-    """The job found out that the run makes no sense. The run ends for good, and this message says why."""
+    """The job found that the run makes no sense. The run ends for good, with this message as the reason."""
 
 
 class StopRequest:
@@ -84,7 +84,7 @@ class StopRequest:
                 raise Interrupted
             yield
         except Exception as error:
-            # Whatever the error says: if another process stopped first, this one only sees a broken connection.
+            # The error does not matter: if another process stopped first, this one only sees a broken connection.
             if self:
                 raise Interrupted from error
             raise
@@ -92,11 +92,11 @@ class StopRequest:
             self._at_once = False
 
     def leaves(self, seconds: float) -> bool:
-        """Whether there is time before the deadline for something that took `seconds` before."""
+        """Return whether something that took `seconds` before still fits before the deadline."""
         return time.monotonic() + SAFETY * seconds + SAFETY_SECONDS < self.deadline
 
     def wait(self) -> None:
-        """Wait until a signal asks the process to stop."""
+        """Wait until a signal requests the process to stop."""
         self._event.wait()
 
     def _stop(self, number: int, _frame) -> None:
@@ -152,6 +152,7 @@ def _attempt(
     job, ranks = SlurmJob.of_this_process(), Ranks(run.ranks / meeting.stem)
 
     def end(hang: Hang) -> None:
+        """End the attempt because it hangs."""
         give_up(run, job, hang, wanted=not stop)
 
     watchdog = Watchdog(ranks, rank, world_size, phases, config.checks, run.log, end)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def as_guest(stop: StopRequest) -> Iterator[None]:
     """Put everything back that an attempt in this block changes in its process: signal handlers, environment, logging.
 
-    A signal that asked the attempt to stop is raised again at the end, for the handler of the launch. torch's process
-    group is left as well, because an attempt that fails does not leave it, and the next attempt joins one of its own.
+    A signal that requested a stop of the attempt is raised again at the end, for the handler of the launch. torch's
+    process group is left as well, because an attempt that fails does not leave it, and the next attempt joins one of
+    its own.
     """
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     environment, log = dict(os.environ), logging.getLogger()
@@ -48,7 +49,7 @@ def as_guest(stop: StopRequest) -> Iterator[None]:
 
 
 def was_left(error: BaseException) -> bool:
-    """Whether a person ended the attempt by a second Ctrl-C, or by leaving the debugger with `q`."""
+    """Return whether a person ended the attempt by a second Ctrl-C, or left the debugger with `q`."""
     return isinstance(error, KeyboardInterrupt | BdbQuit) or isinstance(error.__cause__, BdbQuit)
 
 

@@ -13,7 +13,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def memory_in_use() -> int:
-    """Bytes this process holds now."""
+    """Return the bytes that this process holds now."""
     if torch.cuda.is_available():
         return torch.cuda.memory_reserved()
     return psutil.Process().memory_info().rss
@@ -29,7 +29,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory() -> int | None:
-    """The most bytes that this process held since the last reset; None if the system does not tell."""
+    """Return the most bytes that this process held since the last reset; None if the system does not tell."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     if not _CLEAR.exists():

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sweep.config.cell import ChecksConfig
 from sweep.run.ranks import Beat
 
-SILENT_BEATS = 10  # a process that misses so many of its beats does not answer
+SILENT_BEATS = 10  # a process that has missed this many beats counts as silent
 JOINING = "joining"  # the phase in which a process waits for all others to come
 
 
 def patience(past: Sequence[float], checks: ChecksConfig) -> float:
-    """How many seconds a process may stay in a phase.
+    """Return how many seconds a process may stay in a phase.
 
     Args:
         past: the seconds that the phase took before. The longest of them counts, because to stop a run that is merely
@@ -25,7 +25,7 @@ def patience(past: Sequence[float], checks: ChecksConfig) -> float:
 
 
 def beat_seconds(checks: ChecksConfig) -> float:
-    """The seconds between two beats of a process: a fortieth of the shortest patience, and at most 15 s."""
+    """Return the seconds between two beats of a process: a fortieth of the shortest patience, and at most 15 s."""
     return min(15.0, max(0.2, checks.stall_minutes * 60 / 40))
 
 
@@ -41,6 +41,7 @@ class AwakeClock:
         self._most, self._last, self.seconds = 2 * interval, now, 0.0
 
     def tick(self, now: float) -> float:
+        """Count the seconds since the last tick; return the sum."""
         self.seconds += min(now - self._last, self._most)
         self._last = now
         return self.seconds
@@ -48,7 +49,7 @@ class AwakeClock:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a process is, and for how long.
+    """The phase of a process, and how long it has been in it.
 
     beat: its latest beat; None if it never sent one.
     still_seconds: since it last entered or left a phase.
@@ -64,6 +65,7 @@ class Standing:
 
     @property
     def overdue(self) -> bool:
+        """True if the process has been in its phase for too long, or waits in vain."""
         if self.beat is None or self.beat.ended:
             return False
         return bool(self.waits_for) or self.still_seconds > self.beat.patience
@@ -77,7 +79,7 @@ class Observer:
         self._spoke = dict(self._moved)
 
     def look(self, beats: Mapping[int, Beat], now: float) -> list[Standing]:
-        """The standing of every process at `now`, in seconds of an `AwakeClock`."""
+        """Return the standing of every process at `now`, in seconds of an `AwakeClock`."""
         found, left = [], tuple(rank for rank, beat in sorted(beats.items()) if beat.ended)
         for rank in self._moved:
             beat = beats.get(rank)
@@ -91,7 +93,7 @@ class Observer:
 
 
 def answering(standings: Sequence[Standing], interval: float) -> list[int]:
-    """The ranks that still send beats, which come every `interval` seconds."""
+    """Return the ranks that still send beats, which come every `interval` seconds."""
     return [
         s.rank
         for s in standings
@@ -100,7 +102,7 @@ def answering(standings: Sequence[Standing], interval: float) -> list[int]:
 
 
 def complaint(standings: Sequence[Standing], heard: Sequence[int]) -> str:
-    """The message that says which ranks hang, where and for how long; ranks that do not answer come first.
+    """Return the message that says which ranks hang, where and for how long; silent ranks come first.
 
     Args:
         heard: the ranks that still send beats.

@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the measured phases of a process took.
+    """The measurements of a process's phases.
 
     seconds, peaks: time, and the most memory in bytes, by the name of a phase.
     held: the bytes that the process holds at the end.
@@ -41,7 +41,7 @@ class Measured:
     held: int
 
     def metrics(self) -> dict[str, float]:
-        """`timing_s/PHASE`, `memory_gb/PHASE` (GiB, where the system tells), and `memory_gb/held`."""
+        """Return `timing_s/PHASE`, `memory_gb/PHASE` (GiB, if the system tells), and `memory_gb/held`."""
         row = {f"timing_s/{name}": seconds for name, seconds in self.seconds.items()}
         row |= {f"memory_gb/{name}": peak / 2**30 for name, peak in self.peaks.items()}
         return row | {"memory_gb/held": self.held / 2**30}
@@ -98,7 +98,7 @@ class Phases:
             self._peaks |= {name: max(peak, self._peaks.get(name, 0)) for name in self._open}
 
     def take(self) -> Measured:
-        """What was measured since the last call; measuring begins again at 0."""
+        """Return the measurements since the last call, and begin again at 0."""
         found = Measured(self._seconds, self._peaks, memory_in_use())
         self._seconds, self._peaks = {}, {}
         return found

@@ -26,8 +26,8 @@ PATIENCE = timedelta(days=7)
 def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
     """Initialise torch.distributed over gloo (nccl beside CUDA), then DeepSpeed on top of it.
 
-    Rank 0 asks the system for a free port and writes it into the file `meeting`. Jobs on one node therefore never use
-    the same port.
+    Rank 0 requests a free port from the system and writes it into the file `meeting`. Jobs on one node therefore never
+    use the same port.
     """
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK=str(local_rank))
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
@@ -36,10 +36,10 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import deepspeed
 
-    # DeepSpeed has a table of its C++ operators that tells which of them this machine can compile. At the first
-    # question it fills the table, for which it runs the compiler, and then compiles what can be: on a CPU a
-    # shared-memory all-reduce, which takes most of a minute and which gloo does without. A table that is there already
-    # is not filled, and a missing entry means no: `__compatible_ops__.get("deepspeed_shm_comm", False)` is all it asks.
+    # DeepSpeed has a table of its C++ operators that tells which of them this machine can compile. It fills the table
+    # when it first reads it, for which it runs the compiler, and then compiles what can be: on a CPU a shared-memory
+    # all-reduce, which takes most of a minute and which gloo does not need. A table that exists already is not filled,
+    # and a missing entry means no: `__compatible_ops__.get("deepspeed_shm_comm", False)` is all it reads.
     deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
     _import_muon()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -51,7 +51,7 @@ def join(rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
 def _import_muon() -> None:
     """Import DeepSpeed's Muon optimiser without torch's compiler, which would take a second to load.
 
-    DeepSpeed imports that module itself later, to ask of every optimiser whether it is Muon.
+    DeepSpeed imports that module itself later, to check whether an optimiser is Muon.
     """
     asked = os.environ.get(NO_COMPILER)
     os.environ[NO_COMPILER] = "1"
@@ -84,7 +84,7 @@ def _store(rank: int, world_size: int, meeting: Path) -> dist.TCPStore:
 
 
 def _own_names() -> list[str]:
-    """How other machines may reach this one: its name, if that has an address, then its addresses, local ones last."""
+    """Return names under which other machines may reach this one: host name first, local addresses last."""
     name = socket.gethostname()
     found = [a.address for addresses in psutil.net_if_addrs().values() for a in addresses if a.family == socket.AF_INET]
     return ([name] if _resolves(name) else []) + sorted(found, key=lambda a: a.startswith("127."))
@@ -99,17 +99,17 @@ def _resolves(host: str) -> bool:
 
 
 def device() -> torch.device:
-    """The GPU of this process, or the CPU if there is none."""
+    """Return the GPU of this process, or the CPU if there is none."""
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def gpus_of(world_size: int) -> int:
-    """How many GPUs the processes of a job use: one each, or none."""
+    """Return how many GPUs the processes of a job use: one each, or none."""
     return world_size if torch.cuda.is_available() else 0
 
 
 def gather(values: list) -> list:
-    """The lists of all ranks, joined in the order of ranks. Every rank calls this, and all get the same list."""
+    """Join the lists of all ranks in the order of ranks. Every rank calls this, and all get the same list."""
     if dist.get_world_size() == 1:
         return values
     parts: list = [None] * dist.get_world_size()
@@ -118,7 +118,7 @@ def gather(values: list) -> list:
 
 
 def any_rank(flag: bool) -> bool:
-    """Whether the flag is set on any rank. Every rank calls this, and all get the same answer."""
+    """Return whether the flag is set on any rank. Every rank calls this, and all get the same answer."""
     return any(gather([flag]))
 
 

@@ -14,17 +14,17 @@ from sweep.run.ranks import STALLED_EXIT, Beat
 from sweep.run.slurm_job import SlurmJob
 from sweep.run.state import Stall, State
 
-MOST_STALLS = 3  # so many attempts in a row that stall without progress end the run
+MOST_STALLS = 3  # attempts in a row that stall without progress, after which the run ends
 
 
 def since_progress(earlier: Sequence[Stall], latest: Stall) -> list[Stall]:
-    """The latest stalls between which the run made no progress, `latest` included."""
+    """Return the latest stalls between which the run made no progress, `latest` included."""
     further = all(latest.reached > stall.reached for stall in earlier)
     return [latest] if further else [*earlier, latest]
 
 
 def hopeless(stalls: Sequence[Stall]) -> str:
-    """The message that says why a run is not started again, with the nodes of each attempt."""
+    """Return the message that says why a run is not started again, with the nodes of each attempt."""
     tried = "; ".join(f"attempt {s.attempt} on {', '.join(s.hosts)}" for s in stalls)
     return (
         f"{len(stalls)} attempts came no further than {max(s.reached for s in stalls)} ({tried}). The last: "
@@ -37,7 +37,7 @@ def give_up(run: RunDirectory, job: SlurmJob | None, hang: Hang, wanted: bool) -
     """Record why the attempt ends, queue its job again, and kill its processes on this machine, this process last.
 
     Args:
-        wanted: False if somebody asked the run to stop, so that the job must not be queued again.
+        wanted: False if a stop of the run was requested, so that the job must not be queued again.
     """
     answering = [beat for beat in hang.beats if beat.dumped]
     # These are killed first, because a process that hangs may hold the lock of the state.

@@ -16,7 +16,7 @@ def another_follows() -> None:
 
 
 class Starting:
-    """A clock that is told when each part of a start is over. `parts`: the seconds of each, by name."""
+    """A clock for the parts of a start; `reached` ends a part. `parts`: the seconds of each, by name."""
 
     def __init__(self) -> None:
         self.parts: dict[str, float] = {}
@@ -34,14 +34,14 @@ class Starting:
             self._reached = now
 
     def end(self) -> str:
-        """Stop the clock, because the first step is over. Returns the parts as a line for the log."""
+        """Stop the clock, because the first step is over. Return the parts as a line for the log."""
         self.ended = True
         named = ", ".join(f"{part} {seconds:.1f}" for part, seconds in self.parts.items())
         return f"the first step ended {sum(self.parts.values()):.1f} s after the process started: {named}"
 
 
 def age() -> float:
-    """Seconds since this process started, to a hundredth; 0 if the system does not tell."""
+    """Return the seconds since this process started, to a hundredth; 0 if the system does not tell."""
     stat = Path("/proc/self/stat")
     if not hasattr(time, "CLOCK_BOOTTIME") or not stat.exists():
         return 0.0

@@ -1,7 +1,7 @@
 """Find an attempt that hangs, and end it: a thread on every process reports where that process is and watches the rest.
 
-Every process watches all others, so that any of them may hang. The lowest rank that still answers acts: it asks the
-others for their stacks, writes all stacks to the log, and calls `give_up` with the reason. Nothing here waits for the
+Every process watches all others, so that any of them may hang. The lowest rank that still answers acts: it requests the
+others' stacks, writes all stacks to the log, and calls `give_up` with the reason. Nothing here waits for the
 main thread, which may be the one that hangs. `logging` is not used either, because the main thread may hold its locks.
 """
 
@@ -24,7 +24,7 @@ from sweep.run.process import start_of
 from sweep.run.ranks import STALLED_EXIT, Beat, Ranks
 
 ANSWER_SECONDS = 10.0  # for the stacks of the others
-END_SECONDS = 90.0  # from the verdict to the end of every process, whatever else hangs
+END_SECONDS = 90.0  # from the verdict to the end of every process, even if something else hangs
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,13 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
+        """Open the files of the beats and stacks, and start the thread."""
         self.ranks.open()
         self._stacks = open(self.ranks.stacks(self.rank), "w+")  # noqa: SIM115 (faulthandler writes to it for as long)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch, and tell the others that this process leaves the attempt in order."""
+        """End the watch, and write a last beat, which marks that this process left the attempt in order."""
         self._stopped.set()
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()
@@ -86,7 +87,7 @@ class Watchdog:
                 standings = observer.look(self.ranks.read(self.world_size), now)
                 judged = self.ranks.verdict
             except (OSError, ValueError):
-                continue  # the file system is away or broken: without beats nobody can be judged
+                continue  # the file system is away or broken: without beats no process can be judged
             if judged:
                 self._follow()
             heard = answering(standings, self.interval)

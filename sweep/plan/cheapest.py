@@ -1,4 +1,4 @@
-"""Search the cheapest change of a cell's shape that makes it fit into the memory that there is."""
+"""Find the cheapest change of a cell's shape that makes it fit into the available memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_GPUS = 64
 
 
 def cheapest_change(config: CellConfig, budget: float, on_gpu: bool, may_run_alone: bool) -> str | None:
-    """The cheapest override that makes the cell fit.
+    """Return the cheapest override that makes the cell fit.
 
     If no single one does, overrides are added from cheap to drastic until the cell fits, and then each is weakened as
     far as the others allow.
@@ -33,6 +33,7 @@ def cheapest_change(config: CellConfig, budget: float, on_gpu: bool, may_run_alo
     changes = list(_changes(config, on_gpu))
 
     def fits(chosen: Sequence[Change]) -> bool:
+        """Return whether the cell fits with all the chosen changes."""
         changed = config
         for change in chosen:
             changed = _with(changed, change.sections)
@@ -63,6 +64,7 @@ class Change:
 
     @property
     def key(self) -> str:
+        """The key that the override sets."""
         return self.override.partition("=")[0]
 
 
@@ -90,14 +92,14 @@ def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
 
 
 def _peak(config: CellConfig, on_gpu: bool) -> int:
-    """The most that a process holds at once, in bytes, where the model's shape is known."""
+    """Return the most bytes that a process holds at once; the model's shape must be known."""
     memory = predict_memory(config, on_gpu)
     assert memory is not None
     return memory.peak
 
 
 def _rows(config: CellConfig) -> int:
-    """How many responses are decoded together, where the model's shape is known."""
+    """Return the number of responses that are decoded together; the model's shape must be known."""
     shape = read_architecture(config.model)
     assert shape is not None
     return config.rollout.rows(shape, DTYPE_BYTES[config.model.dtype])

@@ -1,4 +1,4 @@
-"""Make resolved configurations of overrides, one for each point of the cross product.
+"""Compose a resolved configuration from overrides for each point of the cross product.
 
 Hydra composes once per distinct choice of groups (about 90 ms each); value overrides are then applied to copies
 with Hydra's own function, which gives the same result. Composing here rather than in a Hydra sweeper plugin lets
@@ -41,7 +41,7 @@ SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
 @dataclass(frozen=True)
 class Composition:
-    """A configuration with the point of the cross product it stands for; `typed`: every key that was given a value."""
+    """A configuration and its point of the cross product; `typed`: every key that was given a value."""
 
     config: CellConfig
     axes: dict[str, str]
@@ -49,11 +49,12 @@ class Composition:
 
     @property
     def label(self) -> str:
+        """The values of the axes in one line."""
         return _label(self.axes)
 
 
 def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> list[Composition]:
-    """Every cell of the sweep that `overrides` describe, in the order of the axes.
+    """Return every cell of the sweep that `overrides` describe, in the order of the axes.
 
     Args:
         overrides: Hydra overrides; `key=a,b`, `range()`, `choice()` and `glob()` make axes. Axes that an experiment
@@ -69,7 +70,7 @@ def compose_cells(overrides: Sequence[str], config_dir: str | None = None) -> li
 
 
 def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tuple[list[str], DictConfig]:
-    """The first cell: its override lines in Hydra's own grammar, and its configuration as its files and they write it.
+    """Return the first cell's override lines in Hydra's own grammar, and its configuration as its files write it.
 
     The configuration is neither resolved nor validated.
 
@@ -87,7 +88,7 @@ def compose_first(overrides: Sequence[str], config_dir: str | None = None) -> tu
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise what Hydra finds wrong as a UserError in words for people."""
+    """Raise an error of Hydra as a UserError with a message for people."""
     try:
         yield
     except HydraException as error:
@@ -95,7 +96,7 @@ def explained() -> Iterator[None]:
 
 
 def _read(overrides: Sequence[str], loader: ConfigLoaderImpl) -> tuple[dict[str, list[str]], set[str]]:
-    """For each key the override lines it takes in turn; and which of the keys are groups."""
+    """Return for each key the override lines that it takes in turn; and which of the keys are groups."""
     parsed = [parse(line, loader) for line in overrides]
     given = [o for o in parsed if o.key_or_group != "experiment" or o.value() is not None]  # null: none, as it is
     choices = _choices(_with_experiment_axes(with_choice(given, loader), loader))
@@ -124,7 +125,7 @@ def _with_experiment_axes(given: list[Override], loader: ConfigLoaderImpl) -> li
 
 
 def _choices(overrides: list[Override]) -> dict[str, list[str]]:
-    """For each key the override lines it takes; a key typed twice keeps its last."""
+    """Return for each key the override lines that it takes. If a key is typed twice, the last one counts."""
     choices: dict[str, list[str]] = {}
     for override in overrides:
         key = typed_line(override).partition("=")[0]
@@ -146,7 +147,7 @@ def _choices(overrides: list[Override]) -> dict[str, list[str]]:
 
 
 def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
-    """Hydra would silently take the last of a list of choices."""
+    """Refuse a list of choices for a group, because Hydra would silently take the last one."""
     for override in given:
         key, value = override.key_or_group, override.value()
         if key in groups and isinstance(value, list):
@@ -155,7 +156,7 @@ def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
 
 
 def _choice(line: str) -> str:
-    """The line of a group's choice as Hydra takes it: a file that is named by a number needs quotes."""
+    """Return the line of a group's choice as Hydra takes it: a file name that looks like a number needs quotes."""
     key, _, typed = line.partition("=")
     value = _parsed(line).value()
     if line.startswith("~") or isinstance(value, dict | list):
@@ -164,7 +165,7 @@ def _choice(line: str) -> str:
 
 
 def _text_of(line: str) -> str:
-    """The value of an override as it is shown: a text without the quotes and escapes of Hydra's grammar."""
+    """Return the value of an override as it is shown: without the quotes and escapes of Hydra's grammar."""
     value = _parsed(line).value()
     return value if isinstance(value, str) else line.partition("=")[2]
 
@@ -198,8 +199,9 @@ def _base(of_groups: tuple[str, ...], keys: Iterable[str], loader: ConfigLoaderI
 class _Base:
     """The composition of one choice of groups, to which values are applied.
 
-    Hydra takes some 25 ms a point to copy, override and resolve a configuration. Where a value is a plain one and no
-    interpolation can see its key, setting it in what was resolved once is the same, in microseconds.
+    Hydra takes some 25 ms a point to copy, override and resolve a configuration. If a value is plain and no
+    interpolation can refer to its key, setting it in a copy of the resolved configuration gives the same result in
+    microseconds.
 
     For example, a file says `learning_rate: ${model.learning_rate}`, and this is the only interpolation. Its words are
     `model` and `learning_rate`. `model.learning_rate=1e-6,2e-6` shares a word with it, so Hydra resolves the
@@ -208,7 +210,7 @@ class _Base:
     """
 
     def __init__(self, config: DictConfig, keys: Iterable[str]) -> None:
-        OmegaConf.set_struct(config, False)  # the schema decides which keys there are, not which of them a file sets
+        OmegaConf.set_struct(config, False)  # the schema decides which keys exist, not the files that set them
         self._config = config
         interpolations = [v for _, v in texts_of(OmegaConf.to_container(config, resolve=False)) if "${" in v]
         seen = set(re.findall(r"\w+", " ".join(interpolations)))
@@ -222,7 +224,7 @@ class _Base:
         self._resolved: dict[tuple[str, ...], dict | None] = {}
 
     def with_values(self, lines: list[str]) -> DictConfig | dict:
-        """The configuration with the overrides `lines`: resolved already, or left to be."""
+        """Return the configuration with the overrides `lines`; resolved, if that could be done without Hydra."""
         overrides = [_parsed(line) for line in lines]
         plain = [o for o in overrides if self._is_plain(o)]
         others = tuple(typed_line(o) for o in overrides if o not in plain)
@@ -240,13 +242,13 @@ class _Base:
         return simple and "${" not in str(override.value()) and not isinstance(override.value(), dict)
 
     def override(self, lines: Iterable[str]) -> DictConfig:
-        """A copy with the overrides `lines`, not resolved."""
+        """Return a copy with the overrides `lines`, not resolved."""
         config = copy.deepcopy(self._config)
         ConfigLoaderImpl._apply_overrides_to_config([_parsed(line) for line in lines], config)
         return config
 
     def _resolve(self, lines: tuple[str, ...]) -> dict | None:
-        """Resolved, or None where something is missing or wrong, which is then found point by point."""
+        """Return the resolved configuration; None if a value is missing or wrong, which each point then reports."""
         config = self.override(lines)
         try:
             return None if OmegaConf.missing_keys(config) else cast(dict, OmegaConf.to_container(config, resolve=True))
@@ -260,9 +262,9 @@ def _parsed(line: str) -> Override:
 
 
 def _with_value(config: dict, override: Override) -> dict | None:
-    """A copy with the override's value, which shares with `config` everything but the way to its key.
+    """Return a copy with the override's value, which shares with `config` all sections but those around the key.
 
-    None where the key is not there yet, or stands for a whole section: Hydra decides what becomes of it then.
+    None if the key does not exist yet, or is a whole section: Hydra decides then how the value is applied.
     """
     changed = dict(config)
     *way, last = override.key_or_group.split(".")

@@ -1,4 +1,4 @@
-"""What earlier launches left in the output directory: runs that go on, and runs that no longer count as these."""
+"""Find what earlier launches left in the output directory: runs to continue, and runs of older versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sweep.run.status import read_status
 
 
 class Shelf:
-    """The run directories of an output directory, found by signature whatever the rest of their names says."""
+    """The run directories of an output directory, found by signature, whatever the rest of their names is."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -30,14 +30,15 @@ class Shelf:
         return {(run.path.parent.name, run.sign): run.path for run in run_directories(self.root)}
 
     def directory(self, kind: str, name: str, sign: str) -> Path:
-        """The directory of the run `sign`: the one that is there, or a new one called after `name`."""
+        """Return the directory of the run `sign`: the existing one, or a new one named after `name`."""
         return self._known.get((kind, sign)) or run_directory(self.root, kind, name, sign)
 
     @cached_property
     def outdated(self) -> dict[str, list[tuple[Path, str]]]:
         """The finished cells that an older version of the code made, by the signature that they would have today.
 
-        Each comes with how that version differs. What was made from something that can no longer be read is left out.
+        Each comes with a text that says how that version differs. Cells whose configuration, or a file that it names,
+        can no longer be read are left out.
         """
         found: dict[str, list[tuple[Path, str]]] = {}
         for path in [path for (kind, _), path in self._known.items() if kind == CELLS]:
@@ -54,9 +55,9 @@ class Shelf:
 
 
 def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
-    """The training `task` as it is frozen, where it is finished, running or in a queue under another evaluation.
+    """Return the training `task` as it is frozen, if it is finished, running or queued under another evaluation.
 
-    None where there is no such run: it then takes the evaluation that is asked for.
+    None if there is no such run: the task then takes the evaluation that this launch sets.
 
     Args:
         needs: the stages that the training itself waits for.
@@ -84,7 +85,7 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
 
 
 def outdated(cells: Iterable[Task], shelf: Shelf) -> list[str]:
-    """Why cells are not trained that an older version of the code finished, each unless `retrain` is set."""
+    """Return a message for each cell that an older version of the code finished, unless `retrain` is set."""
     faults = []
     for cell in cells:
         if cell.module != TRAIN or cell.config.retrain or RunDirectory(cell.directory).read_state().begun:

@@ -1,4 +1,4 @@
-"""What Hydra and pydantic found wrong, in words for people: which key, what is wrong, what to do."""
+"""Explain errors of Hydra and pydantic in words for people: which key, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATTERNS = {
 
 
 def explain_validation(error: ValidationError, typed: Mapping[str, str] | None = None) -> list[str]:
-    """A line for each fault, beginning with its key.
+    """Return a line for each fault, which begins with its key.
 
     Args:
         typed: the values as they stand on the command line, by key.
@@ -52,7 +52,7 @@ def _explain_fault(fault: ErrorDetails, typed: Mapping[str, str]) -> str:
         return f"{key}: has no default; add {key}=…"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return f"{key}: {said}"
-    if re.match(r"[a-z_]+=", said):  # a check of a whole section, which names its key itself
+    if re.match(r"[a-z_]+=", said):  # a check of a whole section, whose message begins with its key
         return f"{key}.{said}"
     secret = where[:2] == ["cluster", "env"]
     given = "" if isinstance(fault["input"], dict) or secret else f"={textwrap.shorten(repr(fault['input']), 80)}"
@@ -70,7 +70,7 @@ def _explain_fault(fault: ErrorDetails, typed: Mapping[str, str]) -> str:
 
 
 def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
-    """A location without the tags of unions, which stand behind the union's field; and the last tag."""
+    """Return a location without the tags of unions, which follow the union's field; and the last tag."""
     where, tag, place = [], "", 0
     while place < len(location):
         part = location[place]
@@ -83,7 +83,7 @@ def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
 
 
 def explain_hydra(error: HydraException) -> str:
-    """Hydra's own words only where they say what to do."""
+    """Return a message for an error of Hydra, in Hydra's own words only if they say what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, choice = error.missing_cfg_file.partition("/")
         if group not in CellConfig.model_fields:
@@ -109,7 +109,7 @@ def explain_hydra(error: HydraException) -> str:
 
 
 def unknown_key(key: str) -> str:
-    """What to say of a key that the configuration does not have."""
+    """Return the message for a key that the configuration does not have."""
     if key in BIASED_SAMPLING:
         return f"{key}: {WHY_BIASED}"
     if key in REPLACED:
@@ -122,7 +122,7 @@ def unknown_key(key: str) -> str:
 
 
 def _choices_that_have(key: str) -> str:
-    """Which kinds of a section take a key that the chosen kind does not."""
+    """Return the kinds of a section that take a key which the chosen kind does not, as the end of a message."""
     section, _, option = key.partition(".")
     tag = CellConfig.model_fields[section].discriminator
     alternatives = fields_at([section]) if isinstance(tag, str) else []
@@ -132,8 +132,8 @@ def _choices_that_have(key: str) -> str:
 
 
 def near_misses(word: str, words: Sequence[str]) -> str:
-    """A question that names what `word` was likely meant to be; empty when nothing is near."""
-    start = word.rpartition(".")[0]  # what all of them have in common says nothing
+    """Return a question that names what `word` was likely meant to be; "" if nothing is near."""
+    start = word.rpartition(".")[0]  # the part that all of them share does not help to compare them
     last = {w.removeprefix(f"{start}."): w for w in words}
     near = difflib.get_close_matches(word.removeprefix(f"{start}."), last, n=3, cutoff=0.6)
     return f". Did you mean {' or '.join(last[w] for w in near)}?" if near else ""

@@ -1,4 +1,4 @@
-"""The files that a configuration is composed of: `conf/` and directories of the user's own groups."""
+"""The files from which a configuration is composed: `conf/` and directories of the user's own groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sweep.errors import UserError
 
 
 def _part_of(whole: int | str, share: float, most: int) -> int:
-    """`${part_of:WHOLE,SHARE,MOST}` in a file of `conf/`: a share of a number of tokens, but not more than `most`."""
+    """Resolve `${part_of:WHOLE,SHARE,MOST}` in a file of `conf/`: a share of a number of tokens, at most `most`."""
     return min(most, int(int(whole) * share))
 
 
@@ -31,10 +31,11 @@ OmegaConf.register_new_resolver("part_of", _part_of)
 
 
 class FilesAsWritten(FileConfigSource):
-    """Hydra's files, read by `AsWritten`."""
+    """Hydra's source of files, which reads them with `AsWritten`."""
 
     @staticmethod
     def scheme() -> str:
+        """Return the name of this source in Hydra's search path."""
         return "as_written"
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -82,7 +83,7 @@ def configuration_files(config_dir: str | None) -> Iterator[ConfigLoaderImpl]:
 
 
 def _directories_beside(config_dir: str | None) -> Iterator[tuple[str, Path]]:
-    """The directories of groups beside `conf/`, in their order, each with what Hydra calls it."""
+    """Yield the directories of groups beside `conf/`, in their order, each with its name in Hydra."""
     if config_dir is not None:
         own = Path(os.path.abspath(os.path.expanduser(config_dir)))
         if not own.is_dir():
@@ -93,7 +94,10 @@ def _directories_beside(config_dir: str | None) -> Iterator[tuple[str, Path]]:
 
 
 def _refuse_hidden(own: Path, before: Sequence[Path]) -> None:
-    """Of two files of one name Hydra takes the first without a word; of `local` it is said which one counts."""
+    """Refuse a file that has the name of one in an earlier directory, because Hydra would silently take that one.
+
+    Files of `local` are excepted: a launch reports which of them counts.
+    """
     for file in sorted(own.glob("*/*.yaml")):
         name = file.relative_to(own)
         hiding = next((place / name for place in before if (place / name).is_file()), None)

@@ -1,4 +1,4 @@
-"""Whether a cell fits into the shape that it asks for, and into the machine that it would run on."""
+"""Check whether a cell fits into the shape that it asks for, and into the machine that it would run on."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sweep.shown import human_bytes
 
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
 HOST_SHARE = 0.9
-VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)  # what its attention on a CPU is written for
+VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)  # that its attention on a CPU supports
 
 
 def shape_faults(config: CellConfig) -> list[str]:
-    """Why a cell would not fit into the GPUs that it asks for; empty where it would."""
+    """Return why a cell would not fit into the GPUs that it asks for; empty if it would."""
     asked = config.resources
     if asked.gpus == 0 or asked.gpu_memory_gb is None:
         return []
@@ -30,7 +30,7 @@ def shape_faults(config: CellConfig) -> list[str]:
 
 
 def machine_faults(cells: Sequence[Labelled]) -> list[str]:
-    """Why this machine cannot run the cells; empty where it can. A cluster is asked when they are submitted."""
+    """Return why this machine cannot run the cells that run here, and why the disk cannot hold all checkpoints."""
     here = [cell for cell in cells if cell.config.cluster.runs_here]
     faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells)))
     return [*faults, *disk_faults(cells)]

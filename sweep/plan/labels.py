@@ -1,4 +1,4 @@
-"""What majority labels leave a cell to train on, as far as it is known before it runs."""
+"""Count the problems that majority labels leave a cell to train on, as far as they are known before it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.run.status import read_state
 
 
 def problems_left(task: Task, root: Path) -> dict | None:
-    """`training` of `labelled` problems and why the cell is `refused`, if so; None without labels, or before them."""
+    """Return `training` of `labelled` problems and why the cell is `refused`, if so; None until there are labels."""
     reward = task.config.reward
     stages = tuple(root / d for d in task.config.labels.directories)
     if not stages or any(read_state(stage) != State.DONE for stage in stages):
@@ -25,6 +25,6 @@ def problems_left(task: Task, root: Path) -> dict | None:
 
 @lru_cache
 def _count(stages: tuple[Path, ...], vote: str, wrong_only: bool) -> tuple[int, int]:
-    """Of one sweep's plan many cells ask the same."""
+    """Count usable labels and all labels; cached, because many cells of a plan need the same counts."""
     labels = list(read_labels(stages, vote))
     return sum(1 for _ in usable(labels, wrong_only)), len(labels)

@@ -1,6 +1,6 @@
-"""What the settings of this machine do to a sweep: which of them count, and that it is said.
+"""Apply the settings of this machine to a sweep, and report which of them count.
 
-`sweep.config.local` says where they stand.
+`sweep.config.local` defines where the settings are stored.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sweep.errors import UserError
 from sweep.plan.files import configuration_files
 from sweep.plan.overrides import fields_at, parse, quoted, typed_line
 
-ENTRY = f"{GROUP}@_global_"  # as conf/config.yaml names it: the settings speak of the whole configuration
+ENTRY = f"{GROUP}@_global_"  # its name in conf/config.yaml: the settings may set any key of the configuration
 
 
 def with_choice(given: Sequence[Override], loader: ConfigLoaderImpl) -> list[Override]:
-    """The overrides with the choice of `local` among them that counts, if there are settings to choose from.
+    """Return the overrides with the one choice of `local` that counts, if there are settings to choose from.
 
     Raises:
         UserError: there are no settings of the name that is typed, or that the variable of the shell holds.
@@ -47,7 +47,7 @@ def with_choice(given: Sequence[Override], loader: ConfigLoaderImpl) -> list[Ove
 
 
 def without_misfits(config: DictConfig, of_groups: Iterable[str], loader: ConfigLoaderImpl) -> DictConfig:
-    """A composition without the settings of `cluster` that the chosen cluster does not take and another kind does.
+    """Return a composition without settings of `cluster` that only another kind of cluster takes.
 
     One file serves launches here and on Slurm: a partition in it does not hinder `cluster=local`.
 
@@ -64,7 +64,7 @@ def without_misfits(config: DictConfig, of_groups: Iterable[str], loader: Config
 
 
 def settings_that_count(overrides: Sequence[str], config_dir: str | None, kind: str) -> list[str]:
-    """That settings of this machine count, and which; nothing where none do.
+    """Return lines that say which settings of this machine count and which do not; none if there are none.
 
     Args:
         overrides: what is typed for the sweep, which wins, as an experiment does.
@@ -94,13 +94,16 @@ def settings_that_count(overrides: Sequence[str], config_dir: str | None, kind: 
 
 
 def _is_choice(override: Override, loader: ConfigLoaderImpl) -> bool:
-    """Whether it chooses a file of a group, to which the settings are then added, rather than sets a value."""
+    """Return whether an override chooses a file of a group rather than sets a value.
+
+    The settings are applied on top of a chosen file.
+    """
     is_group = "." not in override.key_or_group and loader.get_group_options(override.key_or_group)
     return bool(is_group) and not isinstance(override.value(), dict)
 
 
 def _settings(of_groups: Iterable[str], loader: ConfigLoaderImpl) -> tuple[str, ConfigResult] | None:
-    """The settings that are chosen: the path of their file, and what it holds."""
+    """Return the chosen settings: the path of their file, and its content."""
     for line in of_groups:
         if line.startswith(f"{ENTRY}="):
             name = parse(line).value()
@@ -110,14 +113,14 @@ def _settings(of_groups: Iterable[str], loader: ConfigLoaderImpl) -> tuple[str, 
 
 
 def _loaded(loader: ConfigLoaderImpl, name: str) -> ConfigResult:
-    """A file that was composed with, so that it is there."""
+    """Return a file that was composed with, so that it exists."""
     found = loader.repository.load_config(name)
     assert found is not None
     return found
 
 
 def _keys_in(file: ConfigResult) -> list[str]:
-    """The dotted keys that a file sets; its list of defaults is none."""
+    """Return the dotted keys that a file sets; its list of defaults is not one of them."""
     return list(_dotted(OmegaConf.to_container(file.config, resolve=False)))
 
 
@@ -130,7 +133,7 @@ def _dotted(values: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _misfits(keys: Iterable[str], kind: str) -> list[str]:
-    """Those keys of `cluster` that a cluster of this kind does not take, and another does."""
+    """Return those keys of `cluster` that a cluster of this kind does not take, and another kind does."""
     takes = {
         name: set(cluster.model_fields)
         for cluster in fields_at(["cluster"])

@@ -1,4 +1,4 @@
-"""What this machine has: its GPUs, and how many processes of a sweep it runs at once."""
+"""Measure this machine: its GPUs, and how many processes of a sweep it runs at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.config.cell import ClusterConfig
 
 @cache
 def gpu_memories() -> tuple[int, ...]:
-    """Bytes of each GPU of this machine that a job may see, as nvidia-smi tells; empty where there is none."""
+    """Return the bytes of each GPU that a job may see, as nvidia-smi reports them; empty if there is none."""
     try:
         asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
@@ -23,7 +23,7 @@ def gpu_memories() -> tuple[int, ...]:
 
 
 def local_processes(cluster: ClusterConfig) -> int:
-    """How many processes the local cluster runs at once: as many as there are cores; with GPUs one job at a time."""
+    """Return how many processes run at once here: `max_parallel` if set, else 1 with GPUs, or one for each core."""
     if cluster.max_parallel:
         return cluster.max_parallel
     if gpu_memories():

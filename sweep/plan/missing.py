@@ -1,4 +1,4 @@
-"""Values that a composed configuration lacks: which key, and the file or the override that gives it."""
+"""Find the values that a composed configuration lacks: the keys, and the file or override that sets them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOWHERE = "nowhere"
 
 
 def missing_values(config: DictConfig, file_of: Callable[[str], Path | None]) -> list[str]:
-    """A line for each key that has no value, or that another takes its value from and that is not there.
+    """Return a line for each key without a value, or that takes its value from a key that is not there.
 
     Args:
         config: unresolved.
@@ -50,12 +50,12 @@ def missing_values(config: DictConfig, file_of: Callable[[str], Path | None]) ->
 def _absent(config: DictConfig, reference: str) -> bool:
     try:
         return OmegaConf.select(config, reference, default=_NOWHERE) == _NOWHERE
-    except OmegaConfBaseException:  # it is there, and what it refers to is at fault
+    except OmegaConfBaseException:  # the key exists, and the fault is in what it refers to
         return False
 
 
 def texts_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """The strings of a nested container with their dotted keys."""
+    """Yield the strings of a nested container with their dotted keys."""
     if isinstance(value, dict | list):
         for part, inside in value.items() if isinstance(value, dict) else enumerate(value):
             yield from texts_of(inside, f"{key}.{part}" if key else str(part))
@@ -64,7 +64,7 @@ def texts_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def file_of_choice(group_lines: list[str], group: str) -> Path | None:
-    """The file that the overrides `group_lines` choose for `group`; None where that is no group."""
+    """Return the file that the overrides `group_lines` choose for `group`; None if that is not a group."""
     chosen = compose("config", overrides=group_lines, return_hydra_config=True).hydra.runtime.choices.get(group)
     for source in GlobalHydra.instance().config_loader().get_sources():
         file = Path(source.path) / group / f"{chosen}.yaml"

@@ -38,7 +38,7 @@ _UNCLEAR = re.compile(rf"[\[{{(]|(?:{'|'.join(_FUNCTIONS)})\(|.*[,'\"\\\n]", re.
 
 
 def parse(line: str, loader: ConfigLoader | None = None) -> Override:
-    """The override that `line` stands for; its `input_line` is what was typed.
+    """Return the override that `line` stands for; its `input_line` is what was typed.
 
     Args:
         loader: what `glob()` looks choices up in.
@@ -68,7 +68,7 @@ def typed_line(override: Override) -> str:
 
 
 def _sweeps_within(value: Any) -> bool:
-    """Whether a list, a mapping or a sweep's choices hold a sweep."""
+    """Return whether a list, a mapping or the choices of a sweep contain a sweep."""
     if isinstance(value, ChoiceSweep):
         parts = value.list
     elif isinstance(value, dict | list):
@@ -79,7 +79,7 @@ def _sweeps_within(value: Any) -> bool:
 
 
 def in_hydras_grammar(line: str) -> str:
-    """`line`, with its value quoted where the grammar does not take it and it is one text beyond doubt.
+    """Return `line`, its value quoted if the grammar does not take it and it can only be one text.
 
     Raises:
         UserError: it cannot be read.
@@ -99,7 +99,7 @@ def _quoted_or_refused(line: str, error: HydraException) -> str:
 
 
 def one_value(line: str) -> str:
-    """The text that a single override gives its key.
+    """Return the text that a single override gives its key.
 
     Raises:
         UserError: it cannot be read, or gives several values.
@@ -114,13 +114,13 @@ def one_value(line: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` as a quoted value of Hydra's grammar, whatever characters it holds."""
+    """Return `text` as a quoted value of Hydra's grammar, whatever characters it holds."""
     escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), text)
     return f'"{escaped}"'
 
 
 def override(key: str, value: str) -> str:
-    """`key=value` with the value quoted where Hydra's grammar would read something else in it."""
+    """Return `key=value`, its value quoted if Hydra's grammar would read it as something else."""
     plain = f"{key}={value}"
     try:
         return plain if _read(plain).value() == value else f"{key}={quoted(value)}"
@@ -129,12 +129,12 @@ def override(key: str, value: str) -> str:
 
 
 def for_the_shell(key: str, value: str) -> str:
-    """What to paste into a shell so that `key` becomes the text `value`."""
+    """Return what to paste into a shell so that `key` becomes the text `value`."""
     return shlex.quote(f"{key}={quoted(value)}")
 
 
 def with_output_dir(overrides: Sequence[str], typed: str | None) -> list[str]:
-    """`overrides` with the output directory that `--output-dir` named, if it did.
+    """Return `overrides` with the output directory that `--output-dir` named, if it did.
 
     Raises:
         UserError: an override names one, too.
@@ -147,7 +147,7 @@ def with_output_dir(overrides: Sequence[str], typed: str | None) -> list[str]:
 
 
 def fields_at(path: Sequence[str]) -> list[Any]:
-    """The types that the configuration allows at a dotted path, alternatives apart; empty where it has no such key."""
+    """Return the types that the schema allows at a dotted path, one for each alternative; empty for no such key."""
     found = [CellConfig]
     for part in path:
         inside = []
@@ -161,7 +161,7 @@ def fields_at(path: Sequence[str]) -> list[Any]:
 
 
 def marks_along(key: str) -> Iterator[tuple[str, dict]]:
-    """The marks of the fields on the way to a dotted key, each with the dotted key of its field."""
+    """Yield the marks of the fields on the way to a dotted key, each with the dotted key of its field."""
     path = key.split(".")
     for depth, part in enumerate(path):
         for kind in fields_at(path[:depth]):
@@ -171,12 +171,12 @@ def marks_along(key: str) -> Iterator[tuple[str, dict]]:
 
 
 def is_recorded(key: str) -> bool:
-    """Whether a dotted key is recorded of each attempt and no part of what makes a run."""
+    """Return whether a dotted key is recorded with each attempt and is not part of a run's identity."""
     return any(marks.get("identity") is False for _, marks in marks_along(key))
 
 
 def is_decided_at_launch(key: str) -> bool:
-    """Whether a launch decides a dotted key, so that a later attempt cannot change it."""
+    """Return whether a launch fixes a dotted key, so that a later attempt cannot change it."""
     return any(marks.get("at_launch") for _, marks in marks_along(key))
 
 
@@ -204,7 +204,7 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 @cache
 def _scalars(path: tuple[str, ...]) -> frozenset[Any]:
-    """The types of a value at `path`, or of the elements where it is a list."""
+    """Return the types of a value at `path`, or of its elements if it is a list."""
     found = set()
     for kind in fields_at(path):
         parts = get_args(kind) if get_origin(kind) in (tuple, list) else (kind,)
@@ -213,7 +213,7 @@ def _scalars(path: tuple[str, ...]) -> frozenset[Any]:
 
 
 class _Visitor(HydraOverrideVisitor):
-    """Hydra's, except that a number or a truth value in a field of text is the text that was typed."""
+    """Hydra's visitor, except that a number or a truth value in a field of text stays the text that was typed."""
 
     def __init__(self) -> None:
         super().__init__(create_functions())
@@ -221,11 +221,13 @@ class _Visitor(HydraOverrideVisitor):
         self._counts = False  # inside range() and the like, whose arguments are numbers
 
     def visitKey(self, ctx: OverrideParser.KeyContext) -> Key:
+        """Parse a key, and note its path."""
         key = super().visitKey(ctx)
         self._path = tuple(key.key_or_group.split("."))
         return key
 
     def visitDictKeyValuePair(self, ctx: OverrideParser.DictKeyValuePairContext) -> Any:
+        """Parse a pair of a mapping, whose value lies at the path of its key."""
         outside = self._path
         self._path = (*outside, ctx.getChild(0).getText().strip())
         pair = super().visitDictKeyValuePair(ctx)
@@ -233,6 +235,7 @@ class _Visitor(HydraOverrideVisitor):
         return pair
 
     def visitFunction(self, ctx: OverrideParser.FunctionContext) -> Any:
+        """Parse a function; the arguments of all but `choice` are numbers."""
         outside = self._counts
         self._counts = outside or ctx.getChild(0).getText() != "choice"
         value = super().visitFunction(ctx)
@@ -240,6 +243,7 @@ class _Visitor(HydraOverrideVisitor):
         return value
 
     def visitPrimitive(self, ctx: OverrideParser.PrimitiveContext) -> Any:
+        """Parse a value; return the text that was typed, if the field takes text."""
         value = super().visitPrimitive(ctx)
         allowed = _scalars(self._path)
         keeps = str in allowed and not (isinstance(value, bool) and bool in allowed)
@@ -250,7 +254,7 @@ class _Visitor(HydraOverrideVisitor):
 
 
 def _read(line: str) -> Override:
-    """Raises HydraException where the grammar does not take `line`."""
+    """Parse `line`; raise HydraException if the grammar does not take it."""
     lexer = OverrideLexer(InputStream(line))
     parser = OverrideParser(CommonTokenStream(lexer))
     for part in (lexer, parser):
@@ -263,7 +267,7 @@ def _read(line: str) -> Override:
 
 
 def _as_one_text(line: str) -> str | None:
-    """The line with its value quoted, where the key takes one text and the value can mean nothing else."""
+    """Return the line with its value quoted, if the key takes one text and the value can mean nothing else."""
     match = _LINE.fullmatch(line)
     if match is None or _UNCLEAR.match(match["value"].strip()):
         return None
@@ -303,7 +307,7 @@ def _unreadable(line: str, error: HydraException) -> str:
 
 
 def _environment_in_other_words(line: str) -> str | None:
-    """The line in Hydra's grammar where it gives `cluster.env` a mapping in other words.
+    """Return the line in Hydra's grammar, if it gives `cluster.env` a mapping in another notation.
 
     For other keys a message shows that form, to be pasted; this one's values are shown nowhere.
     """
@@ -315,7 +319,7 @@ def _environment_in_other_words(line: str) -> str | None:
 
 
 def _in_other_words(value: str) -> str | None:
-    """A list or mapping in Hydra's grammar that is written as JSON, as Python, or with unquoted characters in it."""
+    """Return in Hydra's grammar a list or mapping that is written as JSON, as Python, or without quotes."""
     for read in (json.loads, ast.literal_eval):
         try:
             found = read(value)

@@ -1,4 +1,4 @@
-"""Whether cells can write to their directories, and whether the disk has room for their checkpoints."""
+"""Check whether cells can write to their directories, and whether the disk has room for their checkpoints."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sweep.shown import human_bytes
 
 
 def place_faults(cells: Iterable[Labelled]) -> list[str]:
-    """Why an output directory, or a cache that a cell fills, cannot be made or written to; empty where all can."""
+    """Return why an output directory, or a cache that a cell fills, cannot be made or written to."""
     wanted = dict.fromkeys(place for cell in cells for place in _places(cell.config))
     return [fault for key, place in wanted for fault in _place_fault(key, place)]
 
 
 def _places(config: CellConfig) -> Iterator[tuple[str, Path]]:
-    """The directories that a cell writes to, each with the key that names it."""
+    """Yield the directories that a cell writes to, each with the key that names it."""
     yield "output_dir", Path(config.output_dir).expanduser().absolute()
     mini, cache = config.model.mini, Path(config.cache_dir).expanduser().absolute()
-    # What the nodes of a cluster see under a path that is not here cannot be told here.
+    # If a path does not exist here, this machine cannot check what the nodes of a cluster have there.
     is_seen = config.cluster.runs_here or os.path.exists(cache)
     if is_seen and mini is not None and shipped_mini(config.model.family, mini) is None:
         yield "cache_dir", cache
@@ -41,7 +41,7 @@ def _place_fault(key: str, wanted: Path) -> Iterator[str]:
 
 
 def disk_faults(cells: Sequence[Labelled]) -> list[str]:
-    """Whether the checkpoints of all cells fit beside what is on the disk now."""
+    """Return a message if the checkpoints of all cells do not fit on the disk beside what it holds now."""
     needed: dict[Path, int] = {}
     for cell in cells:
         place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())

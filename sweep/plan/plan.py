@@ -38,9 +38,9 @@ from sweep.run.status import Status, read_status
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep runs: `stages` first, each once, then `cells`.
+    """The runs of a sweep: `stages` first, each once, then `cells`.
 
-    `obstacles`: why this machine cannot run it. `notes`: what was typed and has no effect.
+    `obstacles`: why this machine cannot run it. `notes`: what was typed and has no effect, and other remarks.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Plan:
 
     @property
     def tasks(self) -> list[Task]:
+        """The stages, then the cells."""
         return [*self.stages, *self.cells]
 
     @property
@@ -60,7 +61,7 @@ class Plan:
         return self.cells[0].config.cluster
 
     def statuses(self) -> list[Status]:
-        """The state of every task, as its directory tells."""
+        """Return the state of every task, as its directory has it."""
         return [read_status(t.entry, t.root) for t in self.tasks]
 
 
@@ -89,7 +90,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
 
 
 def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[list[Composition], list[str]]:
-    """The cells of a sweep that breaks no rule, each once, and what is to be said about their keys.
+    """Return the cells of a sweep that breaks no rule, each once, and notes about keys that have no effect.
 
     Raises:
         UserError: the input is at fault; every faulty cell is named.
@@ -102,7 +103,7 @@ def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[lis
 class _Tasks:
     """The tasks of a plan by signature.
 
-    `short`: the evaluations that would be of fewer steps than asked for, in words; `beyond`: those of more.
+    `short`: a message for each evaluation of fewer steps than the sweep sets. `beyond`: one for each of more steps.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -118,7 +119,7 @@ class _Tasks:
 
         A training that is finished under another evaluation, or that this sweep holds under another one, is not
         trained again: the cell is then the evaluation of its final weights. No two cells of a sweep are the same in
-        both: `validate` has seen to that.
+        both, because `validate` refuses that.
         """
         config, evaluation = composition.config, evaluation_identity(composition.config)
         baseline, labels = self._baseline(config, evaluation), self._labels(config)
@@ -135,7 +136,7 @@ class _Tasks:
         self.cells[cell.signature] = cell
 
     def in_order(self) -> tuple[list[Task], list[Task]]:
-        """Stages and cells, each task once; what is trained stands before what evaluates it."""
+        """Return stages and cells, each task once; a training stands before the evaluations of it."""
         stages = [task for sign, task in self.stages.items() if sign not in self.cells]
         cells = sorted(self.cells.values(), key=lambda task: task.module == EVALUATION)
         return told_apart(stages, self.needed_by), cells
@@ -158,7 +159,7 @@ class _Tasks:
         )
 
     def _labels(self, config: CellConfig) -> list[Task]:
-        """The label stage of a cell that needs one, in as many tasks as jobs share it."""
+        """Return the label stage of a cell that needs one, in as many tasks as jobs share it."""
         if not config.reward.needs_labels:
             return []
         tasks, jobs = [], config.labels.jobs
@@ -195,9 +196,9 @@ class _Tasks:
         )
 
     def _rerun(self, composition: Composition, evaluation: dict, baseline: Task, trained: Task) -> Task:
-        """The evaluation of what `trained` leaves."""
+        """Return the task that evaluates the weights of `trained`."""
         config = composition.config
-        if trained.steps < config.steps:  # it is under way: a finished one would go on
+        if trained.steps < config.steps:  # it is still running: a finished one would be continued
             self.short.append(
                 f"{composition.label}: another launch is training it to step {trained.steps} under another evaluation; "
                 f"launch again when it is done and it goes on to step {config.steps}, or set steps={trained.steps}"
@@ -231,7 +232,10 @@ def _cell_name(config: CellConfig) -> str:
 
 
 def _unextendable(cells: Iterable[Task]) -> list[str]:
-    """Finished runs whose target was raised, and whose checkpoints are gone: they would start over unasked."""
+    """Return a message for each finished run whose target was raised and whose checkpoints are gone.
+
+    Such a run would start over without a warning.
+    """
     faults = []
     for cell in cells:
         run = RunDirectory(cell.directory)
@@ -251,7 +255,7 @@ def _is_done(task: Task) -> bool:
 
 
 def _all_beyond(cells: Iterable[Task]) -> Iterator[str]:
-    """A line for each training that has gone further than it is asked to."""
+    """Yield a line for each training that has gone further than the sweep asks for."""
     for cell in cells:
         reached = RunDirectory(cell.directory).read_state().step
         if cell.module == TRAIN and reached > cell.steps:
@@ -266,7 +270,7 @@ def _beyond(label: str, reached: int, asked: int) -> str:
 
 
 def _one(compositions: list[Composition], key: str, get: Callable[[CellConfig], Any]) -> Any:
-    """The value of `key`, which all cells of a sweep must share."""
+    """Return the value of `key`, which all cells of a sweep must share."""
     values = []
     for composition in compositions:
         if (value := get(composition.config)) not in values:
@@ -277,7 +281,7 @@ def _one(compositions: list[Composition], key: str, get: Callable[[CellConfig], 
 
 
 def _default_name(cells: list[Task]) -> str:
-    """A name made from the cells, the same whenever the same sweep is typed again."""
+    """Return a name made from the cells, the same whenever the same sweep is typed again."""
     if len(cells) == 1:
         return cells[0].directory.name
     counts = [f"{len({c.axes[axis] for c in cells})}{axis}" for axis in SHOWN_AXES]

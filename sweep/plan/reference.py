@@ -71,7 +71,7 @@ def _top(defaults: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _section(name: str, field: FieldInfo) -> Iterator[str]:
-    """Yield what is said of a section, and a table for each of its alternatives."""
+    """Yield the introduction of a section, and a table for each of its alternatives."""
     recorded = marks_of(field).get("identity") is False
     counts = COUNTS.get(name, "Nothing of it counts in a run's identity." if recorded else "")
     chosen = _choices(name)

@@ -21,7 +21,7 @@ LOGIT_BYTES = 12  # logits as they come, and in fp32 with their probabilities
 HEAD_BYTES = 4  # the gradient of the language-model head, summed in fp32
 BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
 TOKEN_CHARACTERS = 4  # of a token's text, about
-SAMPLE_BYTES = 1000  # of a line in samples.jsonl beside its response: the question, and what is known of the two
+SAMPLE_BYTES = 1000  # of a line in samples.jsonl beside its response: the question, the grades and the rest
 CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
 
 
@@ -44,7 +44,7 @@ class Memory:
 
     @property
     def parts(self) -> dict[str, int]:
-        """By their names in words."""
+        """The bytes by the names of the parts in words."""
         return {name.replace("_", " "): size for name, size in vars(self).items()}
 
     @property
@@ -55,7 +55,7 @@ class Memory:
 
 
 def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
-    """Memory of each process of a cell's training; None where the model's shape is not known yet."""
+    """Return the memory of each process of a cell's training; None if the model's shape is not known yet."""
     shape, trained = read_architecture(config.model), trained_parameters(config)
     if shape is None or trained is None:
         return None
@@ -98,7 +98,7 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
 
 
 def trained_parameters(config: CellConfig) -> int | None:
-    """How many weights have gradients; None where the model's shape is not known yet."""
+    """Return how many weights have gradients; None if the model's shape is not known yet."""
     shape = read_architecture(config.model)
     if shape is None:
         return None
@@ -111,7 +111,7 @@ def trained_parameters(config: CellConfig) -> int | None:
 
 
 def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
-    """What the forward pass of a micro-batch saves for the backward pass.
+    """Return the bytes that the forward pass of a micro-batch saves for the backward pass.
 
     The coefficients count tensors that autograd saves in transformers' decoder layers: residuals and norms (partly in
     fp32), queries and attention output, keys and values, and the gated MLP's four. Checkpointing saves each layer's
@@ -129,21 +129,21 @@ def _activation_bytes(config: CellConfig, shape: Architecture) -> float:
 
 
 def _micro_batch_tokens(config: CellConfig) -> int:
-    """No more than an update has on a process, no fewer than the longest response, which is never cut."""
+    """Return the tokens of a micro-batch: at least the longest sequence, at most what an update gives a process."""
     longest = config.rollout.max_tokens
     most = longest * config.algorithm.responses_per_update // config.processes
     return min(max(config.deepspeed.micro_batch_tokens, longest), most)
 
 
 def _logit_bytes(config: CellConfig, shape: Architecture, on_gpu: bool) -> float:
-    """A chunk of logits, and the head's gradient over all chunks."""
+    """Return the bytes of a chunk of logits, and of the head's gradient over all chunks."""
     held = min(_micro_batch_tokens(config) * shape.vocab_size, CHUNK_LOGITS["cuda" if on_gpu else "cpu"])
     trained = not isinstance(config.tuning, LoraTuning)
     return held * LOGIT_BYTES + trained * shape.vocab_size * shape.hidden_size * HEAD_BYTES
 
 
 def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
-    """Keys, values and logits of as many sequences as fit, or as there are."""
+    """Return the bytes of keys, values and logits for as many sequences as fit, or as there are."""
     width, rollout, evaluation = DTYPE_BYTES[config.model.dtype], config.rollout, config.evaluation
     evaluated = (evaluation.problems or rollout.rows(shape, width)) * evaluation.samples_per_problem
     requests = -(-max(config.algorithm.responses_per_step, evaluated) // config.processes)
@@ -152,9 +152,9 @@ def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes of a cell: at its peak (the checkpoints kept, one being written, the final weights) and once it is done.
+    """Bytes of a cell on disk, its samples included.
 
-    Both with its samples.
+    peak: the checkpoints kept, one being written, and the final weights. after: what stays once it is done.
     """
 
     peak: int
@@ -162,7 +162,10 @@ class Disk:
 
 
 def predict_disk(config: CellConfig) -> Disk | None:
-    """Under LoRA no checkpoint holds the frozen weights. None where the model's shape is not known yet."""
+    """Return the disk space of a cell; None if the model's shape is not known yet.
+
+    Under LoRA no checkpoint holds the frozen weights.
+    """
     trained, keep = trained_parameters(config), config.checkpoint.keep
     if trained is None:
         return None
@@ -174,7 +177,7 @@ def predict_disk(config: CellConfig) -> Disk | None:
 
 
 def predict_samples(config: CellConfig) -> int:
-    """Bytes of samples.jsonl at `steps`, where every response is as long as it may be."""
+    """Return the bytes of samples.jsonl after `steps` steps, if every response has the greatest length."""
     tracking, algorithm = config.tracking, config.algorithm
     longest = TOKEN_CHARACTERS * config.rollout.max_response_tokens
     line = SAMPLE_BYTES + min(longest, tracking.sample_characters or longest)

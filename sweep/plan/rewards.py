@@ -1,4 +1,4 @@
-"""Try each reward of a user's own once, on made-up responses, before a baseline is paid for."""
+"""Try each reward of a user's own once, on made-up responses, before a baseline is computed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ANYWHERE, HERE, NOWHERE = "anywhere", "here", "nowhere"  # where what went wrong
 
 
 def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
-    """What is wrong with the cells' own rewards: what a job here would fail with, and what may be otherwise there.
+    """Return the faults of the cells' own rewards that a job here would also have, and those that it may not have.
 
-    A problem from the hub is made up, as planning fetches none, and the nodes of a cluster may have packages that this
-    machine lacks: what fails for either reason is no obstacle.
+    A problem from the hub is made up, because planning fetches none, and the nodes of a cluster may have packages that
+    this machine lacks: a fault for either reason is no obstacle.
     """
     obstacles, notes = [], []
     for cell in cells:
@@ -42,7 +42,7 @@ def reward_faults(cells: Iterable[Labelled]) -> tuple[list[str], list[str]]:
 
 
 def _own(reward: Signal, is_noisy: bool = False) -> Iterator[tuple[Custom, bool]]:
-    """The user's functions in a reward, each with whether it is the base of a `noisy`."""
+    """Yield the user's functions in a reward, each with whether it is the base of a `noisy`."""
     if isinstance(reward, Custom):
         yield reward, is_noisy
     for part in reward.parts:
@@ -50,7 +50,7 @@ def _own(reward: Signal, is_noisy: bool = False) -> Iterator[tuple[Custom, bool]
 
 
 def _problem(config: CellConfig) -> tuple[str, str]:
-    """A problem that the cell trains on, where it can be read without a network; and its gold answer."""
+    """Return a problem that the cell trains on, if it can be read without a network, and its gold answer."""
     if config.data.source == "hub":
         return MADE_UP
     first = load_problems(config.data, "train")[0]
@@ -59,7 +59,7 @@ def _problem(config: CellConfig) -> tuple[str, str]:
 
 @lru_cache
 def _tried(signal: Custom, is_noisy: bool, question: str, gold: str, samples: int) -> tuple[str, str]:
-    """What the function did wrong on made-up responses, "" where nothing; and where a job would fail with it.
+    """Return the fault of the function on made-up responses, "" if there is none; and where a job would have it.
 
     Args:
         is_noisy: whether it is the base of a `noisy`, which takes rewards of 0 and 1 alone.
@@ -78,7 +78,7 @@ def _tried(signal: Custom, is_noisy: bool, question: str, gold: str, samples: in
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            # Nobody is there to stop for: `breakpoint()` is for the job, under cluster=inline.
+            # No person is at this process: `breakpoint()` is for the job, under cluster=inline.
             env={**os.environ, "PYTHONPATH": paths, "PYTHONBREAKPOINT": "0"},
             cwd=ROOT,  # as in a job: Python would take a folder `rewards` of the launch directory for the project's
         )

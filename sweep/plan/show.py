@@ -1,4 +1,4 @@
-"""What a launch would read, shown instead of run: `--cfg` and `--info`."""
+"""Show the input of a launch instead of running it: `--cfg` and `--info`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sweep.plan.plan import checked_cells
 def first_configuration(
     overrides: Sequence[str], config_dir: str | None, package: str | None = None, resolve: bool = False
 ) -> str:
-    """The first cell's configuration as YAML, as its files write it.
+    """Return the first cell's configuration as YAML, as its files write it.
 
     Args:
         package: only this section, by its dotted key.
@@ -41,7 +41,7 @@ def first_configuration(
 
 
 def _hide_values(config: DictConfig, resolve: bool) -> None:
-    """Replace the values of `cluster.env`, since what is shown is often kept in a file; references stay as they are."""
+    """Replace the values of `cluster.env`, because the output is often kept in a file; references stay as they are."""
     env = OmegaConf.select(config, "cluster.env")
     for name in map(str, env) if isinstance(env, DictConfig) else ():
         if resolve or not OmegaConf.is_interpolation(env, name):
@@ -49,7 +49,7 @@ def _hide_values(config: DictConfig, resolve: bool) -> None:
 
 
 def check(overrides: Sequence[str], config_dir: str | None) -> tuple[int, list[str]]:
-    """Refuse what a launch would refuse before it looks at the machine.
+    """Refuse what a launch would refuse before it checks the machine.
 
     Returns:
         how many cells there are, and which settings of this machine count in them.

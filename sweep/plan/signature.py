@@ -1,4 +1,6 @@
-"""Who a run is: the hash of everything that can change its results, and of nothing else. The rule: docs/identity.md.
+"""The identity of a run: the hash of everything that can change its results, and of nothing else.
+
+The rule is in docs/identity.md.
 
 Three kinds of work have an identity. A *training* is what its final weights follow from. An *evaluation* is how weights
 are put to the test; it is the same for every model. A *stage* (baseline, labels, the evaluation of a finished run) puts
@@ -25,9 +27,9 @@ from sweep.run.identity import SCHEMA, numbers
 
 
 def fields(config: BaseModel) -> dict:
-    """The fields of `config` that count, files by content.
+    """Return the fields of `config` that count, files by content.
 
-    Left out are fields marked RECORDED, fields that nothing reads beside the others (`unread`), fields at their
+    Left out are fields marked RECORDED, fields that nothing reads because of other fields (`unread`), fields at their
     `neutral` value, and groups of which nothing is left. Defaults are resolved before, so that changing a default
     changes the identity of no earlier run.
     """
@@ -49,7 +51,7 @@ def fields(config: BaseModel) -> dict:
 
 
 def _plain(value: Any) -> Any:
-    """A field's value as JSON has it."""
+    """Return a field's value in the form that JSON has."""
     if isinstance(value, BaseModel):
         return fields(value)
     if isinstance(value, tuple):
@@ -58,7 +60,7 @@ def _plain(value: Any) -> Any:
 
 
 def training_identity(config: CellConfig) -> dict:
-    """What the final weights follow from; the signature of a cell is the hash of this.
+    """Return everything that determines the final weights; the signature of a cell is the hash of this.
 
     Sections that the reward does not read (grading, labels) are left out, with the numbers of their rules, and so are
     test problems: they cannot change what is trained.
@@ -75,7 +77,7 @@ def training_identity(config: CellConfig) -> dict:
 
 
 def evaluation_identity(config: CellConfig) -> dict:
-    """How weights are put to the test: problems, prompt, sampling, grading. The same for every model."""
+    """Return how weights are tested: problems, prompt, sampling, grading. It is the same for every model."""
     lengths = {k: getattr(config.rollout, k) for k in ("max_prompt_tokens", "max_response_tokens")}
     data = fields(config.data)
     if config.data.only is None:  # the one problem that is trained on leaves the test problems
@@ -92,17 +94,17 @@ def evaluation_identity(config: CellConfig) -> dict:
 
 
 def baseline_identity(config: CellConfig, evaluation: dict) -> dict:
-    """The evaluation of the untrained model: cells that agree on it share one baseline."""
+    """Return the identity of the untrained model's evaluation; cells that agree on it share one baseline."""
     return {"stage": "baseline", **evaluation, "model": _model(config.model)}
 
 
 def rerun_identity(training: str, steps: int, evaluation: dict) -> dict:
-    """Another evaluation of a finished run, named by its signature and the step its weights were trained to."""
+    """Return the identity of another evaluation of a finished run, of its weights at step `steps`."""
     return {"stage": "evaluation", **evaluation, "training": training, "steps": steps}
 
 
 def labels_identity(config: CellConfig) -> dict:
-    """What the majority labels depend on: neither the reward, nor the seed, nor the algorithm."""
+    """Return everything that determines the majority labels: not the reward, the seed or the algorithm."""
     data = _training_data(config)
     rollout = {k: v for k, v in fields(config.rollout).items() if k != "temperature"}
     return {
@@ -119,7 +121,7 @@ def labels_identity(config: CellConfig) -> dict:
 
 
 def _training_data(config: CellConfig) -> dict:
-    """What is trained on: one problem, or a set without its test side."""
+    """Return the data that is trained on: one problem, or a set without its test side."""
     found = fields(config.data)
     if config.data.only is not None:
         return {"only": found["only"]}
@@ -127,12 +129,12 @@ def _training_data(config: CellConfig) -> dict:
 
 
 def _is_split(data: dict) -> bool:
-    """Whether a set's rows are dealt out to train and test by the rules of splits; generated problems are not."""
+    """Return whether the rules of splits deal a set's rows out to train and test. Generated problems are not split."""
     return data.get("source", "mini_arithmetic") != "mini_arithmetic"
 
 
 def _model(config: ModelConfig) -> dict:
-    """The model with its weights: by content where they are on this machine, else by what names or makes them."""
+    """Return the model with its weights: by content if they are on this machine, else by what names or makes them."""
     found = {k: v for k, v in fields(config).items() if k not in ("path", "revision", "mini")}
     weights: Any
     if config.mini is not None:

@@ -18,7 +18,7 @@ EVALUATION = "sweep.stages.evaluation"
 
 @dataclass(frozen=True)
 class Task:
-    """A stage, or a cell (its training, or an evaluation of what it was trained to), with all that its job reads.
+    """A stage, or a cell (a training, or an evaluation of what was trained), with everything that its job reads.
 
     entry: what the ledger lists of it. root: the output directory. identity: what its signature is the hash of.
     evaluation: the identity of the evaluation that it carries out; {} where it carries out none.
@@ -32,27 +32,32 @@ class Task:
 
     @property
     def label(self) -> str:
+        """The name that tables show."""
         return self.entry.label
 
     @property
     def module(self) -> str:
+        """The module that its job runs."""
         return self.entry.module
 
     @property
     def signature(self) -> str:
+        """The hash of its identity."""
         return self.entry.signature
 
     @property
     def axes(self) -> Mapping[str, str]:
+        """The values of the axes; empty for a baseline and for labels."""
         return self.entry.axes
 
     @property
     def steps(self) -> int:
-        """The target of a training; 0 of anything else."""
+        """The target of a training; 0 for all other tasks."""
         return self.entry.steps
 
     @cached_property
     def directory(self) -> Path:
+        """The run's directory."""
         return self.root / self.entry.directory
 
     @cached_property
@@ -61,11 +66,11 @@ class Task:
         return tuple(self.root / stage for stage in self.entry.stages)
 
     def called(self, label: str) -> Task:
-        """The same task under another label."""
+        """Return the same task under another label."""
         return replace(self, entry=replace(self.entry, label=label))
 
     def with_config(self, config: CellConfig) -> Task:
-        """The same run with another configuration, whose number of steps becomes the target."""
+        """Return the same run with another configuration, whose number of steps becomes the target."""
         return replace(self, entry=replace(self.entry, steps=_target(self.module, config)), config=config)
 
     def freeze(self, sweep: str) -> None:
@@ -87,7 +92,7 @@ def new_task(
     after: Sequence[Path] = (),
     evaluation: dict | None = None,
 ) -> Task:
-    """A task and its entry, from what the plan knows of it; `directory` and `after` lie in the output directory `root`.
+    """Return a task with its entry; `directory` and `after` lie in the output directory `root`.
 
     See `Entry` and `Task` for what the values are.
     """

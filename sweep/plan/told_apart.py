@@ -1,4 +1,4 @@
-"""Labels of stages that several cells share: those that would read the same say what differs."""
+"""Extend the equal labels of stages that several cells share by what differs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIGNATURE_LETTERS = 6
 
 
 def told_apart(stages: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) -> list[Task]:
-    """The stages with labels that differ: `baseline of m` twice becomes `baseline of m prompt=a` and `… prompt=b`.
+    """Return the stages with labels that differ: `baseline of m` twice becomes `… prompt=a` and `… prompt=b`.
 
     Args:
         needed_by: the axes of the cells that need a stage, by its signature.
@@ -32,13 +32,13 @@ def _signed(stage: Task) -> Task:
 
 
 def _differences(stage: Task, among: Sequence[Task], needed_by: Mapping[str, Sequence[Axes]]) -> list[str]:
-    """The axes in which all cells of `stage` agree and those of another among `among` differ from them."""
+    """Return the axes in which all cells of `stage` agree, and in which another stage has other values."""
     own = _common(needed_by[stage.signature])
     others = [_common(needed_by[other.signature]) for other in among]
     return [f"{axis}={value}" for axis, value in own.items() if any(other.get(axis) != value for other in others)]
 
 
 def _common(cells: Sequence[Axes]) -> Axes:
-    """The values that all of the cells have."""
+    """Return the values that all of the cells have."""
     first, *rest = cells
     return {axis: value for axis, value in first.items() if all(cell.get(axis) == value for cell in rest)}

@@ -1,4 +1,4 @@
-"""Settle where runs are tracked: what the configuration leaves open is taken from the shell's variables."""
+"""Fix the tracking settings of runs: what the configuration leaves open is taken from the shell's variables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "o
 
 @dataclass(frozen=True)
 class Resolved:
-    """A tracking section with nothing left open, what to say of it, and what stands in the way."""
+    """A tracking section with nothing left open, lines to print about it, and the faults that stand in the way."""
 
     tracking: TrackingConfig
     said: list[str]
@@ -27,7 +27,7 @@ class Resolved:
 
 
 def resolve(config: CellConfig, shell: Mapping[str, str]) -> Resolved:
-    """Settle what `tracking` leaves open, from the environment that the jobs will have.
+    """Fix what `tracking` leaves open, from the environment that the jobs will have.
 
     Args:
         shell: the environment of the launch, which jobs inherit; `cluster.env` counts before it.
@@ -55,13 +55,13 @@ def resolve(config: CellConfig, shell: Mapping[str, str]) -> Resolved:
 
 
 def tracking_obstacles(configs: Iterable[CellConfig]) -> list[str]:
-    """What in this shell's variables W&B would refuse, each fault once."""
+    """Return a message for each value in the shell's variables that W&B would refuse."""
     distinct = {config.tracking: config for config in configs}.values()
     return list(dict.fromkeys(fault for config in distinct for fault in resolve(config, os.environ).faults))
 
 
 def _mode(asked: TrackingConfig, given: Mapping[str, str], base_url: str | None) -> tuple[str, str, str | None]:
-    """Mode, why it is that one where nobody typed it, and a fault."""
+    """Return the mode, why it was chosen if nobody typed it, and a fault."""
     if asked.mode != "auto":
         return asked.mode, "", None
     if given.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
@@ -76,7 +76,7 @@ def _mode(asked: TrackingConfig, given: Mapping[str, str], base_url: str | None)
 
 
 def _tags_of(given: Mapping[str, str]) -> tuple[str, ...]:
-    """WANDB_TAGS separates its tags by commas."""
+    """Return the tags in WANDB_TAGS, which are separated by commas."""
     return tuple(dict.fromkeys(tag.strip() for tag in given.get("WANDB_TAGS", "").split(",") if tag.strip()))
 
 
@@ -95,7 +95,7 @@ def _summary(made: TrackingConfig, why: str, taken: Collection[str]) -> str:
 
 
 def _not_taken(asked: TrackingConfig, given: Mapping[str, str]) -> list[str]:
-    """A line for each variable that a user of W&B may expect to count and that does not."""
+    """Return a line for each variable that a user of W&B may expect to count and that does not."""
     typed = {key: getattr(asked, key) for key in ("mode", *RULES)}
     if asked.mode == "auto":
         del typed["mode"]
@@ -124,7 +124,7 @@ def _has_key(given: Mapping[str, str], base_url: str) -> bool:
 
 
 def _url_of_login(given: Mapping[str, str]) -> str | None:
-    """The server that `wandb login --host` wrote down; None where it wrote none, or nothing that can be read."""
+    """Return the server that `wandb login --host` stored; None if it stored none, or nothing that can be read."""
     folder = given.get("WANDB_CONFIG_DIR") or Path("~/.config/wandb").expanduser()
     settings = configparser.ConfigParser()
     try:

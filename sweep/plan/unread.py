@@ -1,4 +1,4 @@
-"""Keys that a cell does not read beside its other choices: they are said, and cells that differ in them run once."""
+"""Find keys that a cell does not read, because of its other choices; cells that differ only in them run once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.plan.overrides import reader_of
 
 
 def unread(config: CellConfig) -> dict[str, str]:
-    """The keys, or whole sections, that nothing reads in this cell, each with the choice that makes it so."""
+    """Return the keys, or whole sections, that nothing reads in this cell, each with the choice that makes it so."""
     algorithm, model, rollout, tracking = config.algorithm, config.model, config.rollout, config.tracking
     found = {f"algorithm.{name}": f"algorithm.{why}" for name, why in algorithm.unread.items()}
     if not config.reward.needs_labels:
@@ -36,10 +36,10 @@ def unread(config: CellConfig) -> dict[str, str]:
 
 
 def why_unread(config: CellConfig, key: str, found: dict[str, str]) -> str:
-    """Why nothing reads the typed `key` in this cell; "" where something does.
+    """Return why nothing reads the typed `key` in this cell; "" if something does.
 
     Args:
-        found: what `unread` says of the cell.
+        found: the result of `unread` for the cell.
     """
     parts = key.split(".")
     for place in (".".join(parts[: count + 1]) for count in range(len(parts))):
@@ -62,7 +62,7 @@ def _value(config: CellConfig, key: str) -> Any:
 
 
 def run_once(cells: Sequence[Composition]) -> tuple[list[Composition], list[str]]:
-    """The cells without the axes that they do not read, each once; and what is to be said about unread keys."""
+    """Return the cells without the axes that they do not read, each once; and notes about the unread keys."""
     kept: dict[object, Composition] = {}
     said: list[tuple[str, tuple[str, str]]] = []  # a cell, the key that it does not read, and why
     times: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""Check every cell of a plan before anything is submitted or written: its rules, its shape, its data, its places."""
+"""Check every cell of a plan before anything is submitted or written: rules, shape, data and directories."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def validate(cells: Sequence[Composition]) -> None:
 
 
 def check(made: Sequence[Labelled]) -> None:
-    """The rules for configurations that were made from frozen ones, as a retry does: those of a launch.
+    """Apply the rules of a launch to configurations that were made from frozen ones, as a retry does.
 
     Raises:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
@@ -46,12 +46,12 @@ def _refuse(faults: Sequence[str]) -> None:
 
 
 def faults_of(cells: Iterable[Labelled]) -> list[str]:
-    """A line for each rule within a configuration that any of `cells` breaks."""
+    """Return a line for each rule within a configuration that any of `cells` breaks."""
     return say_once((cell.label, fault) for cell in cells for fault in _faults_of_cell(cell.config))
 
 
 def _same_runs(cells: Sequence[Composition]) -> list[str]:
-    """A line for each set of axes along which nothing differs that makes a run what it is."""
+    """Return a line for each set of axes whose values do not change the identity of a run."""
     first: dict[tuple[str, str], Composition] = {}
     values: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for cell in cells:
@@ -80,12 +80,12 @@ def _same_run(keys: tuple[str, ...], values: dict[str, list[str]]) -> str:
 
 
 def _faults_of_cell(config: CellConfig) -> list[str]:
-    """The rules that a cell breaks; where it breaks none, whether it would fit the shape it asks for."""
+    """Return the rules that a cell breaks; if it breaks none, why it would not fit the shape that it asks for."""
     return cell_faults(config) or shape_faults(config)
 
 
 def _planned_faults(config: CellConfig) -> list[str]:
-    """Keys that a plan sets for its jobs, and nobody else."""
+    """Return a message for each key that only a plan may set, for its jobs."""
     planned = {
         "evaluation.weights": config.evaluation.weights,
         "labels.shard": config.labels.shard,
@@ -109,5 +109,5 @@ def check_data(cells: Iterable[Composition]) -> None:
 
 
 def problem_sets(configs: Iterable[CellConfig]) -> list[tuple[DataConfig, tuple[str, ...]]]:
-    """The problem sets of cells, each once, with the splits that are used."""
+    """Return the problem sets of the cells, each once, with the splits that are used."""
     return list(dict.fromkeys((c.data, tuple(dict.fromkeys(("train", c.evaluation.split)))) for c in configs))

@@ -1,4 +1,4 @@
-"""Plans as tables and as JSON."""
+"""Show plans as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SECTIONS = ("libraries", "logits", "peak")  # the rows that a line follows
 
 
 def print_plan(plan: Plan, console: Console) -> None:
-    """Runs with their states, memory of each distinct shape, and what stands in the way of a launch here."""
+    """Print the runs with their states, the memory of each distinct shape, and the obstacles to a launch here."""
     statuses = plan.statuses()
     rows = list(_rows(plan, statuses))
     if len(rows) > LARGEST_TABLE:
@@ -56,13 +56,13 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 
 def print_notes(plan: Plan, console: Console) -> None:
-    """What was typed and has no effect, a line each."""
+    """Print a line for each note, such as a key that was typed and has no effect."""
     for note in plan.notes:
         console.print(shown_lines(f"note: {note}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def plan_json(plan: Plan) -> dict:
-    """The plan with every prediction in bytes."""
+    """Return the plan with every prediction in bytes."""
     statuses = plan.statuses()
     rows = [
         {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
@@ -76,7 +76,7 @@ def plan_json(plan: Plan) -> dict:
 
 
 def _data(plan: Plan) -> Iterator[str]:
-    """A line for each problem set: how many problems its splits have, and what was left out of it."""
+    """Yield a line for each problem set: how many problems its splits have, and what was left out of it."""
     for data, splits in problem_sets(task.config for task in plan.cells):
         known = "on the hub, read by `prefetch` and by the jobs" if data.source == "hub" else describe(data, splits)
         file = f" ({data.path})" if data.source == "jsonl" else ""
@@ -84,14 +84,17 @@ def _data(plan: Plan) -> Iterator[str]:
 
 
 def time_left(plan: Plan, statuses: Sequence[Status]) -> str:
-    """How long the plan will take here, as far as its runs tell; "" where nothing is left. A cluster decides itself."""
+    """Return how long the plan will take here, estimated from its runs; "" if nothing is left.
+
+    On Slurm the number of runs at once is unknown, because the cluster decides it.
+    """
     config = plan.cells[0].config
     at_once = max(1, local_processes(config.cluster) // config.processes) if config.cluster.runs_here else None
     return outlook(statuses, at_once).words()
 
 
 def _kept(plan: Plan) -> Iterator[str]:
-    """What finished runs keep, and so whether they can be extended; a line for each way."""
+    """Yield a line for each way in which finished runs keep checkpoints, and whether they can be extended."""
     counts = Counter((t.config.checkpoint.resumable, t.config.checkpoint.keep) for t in plan.cells if t.module == TRAIN)
     for (resumable, keep), count in counts.items():
         of_them = f"of {plural(count, 'cell')}" if len(counts) > 1 else "of each cell"
@@ -108,7 +111,7 @@ def _kept(plan: Plan) -> Iterator[str]:
 
 
 def _data_json(plan: Plan) -> list[dict]:
-    """Problem sets with the counts of each split; without counts where planning does not read them."""
+    """Return the problem sets with the counts of each split; without counts if planning does not read them."""
     return [
         {"name": data.name, "source": data.source}
         | ({} if data.source == "hub" else {split: load_split(data, split).as_json() for split in splits})
@@ -155,7 +158,7 @@ def _labelled(plan: Plan) -> bool:
 
 
 def _problems(task: Task, plan: Plan) -> str:
-    """How many problems the labels leave a cell, once there are labels."""
+    """Return how many problems the labels leave a cell, once there are labels."""
     if not task.steps or not task.config.reward.needs_labels:
         return ""
     left = problems_left(task, plan.root)
@@ -163,7 +166,7 @@ def _problems(task: Task, plan: Plan) -> str:
 
 
 def _memory(plan: Plan) -> Iterator[Table]:
-    """An account of memory, a column for each distinct shape among the cells."""
+    """Yield tables of memory, with a column for each distinct shape among the cells."""
     shapes: dict[tuple[str, tuple[tuple[str, str], ...]], list[Task]] = {}
     for task in plan.cells:
         shapes.setdefault((task.config.model.name, _account(task)), []).append(task)
@@ -180,7 +183,7 @@ def _memory(plan: Plan) -> Iterator[Table]:
 
 
 def _account(task: Task) -> tuple[tuple[str, str], ...]:
-    """The rows of a shape: what is always held, what each phase adds, and the former with the largest of the latter."""
+    """Return the rows of a shape: what is always held, what each phase adds, and the peak of both together."""
     memory, asked = _predicted(task), task.config.resources
     parts = memory.parts if memory else dict.fromkeys(PHASES)
     sizes = {PHASES[part]: size for part, size in parts.items()} | {"peak": memory and memory.peak}
@@ -195,7 +198,7 @@ def _account(task: Task) -> tuple[tuple[str, str], ...]:
 
 
 def _told_apart_by(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
-    """The axis values, other than the model, that all `tasks` share and some other cell of the plan does not.
+    """Return the axis values, other than the model, that all `tasks` share and some other cell of the plan does not.
 
     They title a column.
     """

@@ -10,7 +10,7 @@ from models.architecture import Architecture
 
 
 class KeyValueRows:
-    """Preallocated keys and values, one row a sequence. Rows 0 … live-1 are in use; whoever moves rows keeps it so.
+    """Preallocated keys and values, one row a sequence. Rows 0 … live-1 are in use; moves of rows must keep it so.
 
     It is also the attention layout (see models.attention) of a decoding step, which appends a token to every live row.
 

@@ -11,7 +11,7 @@ BLOCK = 512
 def draw_tokens(
     logits_bv: torch.Tensor, draws_b: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (b) and their log-probs (b) at `temperature`.
+    """Return tokens (b) and their log-probs (b) at `temperature`.
 
     A token is the value of the inverse distribution function at `draws_b`, numbers in [0, 1). At temperature 0 it is
     the likeliest token, with its log-prob at temperature 1. A row whose logits are not all finite gets a log-prob of
@@ -28,7 +28,7 @@ def draw_tokens(
 
 
 def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:
-    """Inverse-CDF sampling: the first index of each row whose cumulative weight exceeds the fraction `draws_b` of all.
+    """Invert the CDF: return each row's first index whose cumulative weight exceeds the fraction `draws_b` of all.
 
     First the block of BLOCK entries is found, then the entry in it, so that only one block of each row is summed in
     double precision. In names of dimensions, k counts blocks and n the entries of a block.
@@ -46,7 +46,7 @@ def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:
 
 
 def _first_above(upto_bk: torch.Tensor, target_b: torch.Tensor) -> torch.Tensor:
-    """The first index of each row of cumulative weights that is above `target_b`."""
+    """Return the first index of each row of cumulative weights that is above `target_b`."""
     # The target is held below the sum, so that rounding never pushes a draw past the last entry of positive weight.
     total_b = upto_bk[:, -1]
     target_b = torch.minimum(target_b, torch.nextafter(total_b, torch.zeros_like(total_b)))

@@ -18,7 +18,7 @@ ENGINES = {"transformers": TransformersSampler, "vllm": VllmSampler}
 
 
 def open_sampler(config: RolloutConfig, stop: StopRules) -> Sampler:
-    """The configured engine; `auto` takes vLLM if it is installed and there is a GPU."""
+    """Return the configured engine; `auto` takes vLLM if it is installed and there is a GPU."""
     name = config.name
     if name == "auto":
         name = "vllm" if importlib.util.find_spec("vllm") and torch.cuda.is_available() else "transformers"

@@ -32,7 +32,7 @@ class Rows:
         self.count, self.live = rows, 0
 
     def begin(self, requests: Sequence[int], draws_bt: np.ndarray, limits_b: Sequence[int]) -> None:
-        """Let `requests` into the first free rows, whose keys and values the cache has already."""
+        """Put `requests` into the first free rows, whose keys and values are in the cache already."""
         new = slice(self.live, self.live + len(requests))
         self.draws_rt[new] = torch.from_numpy(draws_bt).to(self.device)
         self.counts_r[new] = 0
@@ -41,7 +41,7 @@ class Rows:
         self.live = new.stop
 
     def next_places(self, first: int) -> Places:
-        """Where the next token goes in each live row from `first` on."""
+        """Return the place of the next token in each live row from `first` on."""
         counts_b = torch.from_numpy(self.counts_r[first : self.live].copy()).to(self.device)
         return torch.arange(first, self.live, device=self.device), counts_b
 
@@ -51,17 +51,17 @@ class Rows:
         self.counts_r[first : self.live] += 1
 
     def last_tokens(self) -> torch.Tensor:
-        """The newest token (b) of every live row."""
+        """Return the newest token (b) of every live row."""
         rows_b = torch.arange(self.live, device=self.device)
         return self.ids_rt[rows_b, torch.from_numpy(self.counts_r[: self.live] - 1).to(self.device)]
 
     def response(self, row: int) -> tuple[list[int], list[float]]:
-        """The tokens of a row and their log-probs."""
+        """Return the tokens of a row and their log-probs."""
         count = int(self.counts_r[row])
         return self.ids_rt[row, :count].tolist(), self.logprobs_rt[row, :count].tolist()
 
     def free(self, row: int) -> None:
-        """Give a row up. The last live row moves into its place, so that live rows stay the first ones."""
+        """Free a row. The last live row moves into its place, so that live rows stay the first ones."""
         self.live -= 1
         if row < self.live:
             self._move(self.live, row)

@@ -15,7 +15,7 @@ from sweep.run.not_finite import NotFinite
 
 
 class Finish(str, Enum):
-    """Why a response ended: an end-of-text or end-of-turn token, a stop string, or no room for more."""
+    """The reason why a response ended: an end-of-text or end-of-turn token, a stop string, or no room for more."""
 
     EOS = "eos"
     STOP = "stop"
@@ -62,7 +62,7 @@ class Sampler(Protocol):
     """An engine that samples responses."""
 
     def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
-        """One response of `model` as it is now for each request, in order.
+        """Return one response of `model` as it is now for each request, in order.
 
         The draws come from the requests' keys: they are the same in any batch, on any process. Temperature 0 takes the
         likeliest token, with log-probs at temperature 1. No top-p, top-k or repetition penalty, whatever the model's

@@ -20,13 +20,13 @@ class StopRules:
         self._may_end_v = self._tokens_that_may_end() if stop.strings else None
 
     def _tokens_that_may_end(self) -> torch.Tensor:
-        """For each token of the vocabulary, whether it can be the last of a stop string; only then is text decoded."""
+        """Return for each token whether it can end a stop string; only after such a token is text decoded."""
         endings = {s[-1] for s in self.strings}
         pieces = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
         return torch.tensor([not endings.isdisjoint(piece) or "\ufffd" in piece for piece in pieces])
 
     def string_ends(self, ids_bt: torch.Tensor, counts_b: Sequence[int]) -> list[int]:
-        """The rows whose newest token completes a stop string.
+        """Return the rows whose newest token completes a stop string.
 
         Args:
             ids_bt: the tokens of responses so far.
@@ -43,7 +43,7 @@ class StopRules:
         return [row for row, text in zip(rows, texts, strict=True) if any(s in text for s in self.strings)]
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
-        """The responses as text without special tokens, cut after or before their first stop string, as configured."""
+        """Return responses as text without special tokens, cut after or before the first stop string, as configured."""
         return [self._cut(text) for text in self.tokenizer.batch_decode(responses, skip_special_tokens=True)]
 
     def _cut(self, text: str) -> str:

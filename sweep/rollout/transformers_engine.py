@@ -86,6 +86,7 @@ class _Decoding:
         self.responses: dict[int, Sampled] = {}  # by the number of the request
 
     def run(self) -> list[Sampled]:
+        """Decode until every request has its response; return the responses in order."""
         rows = self.rows
         while self.waiting or rows.live:
             if self.waiting and (rows.live == 0 or rows.count - rows.live >= rows.count * REFILL_SHARE):
@@ -145,7 +146,7 @@ class _Decoding:
         self._retire(self._ends(first, token_b))
 
     def _ends(self, first: int, token_b: torch.Tensor) -> dict[int, Finish]:
-        """The rows from `first` on that end with their newest token. A stop string goes before a stop id and length."""
+        """Return the rows from `first` on that end now. A stop string goes before a stop id, and that before length."""
         rows = self.rows
         counts_b = rows.counts_r[first : rows.live]
         full = np.flatnonzero(counts_b >= rows.limits_r[first : rows.live])
@@ -158,7 +159,7 @@ class _Decoding:
         }
 
     def _retire(self, ends: dict[int, Finish]) -> None:
-        """Write down the responses of rows that ended, and free the rows."""
+        """Record the responses of rows that ended, and free the rows."""
         for row in sorted(ends, reverse=True):  # from the last, so that freeing one moves none that is still to come
             request = self.rows.request_r[row]
             ids, logprobs = self.rows.response(row)

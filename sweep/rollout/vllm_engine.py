@@ -87,7 +87,7 @@ class VllmSampler:
             seed=torch_seed(*request.key),
             max_tokens=request.max_tokens or self.config.max_response_tokens,
             stop_token_ids=[i for i in self.stop.ids.tolist() if i < self._vocabulary],  # vLLM refuses others
-            ignore_eos=True,  # the stop ids say all that ends a response
+            ignore_eos=True,  # the stop ids already hold every token that ends a response
             stop=list(self.stop.strings) or None,
             include_stop_str_in_output=True,
             detokenize=bool(self.stop.strings),
@@ -106,7 +106,7 @@ class VllmSampler:
 
 
 def named_weights(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    """The policy's weights under the names that they have in a checkpoint. Adapters are merged into copies.
+    """Yield the policy's weights under the names that they have in a checkpoint. Adapters are merged into copies.
 
     The head is listed even if it is tied to the embeddings: without it, vLLM would keep the head that it started with.
     """

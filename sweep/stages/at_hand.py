@@ -1,4 +1,4 @@
-"""What a training step has made so far: what is left on disk where a number of it is not finite."""
+"""The current training step: what it has made so far, to be written to disk if a number is not finite."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Rollout:
         return [graded.sampled for group in self.groups for graded in group.responses]
 
     def sampling_metrics(self) -> dict[str, float]:
-        """How much was sampled, and its mean reward."""
+        """Return the metrics of all that was sampled: groups, tokens, and the mean reward."""
         rewards = [graded.reward for group in self.sampled for graded in group.responses]
         tokens = sampled_tokens(graded.sampled for group in self.sampled for graded in group.responses)
         return {
@@ -78,14 +78,14 @@ class Collector:
         return Rollout([chosen[place] for place in sorted(chosen)], sampled)
 
     def _graded_groups(self, step: int, slots: Sequence[int]) -> list[Group[Graded]]:
-        """A graded group for each slot. The slots are dealt out over the processes, and each gets all groups back."""
+        """Return a graded group for each slot. Each process samples a part of the slots, and gets all groups back."""
         config, setup = self.setup.config, self.setup
         own_slots = np.array_split(np.array(slots), dist.get_world_size())[dist.get_rank()].tolist()
         with self.phases("rollout"):
             own = self._sampled_groups(step, own_slots)
         with self.phases("grading"):
             graded = grade_groups(own, setup.grader, config.reward, config.seed, step)
-        # Each process knows the problem of every slot, so that only slots and responses travel.
+        # Each process has the problems of all slots, so only slots and responses are sent.
         gathered = gather([(group.slot, group.responses) for group in graded])
         problems = self.training_set.problems
         return [Group(slot, problems[self._problem_in(step, slot)], responses) for slot, responses in gathered]

@@ -28,6 +28,6 @@ class IntervalEvaluation:
         self.setup, self.problem_set, self.learner, self.phases = setup, problem_set, learner, phases
 
     def evaluate(self) -> Evaluation:
-        """See `evaluate_policy`; on every process."""
+        """Evaluate the learner's policy; every process calls this. See `evaluate_policy`."""
         with self.phases("evaluation"), self.learner.sampling_model() as model:
             return evaluate_policy(self.setup, model, self.problem_set)

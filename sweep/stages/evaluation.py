@@ -49,7 +49,7 @@ def evaluate(setup: JobSetup, problem_set: ProblemSet, **also: int) -> None:
 
 
 def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
-    """The run whose weights this evaluation reads.
+    """Return the run whose weights this evaluation reads.
 
     Raises:
         Refused: its final weights are not those of the step that this evaluation is for.

@@ -30,7 +30,7 @@ class Graded:
 def grade_groups(
     groups: Sequence[Group[Sampled]], grader: Grader, reward: Signal, seed: int, step: int
 ) -> list[Group[Graded]]:
-    """The same groups with graded responses.
+    """Return the same groups with graded responses.
 
     The draws of a response are keyed by seed, step, slot and sample. The key names the slot and not the problem,
     because one-shot training repeats a problem within a rollout.
@@ -73,7 +73,7 @@ def _draws(seed: int, step: int, slot: int, sample: int) -> Callable[[str], floa
 
 
 def graded_metrics(groups: Sequence[Group[Graded]], strategies: Sequence[Strategy]) -> dict[str, float | None]:
-    """The metrics of a rollout's grades that docs/rewards.md defines. Shares are None where nothing could be counted.
+    """Return the metrics of grades that docs/rewards.md defines. Shares are None if there is nothing to count.
 
     Args:
         strategies: the ways of extraction; how often each found the answer is a metric of its own.
@@ -99,7 +99,7 @@ def graded_metrics(groups: Sequence[Group[Graded]], strategies: Sequence[Strateg
 
 
 def _informedness(groups: Sequence[Group[Graded]]) -> dict[str, float | None]:
-    """How well the training reward tells right responses from wrong ones, within groups and over the whole rollout."""
+    """Return how well the training reward separates right from wrong responses, within groups and over the rollout."""
     judged = [[Judged(g.reward > 0, g.grade.correct) for g in group.responses] for group in groups]
     within, pooled = rates_within(judged), rates([response for group in judged for response in group])
     return {

@@ -76,7 +76,7 @@ def _label(setup: JobSetup, run: RunDirectory, stop: StopRequest, phases: Phases
 
 
 def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
-    """How many chunks earlier attempts finished. The rows of a chunk that they did not finish are removed."""
+    """Return the number of chunks that earlier attempts finished, and remove the rows of an unfinished one."""
     places = [row["place"] for row in read_rows(run.path)]
     done, count = 0, 0
     while done < len(chunks) and places[count : count + len(chunks[done])] == list(chunks[done]):
@@ -93,7 +93,7 @@ def _whole_chunks(run: RunDirectory, chunks: Sequence[range]) -> int:
 
 
 def _rows(setup: JobSetup, places: Sequence[int], training_set: ProblemSet) -> tuple[list[dict], Counter]:
-    """The rows of the problems at `places`, and the tokens that were sampled for them."""
+    """Return the rows of the problems at `places`, and the tokens that were sampled for them."""
     settings, grader = setup.config.labels, setup.grader
     problems, prompts = training_set.problems, training_set.prompts
     requests = [Request(prompts[i], ("labels", problems[i].id, s)) for i in places for s in range(settings.samples)]
@@ -109,7 +109,7 @@ def _rows(setup: JobSetup, places: Sequence[int], training_set: ProblemSet) -> t
 def label_rows(
     places: Sequence[int], problems: Sequence[Problem], groups: Sequence[Sequence[str | None]], grader: Grader
 ) -> list[dict]:
-    """A row of labels.jsonl for each problem.
+    """Return a row of labels.jsonl for each problem.
 
     Args:
         places: of the problems among all training problems.
@@ -117,11 +117,13 @@ def label_rows(
     """
 
     def judge(pairs):
+        """Return for each pair of answers whether they are equivalent."""
         return [grade.correct for grade in grader.grade(pairs)]
 
     elected = {vote: [_winner(b) for b in count_votes(groups, vote, judge)] for vote in VOTES}
 
     def correct(pairs):
+        """Return for each answer whether any of its problem's gold answers is equivalent to it."""
         return [grade.correct for grade in grade_any(grader, pairs)]
 
     right = {

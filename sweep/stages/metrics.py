@@ -19,7 +19,7 @@ from sweep.stages.grading import graded_metrics
 
 
 def one_row(*parts: Mapping) -> dict:
-    """All numbers of `parts` in one row, in order.
+    """Return all numbers of `parts` in one row, in order.
 
     Raises:
         ValueError: two parts have a number of the same name, one of which would be lost.
@@ -45,7 +45,7 @@ class StepDone:
 
 
 def step_metrics(done: StepDone, config: CellConfig, model_config: dict, seconds: Mapping[str, float]) -> dict:
-    """All metrics of a step, but for those of its evaluation and of the seconds and the memory that its phases took.
+    """Return all metrics of a step, except those of its evaluation and the seconds and memory of its phases.
 
     Args:
         model_config: the model's own configuration, named as in the hub's config.json.
@@ -66,12 +66,12 @@ def step_metrics(done: StepDone, config: CellConfig, model_config: dict, seconds
 
 
 def evaluation_metrics(found: Evaluation, signature: str) -> dict:
-    """The metrics of an evaluation; `signature` identifies the way in which it was done."""
+    """Return the metrics of an evaluation; `signature` identifies the way in which it was done."""
     return {**{f"eval/{name}": value for name, value in asdict(found).items()}, "evaluation": signature}
 
 
 def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_pg: torch.Tensor) -> dict[str, float]:
-    """The spread of a rollout's training rewards and of its advantages.
+    """Return the spread of a rollout's training rewards and of its advantages.
 
     Args:
         rewards_pg, advantages_pg: of each response; p prompts, g responses of a group.
@@ -90,7 +90,7 @@ def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_p
 
 
 def response_metrics(responses: Sequence[Sampled]) -> dict[str, float | None]:
-    """The lengths of responses in tokens, and why they ended; at least one response is given."""
+    """Return the lengths of responses in tokens, and why they ended; at least one response is given."""
     lengths = [len(r.ids) for r in responses]
     row = {"response/tokens_mean": sum(lengths) / len(lengths), "response/tokens_max": max(lengths)}
     for finish in Finish:
@@ -103,7 +103,7 @@ def response_metrics(responses: Sequence[Sampled]) -> dict[str, float | None]:
 def speed_metrics(
     model_config: dict, config: CellConfig, trained: Sequence[Sampled], updates: int, update_seconds: float
 ) -> dict[str, float | None]:
-    """How well the updates used the hardware; None where the model's shape or the device's peak is unknown.
+    """Return how well the updates used the hardware; None if the model's shape or the device's peak is unknown.
 
     `perf/update_tflops` is the model TFLOP/s of each process during the updates, `perf/mfu` its fraction of the peak.
 
@@ -124,7 +124,7 @@ def speed_metrics(
 
 
 def step_line(row: dict, steps: int) -> str:
-    """The line of the log about a step; `row` is its row of metrics, `steps` the number of steps to train."""
+    """Return the line of the log about a step; `row` is its row of metrics, `steps` the number of steps to train."""
     entropy = f"{row['train/entropy']:.3f}" if "train/entropy" in row else "-"  # nothing was trained on
     return (
         f"step {row['step']}/{steps} reward {row['reward/mean']:.3f} correct {row['reward/true_mean']:.3f} "

@@ -1,4 +1,4 @@
-"""Which training problem stands in each slot of each step: a pure function of the seed.
+"""Choose the training problem in each slot of each step: a pure function of the seed.
 
 The slots of all steps, in order, read from an endless stream of problems: all problems, shuffled anew for each epoch.
 A step that is resumed, or that runs on another number of processes, therefore has the same problems.
@@ -14,7 +14,7 @@ from sweep.keyed import generator
 
 
 def problem_in_slot(seed: int, step: int, slot: int, prompts_per_step: int, problems: int) -> int:
-    """The index, below `problems`, of the problem in a slot of `step` (which counts from 1).
+    """Return the index, below `problems`, of the problem in a slot of `step` (which counts from 1).
 
     Slots from `prompts_per_step` on belong to resampling, whose problems are drawn at random and leave the stream be.
     """

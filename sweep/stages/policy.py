@@ -32,7 +32,7 @@ _MOST_GRADERS = 8  # grading processes of a rank
 
 @dataclass(frozen=True)
 class JobSetup:
-    """What a stage needs to sample from a model and to grade its responses, on one process.
+    """The model, sampler and grader of a stage on one process.
 
     model: the untrained policy of the configuration, or the final weights of a finished run. Training changes it.
     stop: what ends a response.
@@ -50,14 +50,17 @@ class JobSetup:
     source: Path
 
     def reference_model(self) -> PreTrainedModel | None:
-        """A second copy of the untrained weights, if KL is measured against it. LoRA needs none (AdapterReference)."""
+        """Return a second copy of the untrained weights, if KL is measured against it. LoRA needs none.
+
+        Under LoRA the policy without its adapters is the reference (AdapterReference).
+        """
         if not self.config.needs_reference or self.config.tuning.method == "lora":
             return None
         with sharded(self.config, self.source):
             return load_model(self.config.model, self.source)
 
     def renewed(self) -> JobSetup:
-        """The same setup with the weights loaded again, because training changed them, and with a new open grader."""
+        """Return the setup with the weights loaded again, because training changed them, and with a new open grader."""
         return replace(self, model=_trainable(self.config, self.source), grader=_grader(self.config))
 
 
@@ -101,7 +104,7 @@ def load_setup(
 
 
 def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
-    """The untrained model, with new adapters under LoRA, ready for DeepSpeed to take over."""
+    """Return the untrained model, with new adapters under LoRA, ready for DeepSpeed to take over."""
     with sharded(config, source):
         model = load_model(config.model, source, config.rollout.max_tokens)
     torch.manual_seed(torch_seed(config.seed, "adapters"))  # LoRA begins from a random projection
@@ -127,9 +130,10 @@ def sharded(config: CellConfig, source: Path) -> Iterator[None]:
 
 
 def _pretraining_note(run: RunDirectory, stop: StopRequest) -> Callable[[int, int], None]:
-    """A function that pre-training calls after each step: it shows the progress, and ends it if a stop is requested."""
+    """Return a function for pre-training to call after each step: it shows the progress, and ends it on a stop."""
 
     def progress(step: int, steps: int) -> None:
+        """Raise Interrupted if a stop is requested; else show the progress now and then."""
         if stop:
             raise Interrupted
         if step % 20 == 0 and dist.get_rank() == 0:

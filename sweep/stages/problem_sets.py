@@ -25,7 +25,7 @@ class ProblemSet:
     prompts: list[list[int]]
 
     def first(self, count: int | None) -> ProblemSet:
-        """The first `count` problems; all of them where it is None."""
+        """Return the first `count` problems; all of them if it is None."""
         return ProblemSet(self.problems[:count], self.prompts[:count])
 
 

@@ -35,6 +35,7 @@ def on_rank_0(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def called(self: Recorder, *arguments) -> None:
+        """Call the method on rank 0."""
         if dist.get_rank() == 0:
             method(self, *arguments)
 
@@ -119,7 +120,7 @@ class Recorder:
 
     @on_rank_0
     def close(self, state: State) -> None:
-        """Flush and close all files. A mirror that cannot finish in time says so in the log and is left behind.
+        """Flush and close all files. A mirror that cannot finish in time logs that, and is not waited for any longer.
 
         Args:
             state: how the attempt ended.

@@ -15,7 +15,7 @@ log = logging.getLogger("sweep")
 
 
 class Checkpoints:
-    """The checkpoints of a run, as the attempt at hand uses them.
+    """The checkpoints of a run, as this attempt uses them.
 
     resumed_from: the checkpoint that the attempt began with; None if it began at step 0.
     first_step: the step after which that checkpoint was written; 0 without one.

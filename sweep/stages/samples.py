@@ -17,21 +17,21 @@ from sweep.stages.groups import Group
 
 
 def kept_places(step: int, prompts: int, groups: int, every: int) -> list[int]:
-    """The places, of `prompts` in a rollout, whose groups the step keeps, in order; more groups add to fewer."""
+    """Return the places, of `prompts` in a rollout, whose groups the step keeps; more groups add to fewer."""
     if step % every:
         return []
     return sorted(generator("samples", step).permutation(prompts)[:groups].tolist())
 
 
 def sample_rows(config: CellConfig, step: int, groups: Sequence[Group[Graded]]) -> list[dict]:
-    """The lines that a step adds to samples.jsonl; `groups` is its rollout, in the order of places."""
+    """Return the lines that a step adds to samples.jsonl; `groups` is its rollout, in the order of places."""
     tracking = config.tracking
     places = kept_places(step, len(groups), tracking.sample_groups, tracking.samples_every)
     return [row for place in places for row in _rows(step, groups[place], tracking.sample_characters)]
 
 
 def whole_rows(config: CellConfig, at_hand: StepAtHand) -> list[dict]:
-    """Everything known about each response of a step, for finding out what went wrong in it."""
+    """Return everything known about each response of a step, for finding out what went wrong in it."""
     rows = [
         {
             **row,
@@ -50,7 +50,7 @@ def whole_rows(config: CellConfig, at_hand: StepAtHand) -> list[dict]:
 
 
 def _rows(step: int, group: Group[Graded], characters: int | None) -> list[dict]:
-    """A line for each response of a group; its texts have at most so many `characters`."""
+    """Return a line for each response of a group; each of its texts has at most `characters` characters."""
     problem = group.problem
     return [
         {
@@ -76,7 +76,7 @@ def _rows(step: int, group: Group[Graded], characters: int | None) -> list[dict]
 
 
 def shortened(text: str, characters: int | None) -> str:
-    """`text`; if it has more than `characters`, a note of how many are left out takes the place of its middle."""
+    """Return `text`; if it has more than `characters`, a note of how many are left out replaces its middle."""
     if characters is None or len(text) <= characters:
         return text
     head = characters // 2

@@ -10,7 +10,7 @@ from sweep.rollout.sample import Sampled
 
 
 def sampled_tokens(responses: Iterable[Sampled]) -> Counter:
-    """The tokens of responses (`generated`) and of the prompts that they answer (`prompts`)."""
+    """Count the tokens of responses (`generated`) and of the prompts that they answer (`prompts`)."""
     counted = Counter()
     for response in responses:
         counted["generated"] += len(response.ids)
@@ -19,12 +19,12 @@ def sampled_tokens(responses: Iterable[Sampled]) -> Counter:
 
 
 def evaluated_tokens(found: Evaluation, prompts: Sequence[Sequence[int]]) -> Counter:
-    """The same for an evaluation, computed from the mean length of its answers."""
+    """Count the same for an evaluation, from the mean length of its answers."""
     answers = found.problems * found.samples_per_problem
     return Counter(generated=round(found.tokens * answers), prompts=sum(map(len, prompts)) * found.samples_per_problem)
 
 
 def seconds_of_steps(rows: Iterable[dict], after: int) -> float:
-    """Seconds that the steps after `after` took, according to their metrics: with evaluations, without checkpoints."""
+    """Return the seconds of the steps after `after`, from their metrics: with evaluations, without checkpoints."""
     parts = ("timing_s/step", "timing_s/evaluation")
     return sum(row.get(part) or 0.0 for row in rows if row["step"] > after for part in parts)

@@ -157,7 +157,7 @@ class Training:
 
     @property
     def _is_checked(self) -> bool:
-        """Whether the rollout of this step is checked: in the first step of an attempt, and every `checks.every`."""
+        """True if the rollout of this step is checked: in the first step of an attempt, and every `checks.every`."""
         every = self.setup.config.checks.every
         first = self.step == self.checkpoints.first_step + 1
         return first or (every is not None and self.step % every == 0)

@@ -32,7 +32,7 @@ class Updater:
     def with_advantages(
         self, groups: Sequence[Group[Graded]], step: int
     ) -> tuple[list[list[WithAdvantage]], dict[str, float]]:
-        """The responses of each group with their advantages, and the metrics of rewards and advantages."""
+        """Return the responses of each group with their advantages, and the metrics of rewards and advantages."""
         algorithm = self.config.algorithm
         rewards_pg = torch.tensor([[g.reward for g in group.responses] for group in groups])
         lengths_pg = torch.tensor([[float(len(g.sampled.ids)) for g in group.responses] for group in groups])
@@ -51,7 +51,7 @@ class Updater:
         return found, one_row(reward_metrics(rewards_pg, equal_p, advantages_pg), kl_metrics, counted)
 
     def _measured_kl(self, groups: Sequence[Group[Graded]], step: int) -> tuple[torch.Tensor | None, dict[str, float]]:
-        """The KL estimates (p, g) that rewards are reduced by, None without such a penalty; and the logged mean.
+        """Return the KL estimates (p, g) that reduce rewards, None without such a penalty; and the logged mean.
 
         With the penalty in the loss, the updates measure the same number on their way, so nothing is measured here.
         """
@@ -94,7 +94,7 @@ class Updater:
 
 
 def takes_part(graded: Graded, group_is_equal: bool, algorithm: AlgorithmConfig) -> bool:
-    """Whether a response is trained on. `group_is_equal`: all training rewards of its group are equal."""
+    """Return whether a response is trained on. `group_is_equal`: all training rewards of its group are equal."""
     if algorithm.filter_zero_variance and group_is_equal:
         return False
     return not (algorithm.mask_truncated and graded.sampled.finish is Finish.LENGTH)
