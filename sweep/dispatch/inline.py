@@ -49,6 +49,9 @@ class InlineQueue(Queue):
         begun = super()._start(task, status)
         return self._status(task, []) if task.directory in self._jobs else begun  # it has ended by now
 
+    def close(self) -> None:
+        """Do nothing: no job is prepared here before it runs."""
+
     def _submit(self, task: Task) -> EndedJob:
         """Work on the task until it has ended."""
         with apart_from_any_job(), changed_environment({"TOKENIZERS_PARALLELISM": "false"}):
@@ -64,7 +67,7 @@ class InlineQueue(Queue):
         self._show([Status(task.entry, State.RUNNING, note=NOTE)])
         try:
             run_stage(task.module, task.directory, Alone(), run.meeting())
-        except Exception:
+        except Exception:  # a failed run does not end the launch: the other cells go on
             written = run.read_state()
             if written.attempt == earlier or written.state != State.FAILED:
                 raise  # the attempt has neither recorded nor shown it

@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ ENDING = "its process ends"  # the note of a run that has recorded its end while
 POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes about a millisecond for each task
 
 
-class Queue:
+class Queue(ABC):
     """Runs tasks on this machine until each has ended. Subclasses define how a job is started."""
 
     max_parallel = 1  # processes at once
@@ -45,14 +46,15 @@ class Queue:
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
+    @abstractmethod
     def _submit(self, task: Task) -> submitit.Job | EndedJob:
         """Start a job for the task."""
-        raise NotImplementedError
 
     def _may_start(self, statuses: list[Status]) -> bool:
         """Return whether jobs may start yet; called at every look at the runs."""
         return True
 
+    @abstractmethod
     def close(self) -> None:
         """Release what was prepared for later jobs."""
 
