@@ -10,10 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM
-
-from benchmarks.workload import Workload, serve
-from models.load import DTYPES, adapt
+from benchmarks.workload import Workload, load_policy, serve
+from models.load import adapt
 from models.prompts import Stop
 from sweep.config.cell import CellConfig
 from sweep.grpo.deal import WithAdvantage
@@ -62,9 +60,8 @@ class Stepper:
         self.workload, self.prompts = workload, workload.prompt_ids()
         self.mine = range(workload.responses)[rank::world_size]
         join(rank, world_size, rank, meeting)
-        model = AutoModelForCausalLM.from_pretrained(workload.model, dtype=DTYPES[workload.dtype])
-        self.learner = Learner(adapt(model.to(device()), config.tuning, config.model), config)
-        self.sampler = open_sampler(config.rollout, StopRules(NoText(), Stop((UNREACHABLE,))))
+        self.learner = Learner(adapt(load_policy(workload, device()), config.tuning, config.model), config)
+        self.sampler = open_sampler(config, StopRules(NoText(), Stop((UNREACHABLE,))))
         self.answers = []
 
     def rollout(self, number: int) -> None:

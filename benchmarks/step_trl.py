@@ -20,10 +20,10 @@ if not torch.cuda.is_available():
 import deepspeed
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import LogitsProcessor, LogitsProcessorList, TrainerCallback
+from transformers import AutoTokenizer, LogitsProcessor, LogitsProcessorList, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from benchmarks.workload import END, Workload, answer, asked
+from benchmarks.workload import END, Workload, answer, asked, has_weights, load_policy
 
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # as on our side: gloo, nothing to compile
 STEPS = 10_000
@@ -83,7 +83,7 @@ def settings_of(workload: Workload) -> dict:
         "beta": 0.0,
         "gradient_checkpointing": False,
         "cache_implementation": "static",
-        "model_init_kwargs": {"dtype": workload.dtype},
+        "model_init_kwargs": {"dtype": workload.dtype} if has_weights(workload.model) else None,
         "disable_tqdm": True,
         "deepspeed": zero,
         "shuffle_dataset": False,
@@ -100,8 +100,10 @@ def main(file: str) -> None:
     if workload.lora:
         rank, alpha = workload.lora
         adapters = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules="all-linear")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = GRPOTrainer(
-        model=workload.model,
+        model=workload.model if has_weights(workload.model) else load_policy(workload, device),
+        processing_class=AutoTokenizer.from_pretrained(workload.model, truncation_side="left", padding_side="left"),
         # Every completion of a group gets a reward of its own, so that no advantage is 0.
         reward_funcs=lambda completions, **_: [float(i % workload.samples) for i in range(len(completions))],
         args=GRPOConfig(**settings_of(workload)),

@@ -93,7 +93,7 @@ def prepared(home: Path, cache: Path, mode: str, url: str) -> RunDirectory:
     (cell,) = plan.cells
     record(plan.name, plan.root, [task.entry for task in plan.stages], [cell.entry], [])
     run = RunDirectory(cell.directory)
-    run.freeze(cell.config, cell.signature, cell.identity, cell.evaluation)
+    run.freeze(cell.config, cell.signature, cell.identity, cell.evaluations)
     return run
 
 

@@ -110,20 +110,44 @@ def make_tokenizer(vocabulary: int, directory: Path) -> None:
     ).save_pretrained(directory)
 
 
+def has_weights(directory: str) -> bool:
+    return any(Path(directory).glob("*.safetensors"))
+
+
+def load_policy(workload: Workload, device):
+    """The model of a workload, on `device`. Where its directory has no weights they are random, and drawn there.
+
+    Two processes draw the same ones on devices of one kind, and those of a large model are never written to a disk.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    dtype = getattr(torch, workload.dtype)
+    if has_weights(workload.model):
+        return AutoModelForCausalLM.from_pretrained(workload.model, dtype=dtype).to(device)
+    torch.manual_seed(0)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(workload.model), dtype=dtype)
+
+
 def peak_memory() -> dict[str, float]:
-    """The most memory this process ever held: of the machine, and of its GPU where it has one."""
+    """The most memory this process ever held: of the machine, and of its GPU where it has one.
+
+    `device_gb`: what the GPU holds now in all, torch's free blocks and CUDA's own memory included.
+    """
     import resource
 
     import torch
 
     peak = {"peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
     if torch.cuda.is_available():
-        peak["peak_gpu_gb"] = torch.cuda.max_memory_allocated() / 2**30
+        free, total = torch.cuda.mem_get_info()
+        peak |= {"peak_gpu_gb": torch.cuda.max_memory_allocated() / 2**30, "device_gb": (total - free) / 2**30}
     return peak
 
 
 def answer(row: dict) -> None:
-    print(MARK + json.dumps(row | peak_memory()), flush=True)
+    print(MARK + json.dumps(peak_memory() | row), flush=True)
 
 
 def asked() -> bool:
@@ -171,6 +195,9 @@ class Side:
             if line.startswith(MARK):
                 return json.loads(line.removeprefix(MARK))
         raise RuntimeError(f"a side ended early; the end of its log:\n{self.log.read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def close(self) -> None:
         self._process.stdin.close()

@@ -8,7 +8,8 @@ Letters: b rows, s positions of a row, d head or hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -26,6 +27,7 @@ except ImportError:  # torch before 2.10
     varlen_attn = None
 
 NAME = "layout"
+HALF = (torch.bfloat16, torch.float16)
 
 
 class Layout(Protocol):
@@ -74,14 +76,9 @@ class Packed:
         """See `Layout.attend`. On a GPU in half precision one kernel takes all sequences; else equal lengths share a
         call.
         """
-        if query.is_cuda and varlen_attn is not None and query.dtype in (torch.bfloat16, torch.float16):
+        if query.is_cuda and query.dtype in HALF and takes_packed(varlen_attn):
             packed = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))
-            longest = max(self.lengths)
-            bounds = self._bounds
-            grouped = query.shape[1] != key.shape[1]
-            return varlen_attn(
-                *packed, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0), enable_gqa=grouped
-            )[None]
+            return attend_packed(varlen_attn, *packed, self._bounds, max(self.lengths), scale)[None]
         outputs, start = [], 0
         for length, alike in groupby(self.lengths):  # neighbours of equal length share a call
             count = len(list(alike))
@@ -105,6 +102,39 @@ class Recording(Packed):
         self.keys.append(key[0])
         self.values.append(value[0])
         return super().attend(layer, query, key, value, scale)
+
+
+def takes_packed(kernel: Callable | None) -> bool:
+    """Return whether torch's kernel for packed sequences takes a scale and a causal window; torch 2.10's does not."""
+    return kernel is not None and {"scale", "window_size"} <= inspect.signature(kernel).parameters.keys()
+
+
+def attend_packed(
+    kernel: Callable,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: torch.Tensor,
+    longest: int,
+    scale: float,
+) -> torch.Tensor:
+    """Return the causal attention output (s, heads, d) of sequences that lie end to end, from one call of the kernel.
+
+    Args:
+        kernel: torch's `varlen_attn`.
+        query: (s, heads, d).
+        key, value: (s, key-value heads, d).
+        bounds: where each sequence begins and the last one ends, int32.
+        longest: tokens of the longest sequence.
+    """
+    options = {}
+    if query.shape[1] != key.shape[1]:
+        if "enable_gqa" in inspect.signature(kernel).parameters:
+            options["enable_gqa"] = True
+        else:  # torch 2.11 promises nothing for heads that share keys
+            share = query.shape[1] // key.shape[1]
+            key, value = key.repeat_interleave(share, 1), value.repeat_interleave(share, 1)
+    return kernel(query, key, value, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0), **options)
 
 
 def _scaled_dot_product(query, key, value, scale: float, is_causal: bool) -> torch.Tensor:

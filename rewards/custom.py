@@ -1,4 +1,6 @@
-"""A user's own reward function: located without importing it, stored as text in the configuration, run in the job."""
+"""A user's own function, a reward or a detector: located without importing it, stored as text in the configuration,
+run in the job.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +52,13 @@ def locate(target: str) -> dict[str, str]:
 
 def _find(module: str) -> ModuleSpec | None:
     path: Sequence[str] | None = [str(Path.cwd()), *sys.path]
-    spec, name = None, ""
+    spec = None
     for word in module.split("."):
-        name = f"{name}.{word}" if name else word
-        spec = PathFinder.find_spec(name, path)
+        # Without the words before it: by its whole name, a folder without __init__.py is found in imported ones alone.
+        spec = PathFinder.find_spec(word, path)
         if spec is None:
             return None
-        path = spec.submodule_search_locations or []
+        path = list(spec.submodule_search_locations or [])
     return spec
 
 
@@ -80,11 +82,11 @@ def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[fl
             message names the function's file and line.
     """
     try:
-        own = _load(target, function)
+        own = load(target, function)
         returned = own(group)
         found = list(returned) if isinstance(returned, Iterable) and not isinstance(returned, str | Mapping) else None
     except Exception as error:  # any exception comes from the user's function: report the line that raised it
-        place = _where_raised(target, function, error)
+        place = _where_raised(target, function, error, "the list of a group's responses")
         raise ValueError(f"reward.target={target} raised {type(error).__name__}: {error} ({place})") from error
     defined = _place(target, function, getattr(getattr(own, "__code__", None), "co_firstlineno", None))
     wanted = f"it must return one finite number for each of the {len(group)} responses ({defined})"
@@ -98,6 +100,25 @@ def call(target: str, function: FunctionSource, group: Sequence[Any]) -> list[fl
     return [float(value) for value in found]
 
 
+def decide(target: str, function: FunctionSource, text: str) -> bool:
+    """Call the user's detector on a text and return its decision.
+
+    Raises:
+        ValueError: the function raises an exception, or returns no truth value. The message names its file and line.
+    """
+    try:
+        returned = load(target, function)(text)
+    except Exception as error:  # any exception comes from the user's function: report the line that raised it
+        place = _where_raised(target, function, error, "a text")
+        raise ValueError(f"target={target} raised {type(error).__name__}: {error} ({place})") from error
+    if type(returned).__name__ not in ("bool", "bool_"):  # bool_ was NumPy's name of its own
+        shown = textwrap.shorten(repr(returned), 80)
+        raise ValueError(
+            f"target={target} returned {shown}; it must return True or False ({_module(target, function)})"
+        )
+    return bool(returned)
+
+
 def _is_finite_number(value: Any) -> bool:
     """Return True for finite numbers, NumPy's and torch's included. Text that reads as a number does not count."""
     try:
@@ -106,14 +127,18 @@ def _is_finite_number(value: Any) -> bool:
         return False
 
 
-def _where_raised(target: str, function: FunctionSource, error: Exception) -> str:
-    """Return the deepest line of the function's own file on the traceback, else the deepest line of all."""
+def _where_raised(target: str, function: FunctionSource, error: Exception, argument: str) -> str:
+    """Return the deepest line of the function's own file on the traceback, else the deepest line of all.
+
+    Args:
+        argument: what the function is called with.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == _named(target, function)]
     if own:
         return _place(target, function, own[-1].lineno)
     if frames[-1].filename == __file__:  # the call itself failed: the function takes other arguments
-        return f"it is called with one argument, the list of a group's responses; {_module(target, function)}"
+        return f"it is called with one argument, {argument}; {_module(target, function)}"
     return f"{frames[-1].filename}, line {frames[-1].lineno}"
 
 
@@ -144,12 +169,16 @@ def _named(target: str, function: FunctionSource) -> str:
         is_same = file.read_text(encoding="utf-8") == function.source
     except (OSError, UnicodeDecodeError):
         is_same = False
-    return str(file) if is_same else f"<reward.target={target}>"
+    return str(file) if is_same else f"<target={target}>"
 
 
 @lru_cache
-def _load(target: str, function: FunctionSource):
-    """Run the stored text as the module it came from and return the function. Its imports are found beside the file."""
+def load(target: str, function: FunctionSource) -> Any:
+    """Run the stored text as the module it came from and return the function. Its imports are found beside the file.
+
+    Raises:
+        Exception: whatever the text raises while it runs.
+    """
     name, _, wanted = target.partition(":")
     if function.directory not in sys.path:
         sys.path.append(function.directory)

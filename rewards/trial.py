@@ -1,8 +1,9 @@
-"""Try a user's reward function once, in a separate process: `python -m rewards.trial`.
+"""Try a user's function once, in a separate process: `python -m rewards.trial`.
 
-Reads a JSON object from standard input (`target`, `function`, `question`, `gold`, `samples`) and prints one line of
-JSON: `error` says what the function did wrong ("" if nothing), `missing` is true if it imports a package that is not
-installed here, `rewards` are the rewards it gave.
+Reads a JSON object from standard input (`target`, `function`, `question`, `gold`, `samples`; `detector` says that the
+function detects a behaviour and is no reward) and prints one line of JSON: `error` says what the function
+did wrong ("" if nothing), `missing` is true if it imports a package that is not installed here, `rewards` are the
+rewards it gave.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import sys
 
 from rewards.base import Response
-from rewards.custom import FunctionSource, call
+from rewards.custom import FunctionSource, call, decide
 
 
 def made_up_group(question: str, gold: str, samples: int) -> list[Response]:
@@ -36,7 +37,12 @@ def main() -> None:
     error, missing, rewards = "", False, []
     with contextlib.redirect_stdout(sys.stderr):  # standard output carries the result alone
         try:
-            rewards = call(request["target"], FunctionSource(**request["function"]), group)
+            function = FunctionSource(**request["function"])
+            if request["detector"]:
+                for response in group:
+                    decide(request["target"], function, response.text)
+            else:
+                rewards = call(request["target"], function, group)
         except ValueError as raised:
             error, missing = str(raised), isinstance(raised.__cause__, ImportError)
     print(json.dumps({"error": error, "missing": missing, "rewards": rewards}), flush=True)

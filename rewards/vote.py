@@ -53,3 +53,36 @@ def _spellings(group: Sequence[str | None]) -> dict[str, list[int]]:
 
 def _ranked(ballots: list[Ballot]) -> list[Ballot]:
     return sorted(ballots, key=lambda b: (-len(b.voters), b.voters[0]))
+
+
+def first_equals(
+    groups: Sequence[Sequence[str | None]], earlier: Sequence[Sequence[str]], judge: Judge
+) -> list[list[str | None]]:
+    """Return for each answer the first answer of its group that equals it, itself included; None for None.
+
+    More answers can so be added to a group without changing what the earlier ones vote for.
+
+    Args:
+        earlier: for each group the different answers that were given before, in order; an answer of the group that
+            equals one of them counts as the first that does.
+    """
+    spellings = [list(dict.fromkeys(answer.strip() for answer in group if answer is not None)) for group in groups]
+    heads = [list(those) for those in earlier]
+    found: list[dict[str, str]] = [{} for _ in groups]
+    place = 0
+    while any(spellings):
+        for those, left in zip(heads, spellings, strict=True):
+            if left and place == len(those):
+                those.append(left[0])
+        pairs = [(g, answer) for g, left in enumerate(spellings) for answer in left]
+        unlike = [(g, answer) for g, answer in pairs if answer != heads[g][place]]
+        equal = dict(zip(unlike, judge([(answer, heads[g][place]) for g, answer in unlike]), strict=True))
+        for g, answer in pairs:
+            if equal.get((g, answer), True):
+                found[g][answer] = heads[g][place]
+                spellings[g].remove(answer)
+        place += 1
+    return [
+        [None if answer is None else first[answer.strip()] for answer in group]
+        for group, first in zip(groups, found, strict=True)
+    ]

@@ -16,7 +16,7 @@ if __name__ == "__main__":
 
 import typer
 
-from sweep.commands import after, before, during, inside, launch
+from sweep.commands import after, before, during, evaluate, inside, launch, transitions
 from sweep.config.local import default_output_dir, local_file
 from sweep.errors import UserError
 from sweep.run.unwritable import complaint
@@ -29,8 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (before.commands, launch.commands, during.commands, inside.commands, after.commands):
-    app.add_typer(commands)
+for commands in (before, launch, during, evaluate, inside, after, transitions):
+    app.add_typer(commands.commands)
 
 
 def _arguments(typed: list[str]) -> list[str]:

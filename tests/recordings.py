@@ -70,7 +70,7 @@ PLANS = {
     "prompts": "prompt=none,python_prefix,r1_zero",
     "own_problems": f"model=smollm2_135m {OWN_PROBLEMS} 'data.where={{level: [1, 2]}}'",
     "one_shot": "'data.only={question: 3+4-5, answer: 2}' seed=range(3)",
-    "evaluations": "evaluation.samples_per_problem=1,4 evaluation.split=validation grading=lenient",
+    "evaluations": "evaluation.samples_per_problem=1,4 evaluation.benchmarks.mini.split=validation grading=lenient",
     # Experiments, several axes, clusters of one's own.
     "demo": "experiment=demo",
     "own_experiment": f"{OWN_GROUPS} experiment=two_prompts",

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from helpers.constants import ROOT, TINY
 from helpers.made_up_groups import made_up, of_mixed_difficulty, rewards_of, signal
+from rewards.behaviours import Found
 from rewards.grading import Grade, Outcome
 from rewards.informedness import Judged, Rates, mixed, rates, rates_within
 from sweep.data.problems import Problem
@@ -110,7 +111,7 @@ def graded_group(slot: int, *responses: tuple[float, bool]) -> Group[Graded]:
     """A group whose responses have these rewards, and are right where it says so."""
     sampled = Sampled([1], [2], [0.0], Finish.EOS, "")
     grades = [(reward, Grade(Outcome.RIGHT if correct else Outcome.WRONG)) for reward, correct in responses]
-    graded = [Graded(sampled, reward, grade, None, False) for reward, grade in grades]
+    graded = [Graded(sampled, reward, grade, None, Found(())) for reward, grade in grades]
     return Group(slot, Problem("p", "3+4", ("7",)), graded)
 
 

@@ -159,7 +159,7 @@ def a_done_run(root: Path, *overrides: str) -> tuple[RunDirectory, CellConfig]:
     plan = plan_sweep([*TINY, "name=x", f"output_dir={root}", *overrides])
     (task,) = plan.cells
     run = RunDirectory(task.directory)
-    run.freeze(task.config, task.signature, task.identity, task.evaluation)
+    run.freeze(task.config, task.signature, task.identity, task.evaluations)
     entry = Entry("a cell", task.module, task.axes, "m", "r", 0, task.signature, 4, str(run.path.relative_to(root)), [])
     record("x", root, [], [entry], [])
     run.write_state(state="done", step=4, steps=4)

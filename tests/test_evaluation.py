@@ -15,7 +15,7 @@ from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.identity import signature
-from sweep.stages.evaluation import finished_run
+from sweep.stages.evaluation import weights_to_evaluate
 
 TYPED = ["-m", *TINY, "steps=2", "name=s", "reward=random", "tuning=full,lora"]
 
@@ -57,18 +57,19 @@ def test_weights_that_are_gone_or_of_another_step_are_named(tmp_path):
     cell.directory.mkdir(parents=True)
     named = asked.model_copy(update={"weights": str(cell.directory.relative_to(tmp_path))})
     config = cell.config.model_copy(update={"evaluation": named})
-    for step, error, said in ((6, Refused, "but of step 6"), (4, FileNotFoundError, "final, which held the weights")):
+    for step, error, said in ((6, Refused, "are of step 6"), (4, FileNotFoundError, "final, which held the weights")):
         write_json(RunDirectory(cell.directory).result, {"step": step})
         with pytest.raises(error, match=said):
-            finished_run(config, run)
+            weights_to_evaluate(config, run)
     RunDirectory(cell.directory).final.mkdir()
-    assert finished_run(config, run).path == cell.directory
+    trained, weights = weights_to_evaluate(config, run)
+    assert (trained.path, weights) == (cell.directory, cell.directory / "final")
 
 
 def test_an_evaluation_has_no_model_to_export(tmp_path):
     (cell,) = plan_sweep([*TINY, f"output_dir={tmp_path}"]).cells
     run = RunDirectory(tmp_path / "stages" / "evaluation-a-0123456789ab")
-    run.freeze(cell.config, cell.signature, cell.identity, cell.evaluation)
+    run.freeze(cell.config, cell.signature, cell.identity, cell.evaluations)
     run.write_state(state="done")
     with pytest.raises(UserError, match=r"there is no .*final; only a finished training has a model"):
         export_cell(tmp_path, str(run.path), tmp_path / "exported", merge=False)

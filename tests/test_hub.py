@@ -22,7 +22,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = ["model.mini=null", "model.path=org/tiny", "model.revision=main"]
 # A commit rather than `main`: for that, `datasets` also asks the hub's viewer, which has a host of its own.
 DATA = ["data=deepscaler", "data.train.path=org/problems", f"data.train.revision={COMMIT}", "data.held_out=0.2"]
-DATA += ["data.test=null", "rollout.max_prompt_tokens=32", "rollout.max_response_tokens=8"]
+DATA += ["data.test=null", "evaluation=[own]", "rollout.max_prompt_tokens=32", "rollout.max_response_tokens=8"]
 SETTINGS = [o for o in TINY if not o.startswith("model.mini.")]
 LEFT_THERE = {"original/consolidated.pth", "onnx/model.onnx", "pytorch_model.bin", "README.md"}
 
@@ -170,6 +170,18 @@ def test_what_cannot_be_fetched_is_refused_with_the_remedy(hub, monkeypatch, ove
 def test_a_download_that_breaks_off_is_refused_with_the_remedy(hub):
     hub.breaks_off = {"config.json"}
     assert "cannot be fetched" in refused()
+
+
+def test_a_benchmark_is_fetched_and_its_problems_are_checked(hub):
+    """Of another set than the data's: after a prefetch, a plan reads it without a network."""
+    changed = {"path": "org/problems", "revision": COMMIT, "split": "test", "id": "null"}
+    there = ["evaluation=aime24", *(f"evaluation.benchmarks.aime24.{key}={value}" for key, value in changed.items())]
+    assert "org/problems has 10 problems, and evaluation.benchmarks.aime24.size=30 was expected" in refused(*there)
+    assert prefetch(*there, "evaluation.benchmarks.aime24.size=10")[-1] == "benchmark aime24: 10 problems"
+    assert hub.asked("GET")["test.jsonl"] == 1
+    hub.stop()
+    planned = subprocess.run([sys.executable, "-m", "sweep", "plan", *there], cwd=ROOT, capture_output=True, text=True)
+    assert planned.returncode == 2 and "has 10 problems" in planned.stderr
 
 
 def test_a_data_set_is_fetched_once_and_used_split_by_split(hub):

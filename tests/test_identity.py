@@ -22,7 +22,7 @@ from sweep.dispatch.manage import retry
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.plan import plan_sweep
-from sweep.plan.signature import evaluation_identity, fields, training_identity
+from sweep.plan.signature import benchmark_identities, fields, training_identity
 from sweep.plan.task import BASELINE, EVALUATION, LABEL, TRAIN
 from sweep.run import identity as rules
 from sweep.run.directory import RunDirectory
@@ -63,7 +63,7 @@ def test_a_training_carries_the_rules_and_sections_that_it_reads(overrides, read
 def test_what_cannot_change_the_weights_is_no_part_of_the_training():
     base = signature(training_identity(config("reward=random")))
     changes = [
-        "evaluation.samples_per_problem=7", "evaluation.split=validation", "evaluation.temperature=0",
+        "evaluation.samples_per_problem=7", "evaluation.benchmarks.mini.split=validation", "evaluation.temperature=0",
         "grading=lenient", "labels.samples=8", "model.name=other", "data.name=other", "tracking.project=p",
         "steps=99", "retrain=true", "data.on_bad_gold=drop",
     ]  # fmt: skip
@@ -73,10 +73,10 @@ def test_what_cannot_change_the_weights_is_no_part_of_the_training():
 
 
 def test_an_evaluation_is_the_same_for_every_model_and_reward():
-    base = evaluation_identity(config())
-    assert evaluation_identity(config("model=llama3_mini", "reward=random", "seed=3", "algorithm=dapo")) == base
+    base = benchmark_identities(config())
+    assert benchmark_identities(config("model=llama3_mini", "reward=random", "seed=3", "algorithm=dapo")) == base
     for change in ("evaluation.samples_per_problem=7", "grading=lenient", "prompt=python_prefix"):
-        assert evaluation_identity(config(change)) != base
+        assert benchmark_identities(config(change)) != base
 
 
 def test_the_base_weights_of_the_minis_count_by_content():
@@ -183,7 +183,7 @@ def test_a_finished_run_under_another_evaluation_is_evaluated_and_not_trained(tm
     finish_all(second)
     cells = collect(tmp_path, "s").cells
     assert [(c.reward, c.evaluation) for c in cells] == [
-        (reward, signature(plan.cells[0].evaluation))
+        (reward, signature(plan.cells[0].evaluations["mini"]))
         for plan in (first, second)
         for reward in ("random", "ground_truth")
     ]

@@ -35,7 +35,7 @@ def queue(tmp_path, monkeypatch):
     """A queue of a baseline and a cell, and what it would start."""
     tasks = plan_sweep([*TINY, f"output_dir={tmp_path}", "cluster.share_imports=false"]).tasks
     for task in tasks:
-        RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluation)
+        RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluations)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)
     made.submitted = []
     monkeypatch.setattr(made, "_submit", lambda task: made.submitted.append(task.label) or Submitted())

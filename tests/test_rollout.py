@@ -135,7 +135,7 @@ def test_a_sampled_response_ends_by_token_string_or_length(batch_size, keep):
     responses = [[turn], [*b"six", end], [*b"6</answer", MARK_END], [*b"one two thre"], [*b"a</answer>"]]
     scripts = [[*response, *b" never sampled"] for response in responses]
     requests = [Request([*b"?" * (i + 1)], (0, "rollout", 0, i)) for i in range(5)]
-    config = cell("rollout.max_response_tokens=12", f"rollout.batch_size={batch_size}").rollout
+    config = cell("rollout.max_response_tokens=12", f"rollout.batch_size={batch_size}")
     sampled = open_sampler(config, rules).sample(Script(scripts, len(tokenizer)), requests, 1.0)
     stop = "</answer>" if keep else ""
     assert [s.ids for s in sampled] == responses
@@ -146,7 +146,7 @@ def test_a_sampled_response_ends_by_token_string_or_length(batch_size, keep):
 
 
 def test_a_request_may_ask_for_fewer_tokens():
-    config = cell("rollout.max_response_tokens=9").rollout
+    config = cell("rollout.max_response_tokens=9")
     stop = StopRules(tokenizer_of("olmo2_7b"), Stop((599,)))
     requests = [Request([5, 6], (0, i), max_tokens=limit) for i, limit in enumerate([None, 1, 4])]
     sampled = open_sampler(config, stop).sample(tiny(), requests, 1.0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import get_args
 
 from helpers.constants import ROOT, TINY
+from rewards.detectors import DETECTORS
 from rewards.extraction import Strategy
 from sweep.run.directory import RunDirectory
 
@@ -46,6 +48,8 @@ def test_dynamic_sampling_and_the_initial_model_in_training(shell, tmp_path):
     named = {name for row in (*dapo, *rloo) for name in row if name != "step"} - {
         f"grading/{s}" for s in get_args(Strategy)
     }
+    of_each = re.findall(r"`(behaviour/\w*BEHAVIOUR\w*)`", page)
+    named -= {name.replace("BEHAVIOUR", detector) for name in of_each for detector in DETECTORS}
     assert [name for name in sorted(named) if f"`{name}`" not in page] == []
     numbers = [v for row in (*dapo, *rloo) for k, v in row.items() if k != "evaluation" and v is not None]
     assert all(map(math.isfinite, numbers))

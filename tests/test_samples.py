@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.constants import TINY
+from rewards.behaviours import Found
 from rewards.grading import Grade, Outcome
 from sweep.config.cell import CellConfig
 from sweep.config.keys import REPLACED, known_keys, of_today
@@ -19,7 +20,7 @@ from sweep.stages.samples import kept_places, sample_rows, shortened
 
 def graded_group(slot: int, text: str = "x") -> Group[Graded]:
     sampled = [Sampled([1], [2], [0.0], Finish.EOS, f"{text} {slot}.{sample}") for sample in range(4)]
-    responses = [Graded(response, 1.0, Grade(Outcome.RIGHT), None, False) for response in sampled]
+    responses = [Graded(response, 1.0, Grade(Outcome.RIGHT), None, Found(())) for response in sampled]
     return Group(slot, Problem(f"p{slot}", "1+1", ("2",)), responses)
 
 

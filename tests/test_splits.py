@@ -11,7 +11,7 @@ from sweep.config.data import JsonLinesData
 from sweep.data.problems import describe, file_hash, load_problems, load_split, refuse_changed
 from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
-from sweep.plan.signature import evaluation_identity
+from sweep.plan.signature import benchmark_identities
 
 
 def questions(data: JsonLinesData, *splits: str) -> list[set[str]]:
@@ -72,4 +72,4 @@ def test_the_one_problem_that_is_trained_on_is_no_test_problem(file):
     data = data_of(path, only={"question": f" {question.question}", "answer": question.answers[0]})
     assert question not in load_problems(data, "test") and len(load_problems(data, "test")) == 1
     cells = compose_cells([f"data.only={{question: {q}, answer: 2}}" for q in ("1+2-1",)]) + compose_cells(["seed=1"])
-    assert len({json.dumps(evaluation_identity(cell.config)) for cell in cells}) == 2
+    assert len({json.dumps(benchmark_identities(cell.config)) for cell in cells}) == 2

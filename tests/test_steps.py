@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.presets import algorithm
+from rewards.behaviours import Found
 from rewards.grading import Grade, Outcome
 from sweep.job.phases import Phases
 from sweep.rollout.sample import Finish, Sampled
@@ -59,5 +60,5 @@ def test_what_phases_measured_is_taken_once():
     ],
 )
 def test_which_responses_are_trained_on(changes, equal, finish, expected):
-    graded = Graded(Sampled([1], [2], [0.0], finish), 1.0, Grade(Outcome.RIGHT), None, False)
+    graded = Graded(Sampled([1], [2], [0.0], finish), 1.0, Grade(Outcome.RIGHT), None, Found(()))
     assert takes_part(graded, equal, algorithm(**changes)) is expected

@@ -15,7 +15,8 @@ from helpers.constants import ROOT
 from models.family import families, load_family
 
 # What each room may import of the project. On the submitting side dispatch → compare, plan → data → config, run. Inside
-# a job stages → grpo, evaluate → rollout → job → run → config, with data and track beside them.
+# a job stages → grpo, evaluate → rollout → job → run → config, with data and track beside them. Both sides import
+# score.
 LEAVES = {"sweep.__version__", "sweep.errors", "sweep.keyed", "sweep.program", "sweep.shown"}
 MAY_IMPORT = {
     "models": set(),
@@ -25,16 +26,19 @@ MAY_IMPORT = {
     "sweep.run": {"sweep.config"},
     "sweep.job": {"sweep.run", "sweep.config"},
     "sweep.data": {"sweep.config", "models", "rewards"},
+    "sweep.score": {"sweep.run"},
     "sweep.track": {"sweep.run", "sweep.config"},
     "sweep.rollout": {"sweep.run", "sweep.config", "models"},
     "sweep.grpo": {"sweep.rollout", "sweep.job", "sweep.run", "sweep.config", "models"},
-    "sweep.evaluate": {"sweep.rollout", "sweep.data", "sweep.job", "sweep.run", "sweep.config", "rewards", "models"},
+    "sweep.evaluate": {
+        "sweep.rollout", "sweep.data", "sweep.job", "sweep.score", "sweep.run", "sweep.config", "rewards", "models",
+    },
     "sweep.stages": {
-        "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.job", "sweep.data", "sweep.track", "sweep.run",
-        "sweep.config", "rewards", "models",
+        "sweep.grpo", "sweep.evaluate", "sweep.rollout", "sweep.job", "sweep.data", "sweep.track", "sweep.score",
+        "sweep.run", "sweep.config", "rewards", "models",
     },
     "sweep.plan": {"sweep.data", "sweep.run", "sweep.config", "models", "rewards"},
-    "sweep.compare": {"sweep.run", "sweep.config"},
+    "sweep.compare": {"sweep.score", "sweep.run", "sweep.config"},
     "sweep.dispatch": {"sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models"},
     "sweep.commands": {"sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run", "sweep.config"},
     "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run", "sweep.config"},
@@ -42,7 +46,7 @@ MAY_IMPORT = {
 # Rooms that a login node loads: importing any of their modules loads none of HEAVY.
 WITHOUT_TORCH = (
     "rewards", "sweep/config", "sweep/run", "sweep/data", "sweep/plan", "sweep/dispatch", "sweep/compare",
-    "sweep/commands",
+    "sweep/score", "sweep/commands",
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "deepspeed", "vllm"}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50  # lines

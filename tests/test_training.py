@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from helpers.shells import Shell
 from sweep.data.problems import load_problems
 from sweep.run.directory import RunDirectory
 from sweep.run.provenance import code_hash, git_commit
+from sweep.run.responses import read_responses
 
 
 def cells(tmp_path: Path) -> dict[str, RunDirectory]:
@@ -109,6 +111,8 @@ def test_four_steps_equal_two_and_two_resumed_bit_for_bit(at_a_stretch, shell, t
     shell.launch(*TINY, "steps=4")
     assert half.read_state().attempt == 2
     assert comparable(half) == expected
+    kept = [{file.name: file.read_bytes() for file in run.responses.iterdir()} for run in (once, half)]
+    assert len(kept[0]) == 4 and kept[0] == kept[1]
     resumed = load_file(half.final / "model.safetensors")
     assert resumed.keys() == weights.keys()
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
@@ -133,6 +137,8 @@ def test_an_interrupted_run_goes_on_and_has_every_step_once(shell, tmp_path):
         assert steps < 400
     shell.launch(*long, f"steps={steps + 3}")
     assert [row["step"] for row in run.read_metrics()] == list(range(1, steps + 4))
+    responses = read_responses(run.responses, ["step", "slot", "sample"]).to_pylist()
+    assert [tuple(row.values()) for row in responses] == [*product(range(1, steps + 4), range(4), range(4))]
     assert run.read_state().state == "done"
 
 

@@ -11,11 +11,14 @@ import launch
 from helpers.constants import ROOT
 from models.config import Architecture, MiniRecipe, ModelConfig, ModelResources, Resources
 from rewards.base import Signal
+from rewards.behaviours import BehavioursConfig
 from rewards.custom import FunctionSource
 from rewards.grading import GradingConfig
 from sweep.__main__ import main
+from sweep.config.benchmarks import Fresh
 from sweep.config.cell import CellConfig, LabelsConfig
 from sweep.config.data import After, Columns, HubData, OneProblem, ProblemSet
+from sweep.config.evaluation import SHARED, Asking, EvaluationConfig
 from sweep.config.keys import models_in
 from sweep.errors import UserError
 from sweep.plan.overrides import reader_of
@@ -94,7 +97,8 @@ def test_a_cache_that_cannot_be_written_is_found_before_a_job_finds_it(tmp_path)
 READERS = {
     ModelConfig: ("config",), MiniRecipe: ("recipe",), Resources: ("asked",), Architecture: ("shape",),
     FunctionSource: ("function",), GradingConfig: ("config",), LabelsConfig: ("settings",), ProblemSet: ("config",),
-    Columns: ("how", "place"), OneProblem: ("only",), After: ("rule",),
+    BehavioursConfig: ("config",), Columns: ("how", "place"), OneProblem: ("only",), After: ("rule",),
+    Asking: ("benchmark", "settings"), Fresh: ("options",),
 }  # fmt: skip
 # Read otherwise than as an attribute: what tells alternatives apart, what a table calls a choice, what is hashed or
 # passed on as a whole, and what getattr() finds.
@@ -103,6 +107,7 @@ READ_AS_A_WHOLE = {
     (MiniRecipe, "version"),
     (Architecture, "tie_word_embeddings"),
     (HubData, "train"),
+    *((EvaluationConfig, key) for key in SHARED),
 }
 
 

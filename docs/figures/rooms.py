@@ -12,14 +12,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE, FIGURE = HERE.parent / "architecture.md", HERE / "rooms.svg"
-WIDTH, HEIGHT, BOX = 860, 590, (118, 36)
+WIDTH, HEIGHT, BOX = 920, 590, (118, 36)
 PLACES = {  # centres of the boxes
     "sweep.__main__": (130, 66), "sweep.commands": (130, 146), "sweep.dispatch": (130, 226), "sweep.plan": (88, 316),
-    "sweep.compare": (233, 316), "sweep.track": (400, 226), "sweep.stages": (640, 106), "sweep.grpo": (745, 196),
-    "sweep.evaluate": (550, 196), "sweep.job": (765, 316), "sweep.rollout": (590, 316), "sweep.data": (245, 406),
-    "sweep.run": (430, 406), "sweep.config": (338, 476), "models": (260, 546), "rewards": (416, 546),
+    "sweep.compare": (233, 316), "sweep.track": (380, 166), "sweep.stages": (700, 106), "sweep.grpo": (805, 196),
+    "sweep.evaluate": (610, 196), "sweep.job": (825, 316), "sweep.rollout": (650, 316), "sweep.score": (465, 338),
+    "sweep.data": (245, 406), "sweep.run": (400, 406), "sweep.config": (338, 476), "models": (260, 546),
+    "rewards": (416, 546),
 }  # fmt: skip
-LANES = ((16, 16, 300, 334, "where you type: no torch"), (466, 16, 378, 334, "inside a job: torch"))
+LANES = ((16, 16, 300, 334, "where you type: no torch"), (526, 16, 378, 334, "inside a job: torch"))
 STYLE = """
   .page { fill: #ffffff } .lane { fill: #f2f4f7 } .box { fill: #ffffff; stroke: #57606a }
   .room { fill: #1f2328; font: 14px sans-serif; text-anchor: middle } .title { fill: #57606a; font: 13px sans-serif }

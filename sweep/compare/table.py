@@ -25,28 +25,29 @@ CAVEAT = (
 def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
     """Print the whole verdict, as `python -m sweep compare` does. `more` are tables that options asked for."""
     for grid in [*grids(verdict), *more]:
-        _print_table(grid, console)
-        _lines(console, grid.foot)
+        print_grid(grid, console)
+        print_lines(console, grid.foot)
     console.print()
-    _lines(console, verdict.sentences)
+    print_lines(console, verdict.sentences)
     for suggestion in verdict.suggestions:
         console.print()
-        _lines(console, [f"next ({suggestion.why}):", f"  {suggestion.command}"])
+        print_lines(console, [f"next ({suggestion.why}):", f"  {suggestion.command}"])
     if verdict.warnings:
         console.print()
-        _lines(console, verdict.warnings)
-    _lines(console, cost_lines(verdict))
+        print_lines(console, verdict.warnings)
+    print_lines(console, cost_lines(verdict))
     console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
     if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
         console.print(CAVEAT, style="dim")
 
 
-def _lines(console: Console, lines: list[str]) -> None:
+def print_lines(console: Console, lines: Sequence[str]) -> None:
+    """Print lines of text as they are; characters that control terminals are escaped."""
     for line in lines:
         console.print(shown_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_table(grid: Grid, console: Console) -> None:
+def print_grid(grid: Grid, console: Console) -> None:
     """Print the grid with a frame; if the terminal is too narrow for it, without one and with broken column heads.
 
     If the terminal is too narrow for that as well, the table is printed wider than the terminal, which breaks its

@@ -17,13 +17,14 @@ from pydantic import Field, field_serializer, field_validator
 from models.architecture import cache_row_bytes
 from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
 from models.prompts import PromptConfig
+from rewards.behaviours import BehavioursConfig
 from rewards.grading import GradingConfig
 from rewards.signals import RewardConfig
 from sweep.config.algorithm import AlgorithmConfig
 from sweep.config.data import DataConfig
+from sweep.config.evaluation import EvaluationConfig
 
 DEFAULT_PROJECT = "rlvr-sweep"  # of W&B
-Split = Literal["train", "validation", "test"]
 
 
 class OptimizerConfig(Strict):
@@ -68,9 +69,15 @@ class RolloutConfig(Strict):
         """Tokens of the longest sequence: prompt and response."""
         return self.max_prompt_tokens + self.max_response_tokens
 
-    def rows(self, shape: Architecture, width: int) -> int:
-        """Return how many responses of a model of `shape` are decoded together; `width`: bytes of a stored number."""
-        row_bytes = cache_row_bytes(shape, self.max_tokens, width)
+    def rows(self, shape: Architecture, width: int, response_tokens: int | None = None) -> int:
+        """Return how many responses of a model of `shape` are decoded together.
+
+        Args:
+            width: bytes of a stored number.
+            response_tokens: the most tokens of a response; None for `max_response_tokens`.
+        """
+        tokens = self.max_prompt_tokens + (response_tokens or self.max_response_tokens)
+        row_bytes = cache_row_bytes(shape, tokens, width)
         return self.batch_size or max(1, int(self.cache_gb * 2**30 // row_bytes))
 
 
@@ -92,29 +99,15 @@ class DeepSpeedConfig(Strict):
     )
 
 
-class EvaluationConfig(Strict):
-    """The evaluation of weights. Answers are compared with the gold answers, whatever the training reward."""
-
-    split: Split = Field(description="problems that are asked; train: those that are trained on")
-    problems: int | None = Field(None, ge=1, description="only the first so many problems; null: all of the split")
-    samples_per_problem: int = Field(ge=1, description="answers to each problem; accuracy is their mean")
-    temperature: float = Field(ge=0, description="sampling temperature; 0: the most probable token each time (greedy)")
-    every: int = Field(
-        ge=1, json_schema_extra=RECORDED, description="steps between evaluations; the last step is always evaluated"
-    )
-    weights: str | None = Field(
-        None,
-        json_schema_extra=AT_LAUNCH,
-        description="finished run, relative to output_dir, whose weights a stage evaluates; the plan sets it",
-    )
-
-
 class CheckpointConfig(Strict):
     """The intervals of checkpoints, and whether they stay once a training is done."""
 
     every: int = Field(ge=1, description="steps between checkpoints")
     keep: int = Field(ge=1, description="checkpoints that stay on disk, the newest ones")
     resumable: bool = Field(description="whether they stay once the run is done, so that `steps` can be raised")
+    weights_every: int | None = Field(
+        None, ge=1, description="steps between weights that are kept for `evaluate`; null: only the final ones are"
+    )
 
 
 class ChecksConfig(Strict):
@@ -122,7 +115,8 @@ class ChecksConfig(Strict):
 
     every: int | None = Field(None, ge=1, description="steps between further checks; null: none after the first")
     try_rewards: bool = Field(
-        True, description="whether a launch tries reward=custom on made-up responses, and refuses one that fails"
+        True,
+        description="whether a launch tries functions of your own on made-up responses, and refuses those that fail",
     )
     logprob_difference: float = Field(
         gt=0, description="most that sampler's and trainer's log-probs may differ by on average, in nats a token"
@@ -316,6 +310,9 @@ class CellConfig(Strict):
     tuning: TuningConfig = Field(description="which weights are trained")
     reward: RewardConfig = Field(description="what a response is rewarded for; an axis of every sweep")
     grading: GradingConfig = Field(description="how answers are found in responses and compared")
+    behaviours: BehavioursConfig = Field(
+        BehavioursConfig(), json_schema_extra=RECORDED, description="what is looked for in the texts of responses"
+    )
     labels: LabelsConfig = Field(description="votes of the untrained model, for rewards that need labels")
     data: DataConfig = Field(description="problems to train on and to test with")
     algorithm: AlgorithmConfig = Field(description="the objective")
@@ -352,6 +349,12 @@ class CellConfig(Strict):
     def _is_seen_from_where_it_was_typed(cls, path: str) -> str:
         """Make the path absolute, because jobs work in another directory than the launch."""
         return path if path.startswith("~") else str(Path(path).absolute())
+
+    @property
+    def longest_tokens(self) -> int:
+        """Tokens of the longest sequence that is ever sampled: prompt and response, in training or evaluation."""
+        limits = [benchmark.max_response_tokens or 0 for benchmark in self.evaluation.benchmarks.values()]
+        return self.rollout.max_prompt_tokens + max(self.rollout.max_response_tokens, *limits)
 
     @property
     def needs_reference(self) -> bool:

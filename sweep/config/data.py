@@ -12,8 +12,12 @@ from pydantic.config import JsonDict
 
 from models.config import RECORDED, Strict, default_of
 
-GOLD_RULES = ("text", "number", "boxed", "list")
-GOLD = "how the column holds the gold answer: text, a number, in `\\boxed{}`, a list, or after a text; docs/problems.md"
+GOLD_RULES = ("text", "number", "boxed", "list", "parts")
+GOLD = (
+    "how the column holds the gold answer: text, a number, in `\\boxed{}`, a list of right answers, a list of the "
+    "parts of one, or after a text; docs/problems.md"
+)
+BEFORE = "column of texts to put before the questions, such as a context; null: none"
 WHERE = "fields and the values that rows must have to be kept, such as `{level: [4, 5]}`; empty: all rows"
 
 
@@ -36,7 +40,7 @@ def _gold_rule(value: Any) -> Any:
     raise ValueError(f'should be {", ".join(GOLD_RULES)}, or what the answer follows, such as {{after: "####"}}')
 
 
-GoldRule = Annotated[Literal["text", "number", "boxed", "list"] | After, BeforeValidator(_gold_rule)]
+GoldRule = Annotated[Literal["text", "number", "boxed", "list", "parts"] | After, BeforeValidator(_gold_rule)]
 
 
 def scalar_text(value: Any) -> str:
@@ -110,6 +114,18 @@ class ProblemSet(Strict):
     )
 
 
+def absolute_path(path: str) -> str:
+    """Return a path as an absolute one, because jobs run in another directory than the shell in which it was typed.
+
+    Raises:
+        ValueError: it names a user that there is not here.
+    """
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError:
+        raise ValueError("there is no user of that name here; write the whole path") from None
+
+
 class ArithmeticData(ProblemSet):
     """The generated sums that the mini models are pre-trained on (`models/mini/arithmetic.py`)."""
 
@@ -125,12 +141,14 @@ class Columns(Strict):
         None, min_length=1, json_schema_extra=neutral(None), description="column of the ids; null: rows are numbered"
     )
     gold: GoldRule = Field("text", json_schema_extra=neutral("text"), description=GOLD)
+    before: str | None = Field(None, min_length=1, json_schema_extra=neutral(None), description=BEFORE)
     where: Filter = Field((), json_schema_extra=neutral(()), description=WHERE)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every column, or field of one, that is read."""
-        return self.question, self.answer, *([self.id] if self.id else []), *(name for name, _ in self.where)
+        optional = [name for name in (self.id, self.before) if name]
+        return self.question, self.answer, *optional, *(name for name, _ in self.where)
 
 
 class HubSplit(Columns):
@@ -166,11 +184,24 @@ class HubData(ProblemSet):
     )
 
 
-class JsonLinesData(ProblemSet, Columns):
-    """A file of rows: JSON lines, a JSON list, CSV or Parquet, by its ending.
+class FileColumns(Columns):
+    """The columns of a file: JSON lines, a JSON list, CSV or Parquet, by its ending.
 
-    The rows as they are read count in a run's identity, so how they are read does not.
+    The rows as they are read count in an identity, so how they are read does not.
     """
+
+    question: str = Field("prompt", min_length=1, json_schema_extra=RECORDED, description="column of the questions")
+    answer: str = Field("answer", min_length=1, json_schema_extra=RECORDED, description="column of the gold answers")
+    id: str | None = Field(
+        "id", min_length=1, json_schema_extra=RECORDED, description="column of the ids; rows without one are numbered"
+    )
+    gold: GoldRule = Field("text", json_schema_extra=RECORDED, description=GOLD)
+    before: str | None = Field(None, min_length=1, json_schema_extra=RECORDED, description=BEFORE)
+    where: Filter = Field((), json_schema_extra=RECORDED, description=WHERE)
+
+
+class JsonLinesData(ProblemSet, FileColumns):
+    """A file of problems to train on, and perhaps another one to test with."""
 
     source: Literal["jsonl"] = Field(description="jsonl: a file of yours")
     path: str = Field(json_schema_extra={"content": True}, description="file of the problems to train on")
@@ -182,22 +213,11 @@ class JsonLinesData(ProblemSet, Columns):
     held_out: float = Field(
         0.2, gt=0, lt=0.5, description="share of `path` held out in all; without `test_path` half of it is for testing"
     )
-    question: str = Field("prompt", min_length=1, json_schema_extra=RECORDED, description="column of the questions")
-    answer: str = Field("answer", min_length=1, json_schema_extra=RECORDED, description="column of the gold answers")
-    id: str | None = Field(
-        "id", min_length=1, json_schema_extra=RECORDED, description="column of the ids; rows without one are numbered"
-    )
-    gold: GoldRule = Field("text", json_schema_extra=RECORDED, description=GOLD)
-    where: Filter = Field((), json_schema_extra=RECORDED, description=WHERE)
 
     @field_validator("path", "test_path")
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
-        """Make a path absolute, because jobs run in another directory than the shell in which it was typed."""
-        try:
-            return path and str(Path(path).expanduser().absolute())
-        except RuntimeError:
-            raise ValueError("there is no user of that name here; write the whole path") from None
+        return path and absolute_path(path)
 
 
 DataConfig = Annotated[ArithmeticData | HubData | JsonLinesData, Field(discriminator="source")]

@@ -83,6 +83,8 @@ def read(source: Rows, row: Row, how: Columns, role: str) -> object:
 
 def advice(source: Rows, role: str, columns: Iterable[str]) -> str:
     """Return the key that names the column of questions or answers, with a likely column if there is one."""
+    if role not in COMMON:
+        return f"set {source.key}.{role} to one of them, or to null"
     likely = next((name for name in COMMON[role] if name in columns), None)
     return f"set {source.key}.{role}={likely}" if likely else f"set {source.key}.{role} to the column of {role}s"
 
@@ -95,9 +97,9 @@ def check_columns(source: Rows, how: Columns) -> None:
     """
     if source.columns is None:
         return
-    for role in COMMON:
+    for role in (*COMMON, "before"):
         path = getattr(how, role)
-        if not {path, path.partition(".")[0]} & set(source.columns):
+        if path is not None and not {path, path.partition(".")[0]} & set(source.columns):
             said = f"has no column {path}; it has {', '.join(source.columns) or 'none'}"
             raise source.fault(f"{said}; {advice(source, role, source.columns)}")
 

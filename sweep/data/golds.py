@@ -40,7 +40,9 @@ def read_golds(value: object, rule: GoldRule) -> tuple[str, ...]:
         BadGold: `rule` finds none, or one that no answer could ever equal.
     """
     if rule == "list":
-        golds = tuple(_final_answer(_text(entry)) for entry in _entries(value))
+        golds = tuple(_final_answer(_text(entry)) for entry in _entries(value, rule))
+    elif rule == "parts":
+        golds = (", ".join(_final_answer(_text(entry)) for entry in _entries(value, rule)),)
     elif rule == "number":
         golds = (_number(value),)
     elif rule == "text":
@@ -73,11 +75,11 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _entries(value: object) -> list:
+def _entries(value: object, rule: str) -> list:
     """Return the entries of a list, or of the JSON text of a list."""
     found = _json_list(value) if isinstance(value, str) else value
     if not isinstance(found, list) or not found:
-        raise BadGold(f"the answer is {json_type(value)}, where gold=list expects a list with entries")
+        raise BadGold(f"the answer is {json_type(value)}, where gold={rule} expects a list with entries")
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -13,7 +12,7 @@ from models.mini import arithmetic
 from sweep.config.data import ArithmeticData, DataConfig, HubData, HubSplit, JsonLinesData
 from sweep.data.golds import BadGold, read_golds
 from sweep.data.reading import Account, Problem, read_problems
-from sweep.data.rows import read_file, read_hub
+from sweep.data.rows import read_file, read_hub, stamp_of
 from sweep.data.splits import hold_out, unshared
 from sweep.errors import UserError
 
@@ -24,17 +23,19 @@ class Loaded:
 
     `account` counts the rows of their source; None for generated problems, and for a single problem from the
     configuration. `shared` is the number of problems that were left out because they are trained on, or are in the
-    training source.
+    training source; `kept_shared` the number of such problems that are asked nevertheless.
     """
 
     problems: list[Problem]
     account: Account | None
     shared: int = 0
+    kept_shared: int = 0
 
     def as_json(self) -> dict:
         """Return the counts for a run's state."""
         counts = asdict(self.account) if self.account else {}
-        return {**counts, "shared": self.shared, "used": len(self.problems)}
+        kept = {"kept_shared": self.kept_shared} if self.kept_shared else {}
+        return {**counts, "shared": self.shared, **kept, "used": len(self.problems)}
 
     @property
     def left_out(self) -> str:
@@ -50,7 +51,8 @@ class Loaded:
             said = [f"{count} {what}" for what, count in counts.items() if count]
             rows = [f"of {found.rows} rows, left out: {', '.join(said)}"] if said else []
         shared = [f"left out: {self.shared} also in the training data"] if self.shared else []
-        return "; ".join([*rows, *shared])
+        kept = [f"asked although also in the training data: {self.kept_shared}"] if self.kept_shared else []
+        return "; ".join([*rows, *shared, *kept])
 
 
 def load_problems(config: DataConfig, split: str) -> list[Problem]:
@@ -76,7 +78,7 @@ def load_split(config: DataConfig, split: str) -> Loaded:
     if split == "train" and only:
         return Loaded(only, None)
     if isinstance(config, ArithmeticData):
-        found = [Problem(p.text, p.text, (str(p.answer),)) for p in arithmetic.problems(split)]
+        found = _sums(split)
         kept = unshared(found, only)
         return Loaded(kept, None, len(found) - len(kept))
     has_test = config.test is not None if isinstance(config, HubData) else config.test_path is not None
@@ -91,6 +93,21 @@ def load_split(config: DataConfig, split: str) -> Loaded:
     if not kept:
         raise UserError(f"data: no problem is left for {split}: {_why_none(config, split, found, account)}")
     return Loaded(kept, account, len(found) - len(kept))
+
+
+def training_source(config: DataConfig) -> list[Problem]:
+    """Return every problem of the source that is trained on, held-out ones included, and the one of `data.only`.
+
+    Raises:
+        UserError: see `load_split`.
+    """
+    if isinstance(config, ArithmeticData):
+        return [*_sums("train"), *_only(config)]
+    return [*read_source(config, "train")[0], *_only(config)]
+
+
+def _sums(split: str) -> list[Problem]:
+    return [Problem(p.text, p.text, (str(p.answer),)) for p in arithmetic.problems(split)]
 
 
 def describe(config: DataConfig, splits: Sequence[str]) -> str:
@@ -150,7 +167,7 @@ def file_hash(config: JsonLinesData, field: str) -> str:
         UserError: the file is missing or malformed.
     """
     path = getattr(config, field)
-    return _file_hash(path, _stamp(path, field), config)
+    return _file_hash(path, stamp_of(path, "data", field), config)
 
 
 def refuse_changed(config: DataConfig, recorded: dict) -> None:
@@ -177,7 +194,7 @@ def read_source(config: HubData | JsonLinesData, side: str) -> tuple[list[Proble
         return _read_hub(getattr(config, side), f"data.{side}", config.on_bad_gold)
     field = "path" if side == "train" else "test_path"
     path = getattr(config, field)
-    return _read_file(path, _stamp(path, field), config)
+    return _read_file(path, stamp_of(path, "data", field), config)
 
 
 @lru_cache(maxsize=16)
@@ -194,11 +211,3 @@ def _read_file(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> tupl
 @lru_cache(maxsize=16)
 def _file_hash(path: str, stamp: tuple[int, ...], config: JsonLinesData) -> str:
     return rows_hash(_read_file(path, stamp, config)[0])
-
-
-def _stamp(path: str, field: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}; set data.{field} to a file of problems") from None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -60,17 +60,28 @@ class Account:
     problems: int
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text in quotes as a message shows it: in one line, and with its end cut off if it is long."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= most else f"{line[:most]}…")
+
+
 def question_key(question: str) -> str:
     """Return the text by which questions are compared: two questions are the same if only white space differs."""
     return " ".join(question.split())
 
 
-def read_problems(source: Rows, how: Columns, on_bad_gold: str) -> tuple[list[Problem], Account]:
+def read_problems(
+    source: Rows, how: Columns, on_bad_gold: str, on_repeat: str = "drop"
+) -> tuple[list[Problem], Account]:
     """Return the different problems of a source, in the order of its rows, and the counts.
 
+    Args:
+        on_bad_gold, on_repeat: "drop" leaves out rows without a usable gold answer, and rows that repeat an earlier
+            one; another word refuses them.
     Raises:
         UserError: a row holds no question or lacks a column; or, unless such rows are dropped, a row has no usable gold
-            answer or contradicts another row.
+            answer, contradicts another row, or repeats one.
     """
     check_columns(source, how)
     rows = list(enumerate(source.rows, source.first))
@@ -78,6 +89,8 @@ def read_problems(source: Rows, how: Columns, on_bad_gold: str) -> tuple[list[Pr
     placed, bad = _with_golds(source, wanted, how)
     if bad and (on_bad_gold == "error" or not placed):
         raise _refused(source, how, bad, len(wanted))
+    if on_repeat != "drop":
+        _refuse_repeats(source, placed)
     distinct, contradictory = _distinct(source, placed, on_bad_gold)
     repeated = len(placed) - contradictory - len(distinct)
     counts = len(rows), len(rows) - len(wanted), len(bad), contradictory, repeated, len(distinct)
@@ -112,7 +125,7 @@ def _with_golds(source: Rows, rows: Sequence[tuple[int, Row]], how: Columns) -> 
 def _question(source: Rows, row: Row, how: Columns) -> str:
     value = read(source, row, how, "question")
     if isinstance(value, str) and value.strip():
-        return value
+        return _before(source, row, how) + value
     said = f"{how.question} is {'empty' if isinstance(value, str) else json_type(value)}"
     if isinstance(value, list) and value and all(isinstance(turn, dict) and "content" in turn for turn in value):
         asked = next((i for i, turn in enumerate(value) if turn.get("role") == "user"), 0)
@@ -122,6 +135,18 @@ def _question(source: Rows, row: Row, how: Columns) -> str:
     else:
         said += ", and a question is a text; write one, or leave the row out"
     raise source.fault(said, row.place)
+
+
+def _before(source: Rows, row: Row, how: Columns) -> str:
+    """Return the text that stands before the question, with an empty line after it; "" if there is none."""
+    value = find(row.fields, how.before) if how.before is not None and has(row, how.before) else None
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str):
+        raise source.fault(
+            f"{how.before} is {json_type(value)}, and what stands before a question is a text", row.place
+        )
+    return f"{value.strip()}\n\n"
 
 
 def _id(source: Rows, row: Row, column: str, number: int) -> str:
@@ -152,15 +177,34 @@ def _refused(source: Rows, how: Columns, bad: Sequence[tuple[str, BadGold]], row
     if more := sum(map(len, list(kinds.values())[LISTED:])):
         lines.append(f"  and {more} more rows")
     if len(bad) < rows:
-        lines.append("mend them, or leave these rows out with data.on_bad_gold=drop")
+        lines.append(f"mend them, or leave these rows out with {source.section}.on_bad_gold=drop")
     return source.fault("\n".join(lines))
+
+
+def _by_question(placed: Sequence[Placed]) -> dict[str, list[Placed]]:
+    asking: dict[str, list[Placed]] = {}
+    for row in placed:
+        asking.setdefault(question_key(row.problem.question), []).append(row)
+    return asking
+
+
+def _refuse_repeats(source: Rows, placed: Sequence[Placed]) -> None:
+    """Refuse rows that ask the same as an earlier row, with the places of some of them."""
+    repeated = [rows for rows in _by_question(placed).values() if len(rows) > 1]
+    if not repeated:
+        return
+    more = sum(map(len, repeated)) - len(repeated)
+    lines = [f"asks the same more than once: {more} of {len(placed)} rows repeat the question of an earlier row:"]
+    lines += [
+        f"  {listed(row.place for row in rows)}: {shortened(rows[0].problem.question)}" for rows in repeated[:LISTED]
+    ]
+    lines.append(f"mend them, or let the first row of each question count with {source.section}.on_repeat=drop")
+    raise source.fault("\n".join(lines))
 
 
 def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple[list[Problem], int]:
     """Return the first row of each question, and the number of rows dropped because rows of one question disagree."""
-    asking: dict[str, list[Placed]] = {}
-    for row in placed:
-        asking.setdefault(question_key(row.problem.question), []).append(row)
+    asking = _by_question(placed)
     others = {key: _disagreeing(rows) for key, rows in asking.items()}
     disputed = {key: other for key, other in others.items() if other is not None}
     if disputed and on_bad_gold == "error":
@@ -168,7 +212,7 @@ def _distinct(source: Rows, placed: Sequence[Placed], on_bad_gold: str) -> tuple
         for key, other in list(disputed.items())[:LISTED]:
             first = asking[key][0]
             lines.append(f"  {first.place} and {other.place}: {first.problem.gold} and {other.problem.gold}")
-        lines.append("mend them, or leave these questions out with data.on_bad_gold=drop")
+        lines.append(f"mend them, or leave these questions out with {source.section}.on_bad_gold=drop")
         raise source.fault("\n".join(lines))
     kept = [rows[0].problem for key, rows in asking.items() if key not in disputed]
     return kept, sum(len(asking[key]) for key in disputed)

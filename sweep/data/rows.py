@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,69 +32,73 @@ class Rows:
     """The rows of one source.
 
     `key` is the section of the configuration that names it, `name` the file or hub id. `columns` are those of a table;
-    None if each row has its own fields. Rows without ids are numbered from `first`.
+    None if each row has its own fields. Rows without ids are numbered from `first`. `section` holds the keys that say
+    what is done with rows that are at fault.
     """
 
     key: str
     name: str
-    rows: Iterable[Row]
+    rows: Sequence[Row]
     columns: Sequence[str] | None = None
     first: int = 1
+    section: str = "data"
 
     def fault(self, said: str, place: str = "") -> UserError:
         """Return an error about the source, or about a place in it; `said` is the fault, such as "has no column x"."""
         return UserError(f"{self.key}: {self.name}{f', {place}:' if place else ''} {said}")
 
 
-def read_file(path: str, columns: Iterable[str]) -> Rows:
+def read_file(path: str, columns: Iterable[str], key: str = "data") -> Rows:
     """Return the rows of a file. Its ending decides the format: .csv, .parquet, .json (a list, or lines), else JSON
     lines.
 
     Args:
         columns: the columns that are needed; others of a Parquet file may be left out.
+        key: the section of the configuration that names the file, for messages.
     Raises:
         UserError: the file cannot be read, or a line is not a row; the message names the line.
     """
     kind = Path(path).suffix.lower()
+    source = Rows(key, path, [])
     try:
         data = Path(path).read_bytes() if kind != ".parquet" else b""
         if kind == ".parquet":
-            return _parquet(path, columns)
+            return _parquet(source, columns)
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror or error}") from None
-    text = _decode(path, data)
+        raise UserError(f"{key}: cannot read {path}: {error.strerror or error}") from None
+    text = _decode(source, data)
     if kind == ".csv":
-        return _csv(path, text)
+        return _csv(source, text)
     if kind == ".json" and text.lstrip().startswith("["):
-        return _json_list(path, text)
-    return Rows("data", path, list(_json_lines(path, text)))
+        return _json_list(source, text)
+    return replace(source, rows=list(_json_lines(source, text)))
 
 
-def _decode(path: str, data: bytes) -> str:
+def _decode(source: Rows, data: bytes) -> str:
     if data[:4] == b"PAR1":
-        raise UserError(f"data: {path}: is a Parquet file; give it a name that ends in .parquet")
+        raise source.fault("is a Parquet file; give it a name that ends in .parquet")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, byte = data.count(b"\n", 0, error.start) + 1, f"0x{data[error.start]:02x}"
-        raise UserError(f"data: {path}, line {line}: byte {byte} is no UTF-8; save the file as UTF-8") from None
+        raise source.fault(f"byte {byte} is no UTF-8; save the file as UTF-8", f"line {line}") from None
 
 
-def _json_lines(path: str, text: str) -> Iterable[Row]:
+def _json_lines(source: Rows, text: str) -> Iterable[Row]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             place = f"line {number}"
-            yield Row(place, _object(path, place, _json(path, place, line)))
+            yield Row(place, _object(source, place, _json(source, place, line)))
 
 
-def _json(path: str, place: str, line: str) -> object:
+def _json(source: Rows, place: str, line: str) -> object:
     try:
         return json.loads(line, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         hint = "" if line.lstrip()[0] in "{[" else "; name a file of comma-separated values with the ending .csv"
         if line.strip() == "[":  # the first line of a list that spans several lines
             hint = LIST_HINT
-        raise UserError(f"data: {path}, {place}: {ONE_OBJECT}, and this is no JSON ({error}){hint}") from None
+        raise source.fault(f"{ONE_OBJECT}, and this is no JSON ({error}){hint}", place) from None
 
 
 def _fields(pairs: list[tuple[str, object]]) -> dict:
@@ -104,21 +109,21 @@ def _fields(pairs: list[tuple[str, object]]) -> dict:
     return fields
 
 
-def _object(path: str, place: str, value: object) -> dict:
+def _object(source: Rows, place: str, value: object) -> dict:
     if isinstance(value, dict):
         return value
     hint = LIST_HINT if isinstance(value, list) else ""
     expected = ONE_OBJECT if place.startswith("line") else "expected an object"
-    raise UserError(f"data: {path}, {place}: {expected}, and this is {json_type(value)}{hint}")
+    raise source.fault(f"{expected}, and this is {json_type(value)}{hint}", place)
 
 
-def _json_list(path: str, text: str) -> Rows:
+def _json_list(source: Rows, text: str) -> Rows:
     try:
         values = json.loads(text, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"data: cannot read {path} as a JSON list: {error}") from None
+        raise UserError(f"{source.key}: cannot read {source.name} as a JSON list: {error}") from None
     places = [(f"row {i}", value) for i, value in enumerate(values, 1)]
-    return Rows("data", path, [Row(place, _object(path, place, value)) for place, value in places])
+    return replace(source, rows=[Row(place, _object(source, place, value)) for place, value in places])
 
 
 def json_type(value: object) -> str:
@@ -131,7 +136,7 @@ def json_type(value: object) -> str:
     return next((name for kind, name in names.items() if isinstance(value, kind)), f"a {type(value).__name__}")
 
 
-def _csv(path: str, text: str) -> Rows:
+def _csv(source: Rows, text: str) -> Rows:
     """Read CSV with every cell as text: 007, NA and empty cells are not converted."""
     csv.field_size_limit(2**31 - 1)  # worked solutions may be long
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -144,32 +149,58 @@ def _csv(path: str, text: str) -> Rows:
             if header is None:
                 header = cells
             elif len(cells) != len(header):
-                raise UserError(f"data: {path}, {place}: has {len(cells)} cells under {len(header)} columns")
+                raise source.fault(f"has {len(cells)} cells under {len(header)} columns", place)
             else:
                 rows.append(Row(place, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
-        raise UserError(f"data: {path}, line {began}: is no comma-separated row ({error})") from None
+        raise source.fault(f"is no comma-separated row ({error})", f"line {began}") from None
     if header is not None and (repeated := [name for name in header if header.count(name) > 1]):
-        raise UserError(f"data: {path}: has two columns named {repeated[0]!r}")
-    return Rows("data", path, rows, header or ())
+        raise source.fault(f"has two columns named {repeated[0]!r}")
+    return replace(source, rows=rows, columns=header or ())
 
 
-def _parquet(path: str, columns: Iterable[str]) -> Rows:
+def _parquet(source: Rows, columns: Iterable[str]) -> Rows:
     import pyarrow
     from pyarrow import parquet
 
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(source.name)
         names = file.schema_arrow.names
         found = file.read(columns=_top_level(names, columns)).to_pylist()
     except pyarrow.ArrowException as error:
-        raise UserError(f"data: cannot read {path} as Parquet: {error}") from None
-    return Rows("data", path, [Row(f"row {i}", fields) for i, fields in enumerate(found, 1)], names)
+        raise UserError(f"{source.key}: cannot read {source.name} as Parquet: {error}") from None
+    return replace(source, rows=[Row(f"row {i}", fields) for i, fields in enumerate(found, 1)], columns=names)
 
 
 def _top_level(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
     """Return the columns of a table that hold the wanted columns or fields."""
     return [name for name in names if any(w == name or w.startswith(f"{name}.") for w in wanted)]
+
+
+def stamp_of(path: str, key: str, field: str) -> tuple[int, ...]:
+    """Return numbers that change with a file, so that what was read of it can be remembered.
+
+    Raises:
+        UserError: there is no such file; the message names the key `key`.`field`.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        said = f"{key}: cannot read {path}: {error.strerror}; set {key}.{field} to a file of problems"
+        raise UserError(said) from None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def in_cache(place: HubSplit) -> bool:
+    """Return True if a data set from the hub is in the cache, so that reading it needs no network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot_download(place.path, repo_type="dataset", revision=place.revision, local_files_only=True)
+    except LocalEntryNotFoundError:
+        return False
+    return True
 
 
 def read_hub(place: HubSplit, key: str, columns: Iterable[str]) -> Rows:

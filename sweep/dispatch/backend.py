@@ -6,7 +6,7 @@ Slurm job, and the directory of every other run holds its state, whatever starte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,9 +22,11 @@ from sweep.run.ledger import Sweep
 class Work(Protocol):
     """A prepared launch: all files that its runs read are on disk."""
 
-    def carry_out(self, sweep: Sweep, screen: Console) -> int:
+    def carry_out(self, sweep: Sweep, screen: Console, show: Callable[[], None] | None = None) -> int:
         """Start the missing runs of the sweep, which the ledger lists by now, and show their progress.
 
+        Args:
+            show: prints the results once all has ended; None for the comparison of the sweep's cells.
         Returns:
             the exit code: 0 if all is done, or submitted without waiting for it; 1 if something is not; 130 after an
             interruption.

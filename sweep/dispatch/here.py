@@ -82,8 +82,8 @@ class WorkHere:
     queue: Queue
     view: View
 
-    def carry_out(self, sweep: Sweep, screen: Console) -> int:
-        """Run the queue, then print the comparison of the cells; see `Work.carry_out`."""
+    def carry_out(self, sweep: Sweep, screen: Console, show: Callable[[], None] | None = None) -> int:
+        """Run the queue, then print the results; see `Work.carry_out`."""
         plan, queue = self.plan, self.queue
         _say_what_runs(plan, screen)
         try:
@@ -92,15 +92,22 @@ class WorkHere:
         except KeyboardInterrupt:
             screen.print("left; jobs that still run are adopted when the same command is given again")
             return 130
-        verdict = judge(collect(plan.root, plan.name))
-        print_verdict(verdict, screen)
         done = all(s.state == State.DONE for s in statuses)
-        if not queue.stopping:
-            show_curves(verdict, plan.root / "sweeps" / plan.name / "figures", screen)
-        elif not done:
+        if show is not None:
+            show()
+        else:
+            _show_comparison(plan, screen, with_curves=not queue.stopping)
+        if queue.stopping and not done:
             screen.print("interrupted; the same command goes on from here")
             return 130
         return 0 if done else 1
+
+
+def _show_comparison(plan: Plan, screen: Console, with_curves: bool) -> None:
+    verdict = judge(collect(plan.root, plan.name))
+    print_verdict(verdict, screen)
+    if with_curves:
+        show_curves(verdict, plan.root / "sweeps" / plan.name / "figures", screen)
 
 
 def _plain_lines(sweep: Sweep, screen: Console) -> AbstractContextManager[PlainLines]:

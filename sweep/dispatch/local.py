@@ -32,7 +32,8 @@ class LocalQueue(Queue):
         self.code = code
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.max_parallel = local_processes(cluster)
-        at_once = min(self.max_parallel, sum(processes_of(t) for t in tasks if t.steps))
+        trainings = [task for task in tasks if task.steps] or tasks  # what takes longest
+        at_once = min(self.max_parallel, sum(map(processes_of, trainings)))
         asked = os.environ.get("OMP_NUM_THREADS", "")
         share = int(asked) if asked.isdigit() else cores // at_once
         self.threads = cluster.threads or max(1, share)

@@ -6,11 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from sweep.config.cell import CellConfig
@@ -22,8 +20,9 @@ from sweep.dispatch.states import look
 from sweep.dispatch.submit import Submitted
 from sweep.errors import UserError, without_secrets
 from sweep.plan.explain import explain_validation
+from sweep.plan.frozen import put
 from sweep.plan.overrides import is_decided_at_launch, parse, reader_of
-from sweep.plan.signature import evaluation_identity, training_identity
+from sweep.plan.signature import benchmark_identities, training_identity
 from sweep.plan.task import Task
 from sweep.plan.unread import unread, why_unread
 from sweep.run.claims import latest_claim, read_submission
@@ -140,13 +139,13 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
         """Return the configuration with the overrides applied; raise UserError if they are not allowed."""
         raw = OmegaConf.create(config.model_dump(mode="json"))
         for override in parsed:
-            _put(raw, override)
+            put(raw, override, "--set ")
         try:
             made = CellConfig.model_validate(OmegaConf.to_container(raw))
         except ValidationError as error:
             given = {key: value for key, _, value in (line.partition("=") for line in overrides)}
             raise UserError("\n".join(explain_validation(error, given))) from None
-        if any(identity(made) != identity(config) for identity in (training_identity, evaluation_identity)):
+        if any(identity(made) != identity(config) for identity in (training_identity, benchmark_identities)):
             typed = " ".join(map(without_secrets, overrides))
             raise UserError(
                 f"{typed}: that would be another run; retry changes what is not part of the signature: "
@@ -159,15 +158,6 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
         return made
 
     return changed
-
-
-def _put(raw: DictConfig, override: Override) -> None:
-    """Set the value. A reference in it, such as `${oc.env:HF_TOKEN}`, is resolved now: a job would not do so."""
-    try:
-        resolved: Any = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)
-        OmegaConf.update(raw, override.key_or_group, resolved["value"], force_add=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"--set {override.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
 def _settable(line: str) -> Override:
@@ -194,4 +184,4 @@ def _task(run: Run, sweep: Sweep, change: Callable[[CellConfig], CellConfig]) ->
             "the sweep again: it trains such cells anew and leaves these as they are"
         )
     config = with_environment(change(directory.read_config()), directory.attempts, sweep.root)
-    return Task(entry, sweep.root, config, identity, directory.evaluation or {}).with_config(config)
+    return Task(entry, sweep.root, config, identity, directory.evaluations).with_config(config)

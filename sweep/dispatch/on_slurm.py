@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +54,11 @@ class WorkOnSlurm:
     plan: Plan
     prepared: Prepared
 
-    def carry_out(self, sweep: Sweep, screen: Console) -> int:
-        """Submit the runs, and watch them if `cluster.wait` is set; see `Work.carry_out`."""
+    def carry_out(self, sweep: Sweep, screen: Console, show: Callable[[], None] | None = None) -> int:
+        """Submit the runs, and watch them if `cluster.wait` is set; see `Work.carry_out`.
+
+        Results are shown by the commands that read them, because they come later.
+        """
         cluster = self.plan.cells[0].config.slurm
         with view_made_meanwhile(self.plan, screen):
             return launch_on_slurm(self.prepared, sweep, cluster.wait, screen)

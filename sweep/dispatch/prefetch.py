@@ -7,11 +7,13 @@ from pathlib import Path
 
 from models.config import ModelConfig, is_local
 from models.hub import commit_of, fetch
+from sweep.config.evaluation import DataBenchmark
+from sweep.data.benchmarks import load_benchmark
 from sweep.data.problems import describe
 from sweep.errors import UserError
 from sweep.plan.compose import Composition
 from sweep.plan.plan import checked_cells
-from sweep.plan.validate import problem_sets
+from sweep.plan.validate import benchmarks, problem_sets
 
 
 def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterator[str]:
@@ -26,6 +28,12 @@ def prefetch(overrides: Sequence[str], config_dir: str | None = None) -> Iterato
         yield _fetch_model(cell)
     for problems, splits in problem_sets(cell.config for cell in cells):
         yield f"data {problems.name}: {describe(problems, splits)}"
+    for name, benchmark, data in benchmarks(cell.config for cell in cells):
+        if isinstance(benchmark, DataBenchmark):  # its problems are those of a split above
+            continue
+        loaded = load_benchmark(name, benchmark, data)
+        left_out = f" ({loaded.left_out})" if loaded.left_out else ""
+        yield f"benchmark {name}: {len(loaded.problems)} problems{left_out}"
 
 
 def _fetch_model(cell: Composition) -> str:

@@ -22,9 +22,9 @@ from sweep.run.checkpoints import (
     record_file,
     remove,
     set_aside,
-    sync,
     write_manifest,
 )
+from sweep.run.files import sync
 
 log = logging.getLogger("sweep")
 

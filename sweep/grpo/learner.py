@@ -28,7 +28,8 @@ from sweep.job.memory import release_free_memory
 from sweep.job.processes import gather
 from sweep.keyed import torch_seed
 from sweep.rollout.sample import Sampled
-from sweep.run.checkpoints import sync, world_size
+from sweep.run.checkpoints import world_size
+from sweep.run.files import sync
 from sweep.run.not_finite import NotFinite
 
 log = logging.getLogger("sweep.grpo")
@@ -296,6 +297,7 @@ class Learner:
         self.refuse_weights()
         with self.sampling_model() as model:
             if dist.get_rank() == 0:
+                directory.parent.mkdir(exist_ok=True)
                 partial = directory.with_name(f".{directory.name}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 save_model(model, partial)
@@ -304,6 +306,7 @@ class Learner:
                     write_stops(partial, stop)
                 for written in (*partial.iterdir(), partial):
                     sync(written)
+                shutil.rmtree(directory, ignore_errors=True)  # left by an attempt that had come further
                 partial.rename(directory)
                 sync(directory.parent)
         dist.barrier()

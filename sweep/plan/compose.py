@@ -36,6 +36,7 @@ from sweep.plan.local import with_choice, without_misfits
 from sweep.plan.missing import file_of_choice, missing_values, texts_of
 from sweep.plan.overrides import in_hydras_grammar, parse, quoted, typed_line
 
+LISTS = {"evaluation"}  # groups that take several choices at once: each file has a package of its own
 SHOWN_AXES = {"model": "model.name", "reward": "reward.name", "seed": "seed"}
 
 
@@ -150,7 +151,7 @@ def _refuse_lists_of_choices(given: list[Override], groups: set[str]) -> None:
     """Refuse a list of choices for a group, because Hydra would silently take the last one."""
     for override in given:
         key, value = override.key_or_group, override.value()
-        if key in groups and isinstance(value, list):
+        if key in groups and isinstance(value, list) and _group_name(key) not in LISTS:
             choices = ",".join(map(str, value))
             raise UserError(f"{typed_line(override)}: {key} takes one choice; to sweep write {key}={choices}")
 

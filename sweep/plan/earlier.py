@@ -63,7 +63,7 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
         needs: the stages that the training itself waits for.
     """
     run = RunDirectory(task.directory)
-    if run.evaluation in (None, task.evaluation):
+    if run.evaluation is None or [*run.evaluations.values()] == [*task.evaluations.values()]:
         return None
     begun = run.read_state().begun
     waits = not begun and latest_claim(run.attempts) is not None
@@ -80,7 +80,7 @@ def under_another_evaluation(task: Task, needs: Sequence[Path]) -> Task | None:
         identity=task.identity,
         axes=task.entry.axes,
         after=needs,
-        evaluation=run.evaluation,
+        evaluations=run.evaluations,
     )
 
 

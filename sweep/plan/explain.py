@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -75,7 +76,8 @@ def _without_tags(location: tuple[int | str, ...]) -> tuple[list[str], str]:
     while place < len(location):
         part = location[place]
         where.append(str(part))
-        if part in UNIONS or (isinstance(part, int) and where[-2] == "rewards"):
+        in_list = isinstance(part, int) and where[-2] == "rewards"
+        if part in UNIONS or in_list or where[:-1] == ["evaluation", "benchmarks"]:
             tag = str(location[place + 1]) if place + 1 < len(location) else tag
             place += 1
         place += 1
@@ -88,7 +90,7 @@ def explain_hydra(error: HydraException) -> str:
         group, _, choice = error.missing_cfg_file.partition("/")
         if group not in CellConfig.model_fields:
             group, _, choice = error.missing_cfg_file.rpartition("/")
-        options = list(error.options or [])
+        options = list(error.options or _choices_of(group))
         near = near_misses(re.sub(r"[^a-z0-9]", "_", choice.rpartition("/")[2].lower()), options)
         of_a_hub = (
             "; a hub id goes into model.path, beside the model file of its family"
@@ -106,6 +108,12 @@ def explain_hydra(error: HydraException) -> str:
     if isinstance(error, ConfigCompositionException) and error.__cause__ is not None:
         return str(error.__cause__).splitlines()[0]
     return str(error).splitlines()[0] if str(error).startswith("Could not delete") else str(error)
+
+
+def _choices_of(group: str) -> list[str]:
+    """Return the names of a group's files, which Hydra does not tell where a list of choices names an unknown one."""
+    hydra = GlobalHydra.instance()
+    return hydra.config_loader().get_group_options(group, config_name="config") if hydra.is_initialized() else []
 
 
 def unknown_key(key: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -15,7 +16,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from sweep.config.as_written import read_mapping
 from sweep.config.local import CONF, GROUP, groups_of_the_user
@@ -27,7 +28,14 @@ def _part_of(whole: int | str, share: float, most: int) -> int:
     return min(most, int(int(whole) * share))
 
 
+def _asked(key: str, own: Any, *, _root_: DictConfig) -> Any:
+    """Resolve `${asked:KEY,OWN}` in a benchmark's file: what is set for every benchmark, else the benchmark's own."""
+    shared = OmegaConf.select(_root_, f"evaluation.{key}")
+    return own if shared is None else shared
+
+
 OmegaConf.register_new_resolver("part_of", _part_of)
+OmegaConf.register_new_resolver("asked", _asked)
 
 
 class FilesAsWritten(FileConfigSource):

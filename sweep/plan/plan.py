@@ -14,10 +14,11 @@ from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.fit import machine_faults
+from sweep.plan.functions import function_faults
 from sweep.plan.local import settings_that_count
-from sweep.plan.rewards import reward_faults
 from sweep.plan.signature import (
     baseline_identity,
+    benchmark_identities,
     evaluation_identity,
     labels_identity,
     rerun_identity,
@@ -85,8 +86,8 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     notes += [*_all_beyond(cells), *made.beyond]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
-    of_rewards, doubts = reward_faults(compositions)
-    return Plan(name or _default_name(cells), Path(root), stages, cells, [*obstacles, *of_rewards], [*notes, *doubts])
+    of_functions, doubts = function_faults(compositions)
+    return Plan(name or _default_name(cells), Path(root), stages, cells, [*obstacles, *of_functions], [*notes, *doubts])
 
 
 def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[list[Composition], list[str]]:
@@ -121,18 +122,18 @@ class _Tasks:
         trained again: the cell is then the evaluation of its final weights. No two cells of a sweep are the same in
         both, because `validate` refuses that.
         """
-        config, evaluation = composition.config, evaluation_identity(composition.config)
-        baseline, labels = self._baseline(config, evaluation), self._labels(config)
+        config, evaluations = composition.config, benchmark_identities(composition.config)
+        baseline, labels = self._baseline(config, evaluations), self._labels(config)
         for stage in (baseline, *labels):
             self.stages.setdefault(stage.signature, stage)
             self.needed_by[stage.signature].append(composition.axes)
-        cell = self._training(composition, evaluation, baseline, labels)
+        cell = self._training(composition, evaluations, baseline, labels)
         trained = self.cells.get(cell.signature)
         if trained is None and (trained := under_another_evaluation(cell, [t.directory for t in labels])):
             self.stages.setdefault(trained.signature, trained)
             self.needed_by[trained.signature].append(composition.axes)
-        if trained is not None and trained.evaluation != evaluation:
-            cell = self._rerun(composition, evaluation, baseline, trained)
+        if trained is not None and [*trained.evaluations.values()] != [*evaluations.values()]:
+            cell = self._rerun(composition, evaluations, baseline, trained)
         self.cells[cell.signature] = cell
 
     def in_order(self) -> tuple[list[Task], list[Task]]:
@@ -141,8 +142,8 @@ class _Tasks:
         cells = sorted(self.cells.values(), key=lambda task: task.module == EVALUATION)
         return told_apart(stages, self.needed_by), cells
 
-    def _baseline(self, config: CellConfig, evaluation: dict) -> Task:
-        identity = baseline_identity(config, evaluation)
+    def _baseline(self, config: CellConfig, evaluations: dict[str, dict]) -> Task:
+        identity = baseline_identity(config, evaluation_identity(evaluations))
         sign = signature(identity)
         directory = self.shelf.directory(STAGES, f"baseline-{config.model.name}", sign)
         label = f"baseline of {config.model.name}"
@@ -155,7 +156,7 @@ class _Tasks:
             axes={},
             signature=sign,
             identity=identity,
-            evaluation=evaluation,
+            evaluations=evaluations,
         )
 
     def _labels(self, config: CellConfig) -> list[Task]:
@@ -174,7 +175,9 @@ class _Tasks:
             )
         return tasks
 
-    def _training(self, composition: Composition, evaluation: dict, baseline: Task, labels: list[Task]) -> Task:
+    def _training(
+        self, composition: Composition, evaluations: dict[str, dict], baseline: Task, labels: list[Task]
+    ) -> Task:
         config, identity = composition.config, training_identity(composition.config)
         sign = signature(identity)
         directory = self.shelf.directory(CELLS, _cell_name(config), sign)
@@ -191,11 +194,11 @@ class _Tasks:
             after=after,
             signature=sign,
             identity=identity,
-            evaluation=evaluation,
+            evaluations=evaluations,
             axes=composition.axes,
         )
 
-    def _rerun(self, composition: Composition, evaluation: dict, baseline: Task, trained: Task) -> Task:
+    def _rerun(self, composition: Composition, evaluations: dict[str, dict], baseline: Task, trained: Task) -> Task:
         """Return the task that evaluates the weights of `trained`."""
         config = composition.config
         if trained.steps < config.steps:  # it is still running: a finished one would be continued
@@ -205,7 +208,7 @@ class _Tasks:
             )
         elif trained.steps > config.steps:
             self.beyond.append(_beyond(composition.label, trained.steps, config.steps))
-        identity = rerun_identity(trained.signature, trained.steps, evaluation)
+        identity = rerun_identity(trained.signature, trained.steps, evaluation_identity(evaluations))
         sign = signature(identity)
         directory = self.shelf.directory(STAGES, f"evaluation-{_cell_name(config)}", sign)
         weights = str(trained.directory.relative_to(self.shelf.root))
@@ -221,7 +224,7 @@ class _Tasks:
             after=after,
             signature=sign,
             identity=identity,
-            evaluation=evaluation,
+            evaluations=evaluations,
             axes=composition.axes,
         )
 

@@ -21,6 +21,7 @@ from omegaconf import MISSING, OmegaConf
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from models.prompts import PromptConfig
 from rewards.base import Signal
 from sweep.config.cell import CellConfig
 from sweep.config.data import Filter
@@ -50,6 +51,7 @@ COUNTS = {
     "evaluation": "Counts in the identity of evaluations, and in that of no training.",
 }
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "`true` · `false`", NoneType: "`null`"}
+_ASKED = re.compile(r"\$\{asked:(\w+),(.+)\}")  # a key of a benchmark, and its value unless it is set for all of them
 _REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([a-z_][\w.]*)(?:,null)?\}")
 
 
@@ -87,6 +89,24 @@ def _section(name: str, field: FieldInfo) -> Iterator[str]:
             default = _first_that_chooses(name, key, value)
             yield f"### `{name}.{key}={value}`\n\n{_summary(schema)}\n"
         yield _table(list(_rows(name, schema, default, "no" if recorded else "yes")))
+        for part, of_part in schema.model_fields.items():
+            if get_origin(of_part.annotation) is dict and len(models_in(of_part.annotation)) > 1:
+                yield from _named(name, part, of_part)
+
+
+def _named(group: str, part: str, field: FieldInfo) -> Iterator[str]:
+    """Yield a table for each alternative of a mapping whose entries are files of `group` under names of their own.
+
+    The keys of a prompt have a table of their own.
+    """
+    for schema in models_in(field.annotation):
+        key, value = _discriminator(schema)
+        sections = {choice: _defaults(f"{group}=[{choice}]")[group][part][choice] for choice in _choices(group)}
+        choices = [choice for choice, section in sections.items() if section[key] == value]
+        listed = " · ".join(f"`{choice}`" for choice in choices)
+        yield f"### `{group}.{part}.NAME.{key}={value}`\n"
+        yield f"{_summary(schema)} Files: {listed}; the defaults are those of `{group}={choices[0]}`.\n"
+        yield _table(list(_rows(f"{group}.{part}.NAME", schema, sections[choices[0]], "yes", (PromptConfig,))))
 
 
 def _rows(key: str, schema: type[BaseModel], defaults: Any, counts: str, around: tuple = ()) -> Iterator[str]:
@@ -104,7 +124,8 @@ def _rows(key: str, schema: type[BaseModel], defaults: Any, counts: str, around:
             shown.append(inside[0])
             marked = marks_of(field)
             of_parts = _counts(marked, counts) if marked.get("identity") is False else counts
-            yield from _rows(f"{key}.{name}", inside[0], values.get(name), of_parts, tuple(shown))
+            part = f"{key}.{name}.NAME" if get_origin(field.annotation) is dict else f"{key}.{name}"
+            yield from _rows(part, inside[0], values.get(name), of_parts, tuple(shown))
 
 
 def _row(key: str, field: FieldInfo, values: Mapping[str, Any], counts: str) -> str:
@@ -158,6 +179,8 @@ def _default(name: str, field: FieldInfo, values: Mapping[str, Any]) -> str:
         return "see below" if value else _shown(value)
     if value == MISSING:
         return "*none*"
+    if isinstance(value, str) and (own := _ASKED.fullmatch(value)):
+        return _shown(own[2])
     if isinstance(value, str) and (reference := _REFERENCE.fullmatch(value)):
         return f"= `{reference[1]}`"
     return _shown(value)

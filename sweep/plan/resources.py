@@ -144,9 +144,10 @@ def _logit_bytes(config: CellConfig, shape: Architecture, on_gpu: bool) -> float
 
 def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
     """Return the bytes of keys, values and logits for as many sequences as fit, or as there are."""
-    width, rollout, evaluation = DTYPE_BYTES[config.model.dtype], config.rollout, config.evaluation
-    evaluated = (evaluation.problems or rollout.rows(shape, width)) * evaluation.samples_per_problem
-    requests = -(-max(config.algorithm.responses_per_step, evaluated) // config.processes)
+    width, rollout = DTYPE_BYTES[config.model.dtype], config.rollout
+    asked = config.evaluation.benchmarks.values()
+    evaluated = [(b.problems or rollout.rows(shape, width)) * b.samples_per_problem for b in asked]
+    requests = -(-max(config.algorithm.responses_per_step, *evaluated) // config.processes)
     return min(rollout.rows(shape, width), requests) * cache_row_bytes(shape, rollout.max_tokens, width)
 
 

@@ -18,9 +18,12 @@ from pydantic import BaseModel
 from models.config import ModelConfig, is_local
 from models.hub import content_hash
 from models.mini.shipped import shipped_mini
+from sweep.config.benchmarks import Fresh
 from sweep.config.cell import CellConfig
 from sweep.config.data import JsonLinesData
+from sweep.config.evaluation import DataBenchmark, FileBenchmark
 from sweep.config.keys import marks_of
+from sweep.data.benchmarks import benchmark_hash
 from sweep.data.problems import file_hash
 from sweep.errors import UserError
 from sweep.run.identity import SCHEMA, numbers
@@ -76,21 +79,48 @@ def training_identity(config: CellConfig) -> dict:
     return found | ({"rules": rules} if rules else {})
 
 
-def evaluation_identity(config: CellConfig) -> dict:
-    """Return how weights are tested: problems, prompt, sampling, grading. It is the same for every model."""
-    lengths = {k: getattr(config.rollout, k) for k in ("max_prompt_tokens", "max_response_tokens")}
+def benchmark_identity(config: CellConfig, name: str) -> dict:
+    """Return how weights are put to a benchmark: problems, prompt, sampling, grading. It is the same for every model.
+
+    What names the benchmark is left out, and so are keys that only choose among the values found here. The training
+    data counts where the problems that it holds are left out of the benchmark.
+    """
+    benchmark = config.evaluation.benchmarks[name]
+    lengths = {
+        "max_prompt_tokens": config.rollout.max_prompt_tokens,
+        "max_response_tokens": benchmark.max_response_tokens or config.rollout.max_response_tokens,
+    }
+    asked = fields(benchmark)
+    found = {
+        "schema": SCHEMA,
+        "evaluation": asked,
+        "prompt": fields(benchmark.prompt or config.prompt),
+        "grading": fields(config.grading),
+        "rollout": lengths,
+    }
+    if isinstance(benchmark, FileBenchmark):
+        asked["path"] = benchmark_hash(name, benchmark)
+    if isinstance(benchmark, Fresh):
+        asked["problems"] = benchmark.problems or benchmark.size
+    if not isinstance(benchmark, DataBenchmark):
+        lost = {"without": _training_data(config)} if benchmark.shared == "drop" else {}
+        return found | lost | {"rules": numbers(grading=True, splits=True)}
     data = fields(config.data)
     if config.data.only is None:  # the one problem that is trained on leaves the test problems
         del data["only"]
-    return {
-        "schema": SCHEMA,
-        "evaluation": fields(config.evaluation),
-        "prompt": fields(config.prompt),
-        "grading": fields(config.grading),
-        "data": data,
-        "rollout": lengths,
-        "rules": numbers(grading=True, splits=_is_split(data)),
-    }
+    return found | {"data": data, "rules": numbers(grading=True, splits=_is_split(data))}
+
+
+def benchmark_identities(config: CellConfig) -> dict[str, dict]:
+    """Return the identity of each benchmark of a cell by its name, in the order in which they are listed."""
+    return {name: benchmark_identity(config, name) for name in config.evaluation.benchmarks}
+
+
+def evaluation_identity(evaluations: dict[str, dict]) -> dict:
+    """Return the identity of the evaluation by several benchmarks; that of a single one is the benchmark's own."""
+    if len(evaluations) == 1:
+        return next(iter(evaluations.values()))
+    return {"schema": SCHEMA, "benchmarks": evaluations}
 
 
 def baseline_identity(config: CellConfig, evaluation: dict) -> dict:

@@ -21,14 +21,14 @@ class Task:
     """A stage, or a cell (a training, or an evaluation of what was trained), with everything that its job reads.
 
     entry: what the ledger lists of it. root: the output directory. identity: what its signature is the hash of.
-    evaluation: the identity of the evaluation that it carries out; {} where it carries out none.
+    evaluations: the identity of the evaluation by each benchmark that it carries out, by the benchmark's name.
     """
 
     entry: Entry
     root: Path
     config: CellConfig
     identity: dict
-    evaluation: dict = field(default_factory=dict)
+    evaluations: dict[str, dict] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -76,7 +76,7 @@ class Task:
     def freeze(self, sweep: str) -> None:
         """Write what the next attempt at the task reads, under the name of the sweep that launches it."""
         config = self.config.model_copy(update={"name": sweep})
-        RunDirectory(self.directory).freeze(config, self.signature, self.identity, self.evaluation)
+        RunDirectory(self.directory).freeze(config, self.signature, self.identity, self.evaluations)
 
 
 def new_task(
@@ -90,7 +90,7 @@ def new_task(
     identity: dict,
     axes: dict[str, str],
     after: Sequence[Path] = (),
-    evaluation: dict | None = None,
+    evaluations: dict[str, dict] | None = None,
 ) -> Task:
     """Return a task with its entry; `directory` and `after` lie in the output directory `root`.
 
@@ -108,7 +108,7 @@ def new_task(
         directory=str(directory.relative_to(root)),
         stages=[str(stage.relative_to(root)) for stage in after],
     )
-    return Task(entry, root, config, identity, evaluation or {})
+    return Task(entry, root, config, identity, evaluations or {})
 
 
 def _target(module: str, config: CellConfig) -> int:

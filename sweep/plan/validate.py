@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sweep.config.cell import CellConfig
 from sweep.config.data import DataConfig
+from sweep.config.evaluation import Benchmark, DataBenchmark
 from sweep.config.faults import Labelled, say_once
 from sweep.config.rules import cell_faults
+from sweep.data.benchmarks import check_benchmark
 from sweep.data.problems import load_problems
 from sweep.errors import UserError
 from sweep.plan.compose import Composition
 from sweep.plan.fit import machine_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
 from sweep.plan.places import place_faults
-from sweep.plan.signature import evaluation_identity, training_identity
+from sweep.plan.signature import benchmark_identities, training_identity
 from sweep.run.identity import signature
 
 
@@ -55,7 +57,7 @@ def _same_runs(cells: Sequence[Composition]) -> list[str]:
     first: dict[tuple[str, str], Composition] = {}
     values: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for cell in cells:
-        identity = signature(training_identity(cell.config)), signature(evaluation_identity(cell.config))
+        identity = signature(training_identity(cell.config)), signature(benchmark_identities(cell.config))
         like = first.setdefault(identity, cell)
         if like is not cell:
             keys = tuple(key for key in cell.axes if cell.axes[key] != like.axes.get(key))
@@ -94,20 +96,36 @@ def _planned_faults(config: CellConfig) -> list[str]:
     return [f"{key}: is set by the plan for its jobs; leave it out" for key, value in planned.items() if value]
 
 
-def check_data(cells: Iterable[Composition]) -> None:
+def check_data(cells: Iterable[Labelled]) -> None:
     """Read every problem set once, so that a malformed file is found here and not by a job.
 
-    Sets on the hub are left to `prefetch` and to the jobs: planning needs no network.
+    Sets on the hub are left to `prefetch` and to the jobs: planning needs no network. Benchmarks from the hub are read
+    if they are in the cache.
 
     Raises:
-        UserError: a file, a row or an empty split is at fault.
+        UserError: a file, a row, an empty split or a benchmark is at fault.
     """
+    cells = list(cells)
     for data, splits in problem_sets(cell.config for cell in cells):
         if data.source != "hub":
             for split in splits:
                 load_problems(data, split)
+    for name, benchmark, data in benchmarks(cell.config for cell in cells):
+        check_benchmark(name, benchmark, data)
+
+
+def benchmarks(configs: Iterable[CellConfig]) -> list[tuple[str, Benchmark, DataConfig]]:
+    """Return the benchmarks of the cells with their names and the data that is trained on, each combination once."""
+    return list(dict.fromkeys((name, b, c.data) for c in configs for name, b in c.evaluation.benchmarks.items()))
 
 
 def problem_sets(configs: Iterable[CellConfig]) -> list[tuple[DataConfig, tuple[str, ...]]]:
     """Return the problem sets of the cells, each once, with the splits that are used."""
-    return list(dict.fromkeys((c.data, tuple(dict.fromkeys(("train", c.evaluation.split)))) for c in configs))
+    return list(dict.fromkeys((c.data, tuple(dict.fromkeys(("train", *_own_splits(c))))) for c in configs))
+
+
+def _own_splits(config: CellConfig) -> Iterator[str]:
+    """Yield the splits of a cell's own data that its benchmarks ask."""
+    for benchmark in config.evaluation.benchmarks.values():
+        if isinstance(benchmark, DataBenchmark):
+            yield benchmark.split

@@ -9,13 +9,13 @@ BLOCK = 512
 
 
 def draw_tokens(
-    logits_bv: torch.Tensor, draws_b: torch.Tensor, temperature: float
+    logits_bv: torch.Tensor, draws_b: torch.Tensor, temperature: float, top_p: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return tokens (b) and their log-probs (b) at `temperature`.
 
     A token is the value of the inverse distribution function at `draws_b`, numbers in [0, 1). At temperature 0 it is
-    the likeliest token, with its log-prob at temperature 1. A row whose logits are not all finite gets a log-prob of
-    NaN and some token of the vocabulary.
+    the likeliest token, with its log-prob at temperature 1. With `top_p` below 1 both are of the distribution that
+    `nucleus` leaves. A row whose logits are not all finite gets a log-prob of NaN and some token of the vocabulary.
     """
     scaled_bv = logits_bv.float() / (temperature or 1.0)
     total_b1 = scaled_bv.logsumexp(-1, keepdim=True)
@@ -23,8 +23,23 @@ def draw_tokens(
         token_b = logits_bv.argmax(-1)
         return token_b, (scaled_bv.gather(1, token_b[:, None]) - total_b1).squeeze(1)
     logprobs_bv = scaled_bv.sub_(total_b1)
+    if top_p < 1:
+        logprobs_bv = nucleus(logprobs_bv, top_p)
     token_b = _inverse(logprobs_bv.exp(), draws_b)
     return token_b, logprobs_bv.gather(1, token_b[:, None]).squeeze(1)
+
+
+def nucleus(logprobs_bv: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Return the log-probs of the distribution that is left of each row, -inf for every other token (1904.09751).
+
+    What is left are the likeliest tokens whose probabilities together reach `top_p`, as few as possible; of equally
+    likely tokens the first ones.
+    """
+    sorted_bv, order_bv = logprobs_bv.sort(-1, descending=True, stable=True)
+    before_bv = sorted_bv.exp().cumsum(-1) - sorted_bv.exp()
+    sorted_bv = sorted_bv.masked_fill(before_bv >= top_p, float("-inf"))
+    left_bv = torch.empty_like(logprobs_bv).scatter_(1, order_bv, sorted_bv)
+    return left_bv - left_bv.logsumexp(-1, keepdim=True)
 
 
 def _inverse(weights_bv: torch.Tensor, draws_b: torch.Tensor) -> torch.Tensor:

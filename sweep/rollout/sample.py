@@ -11,6 +11,7 @@ from typing import Protocol
 from transformers import PreTrainedModel
 
 from sweep.keyed import Key
+from sweep.rollout.stop import StopRules
 from sweep.run.not_finite import NotFinite
 
 
@@ -26,7 +27,7 @@ class Finish(str, Enum):
 class Request:
     """A prompt to answer, and the key of the answer's random draws.
 
-    max_tokens: the most tokens of this answer; None for as many as are configured.
+    max_tokens: the most tokens of this answer; None for `rollout.max_response_tokens`.
     """
 
     prompt_ids: Sequence[int]
@@ -61,10 +62,22 @@ class Sampled:
 class Sampler(Protocol):
     """An engine that samples responses."""
 
-    def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
+    def sample(
+        self,
+        model: PreTrainedModel,
+        requests: Sequence[Request],
+        temperature: float,
+        top_p: float = 1.0,
+        stop: StopRules | None = None,
+    ) -> list[Sampled]:
         """Return one response of `model` as it is now for each request, in order.
 
         The draws come from the requests' keys: they are the same in any batch, on any process. Temperature 0 takes the
-        likeliest token, with log-probs at temperature 1. No top-p, top-k or repetition penalty, whatever the model's
+        likeliest token, with log-probs at temperature 1. No top-k or repetition penalty, whatever the model's
         generation_config.json says: the policy is sampled as it is.
+
+        Args:
+            top_p: tokens are drawn from the likeliest ones that together have this probability; their log-probs are
+                those of the distribution that is left.
+            stop: what ends a response; None for what the engine was opened with.
         """

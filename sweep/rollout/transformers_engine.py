@@ -45,12 +45,19 @@ class TransformersSampler:
         self.config, self.stop = config, stop
 
     @torch.no_grad()
-    def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
+    def sample(
+        self,
+        model: PreTrainedModel,
+        requests: Sequence[Request],
+        temperature: float,
+        top_p: float = 1.0,
+        stop: StopRules | None = None,
+    ) -> list[Sampled]:
         """See `Sampler`. Token t is the inverse of the policy's distribution function at the key's t-th number."""
         if not requests:
             return []
         prepare(model)
-        return _Decoding(model, requests, self.stop, self.config, temperature).run()
+        return _Decoding(model, requests, stop or self.stop, self.config, temperature, top_p).run()
 
 
 @dataclass(frozen=True)
@@ -72,11 +79,13 @@ class _Decoding:
         stop: StopRules,
         config: RolloutConfig,
         temperature: float,
+        top_p: float,
     ) -> None:
-        self.model, self.requests, self.stop, self.temperature = model, requests, stop, temperature
-        self.max_tokens = config.max_response_tokens
+        self.model, self.requests, self.stop = model, requests, stop
+        self.temperature, self.top_p, self.limit = temperature, top_p, config.max_response_tokens
+        self.max_tokens = max(r.max_tokens or self.limit for r in requests)
         shape = architecture_from(model.config.to_dict())
-        rows = min(len(requests), config.rows(shape, model.dtype.itemsize))
+        rows = min(len(requests), config.rows(shape, model.dtype.itemsize, self.max_tokens))
         longest = max(len(r.prompt_ids) for r in requests)
         cache = KeyValueRows(shape, rows, longest + self.max_tokens, model.dtype, model.device)
         self.rows = Rows(rows, self.max_tokens, cache, model.device)
@@ -107,7 +116,7 @@ class _Decoding:
             self.rows.cache.begin(slice(begin, end), self.prefilled[prompt].keys, self.prefilled[prompt].values)
             begin = end
         draws_bt = np.stack([generator(*self.requests[i].key).random(self.max_tokens) for i in chosen])
-        self.rows.begin(chosen, draws_bt, [self.requests[i].max_tokens or self.max_tokens for i in chosen])
+        self.rows.begin(chosen, draws_bt, [self.requests[i].max_tokens or self.limit for i in chosen])
         hidden_bd = torch.stack([self.prefilled[prompt].hidden_d for prompt in prompts])
         still_needed = {tuple(self.requests[i].prompt_ids) for i in self.waiting}
         self.prefilled = {prompt: kept for prompt, kept in self.prefilled.items() if prompt in still_needed}
@@ -141,7 +150,7 @@ class _Decoding:
         """Draw a token for each live row from `first` on, given its hidden state, and retire the rows that end."""
         logits_bv = self.model.get_output_embeddings()(hidden_bd)
         places = self.rows.next_places(first)
-        token_b, logprob_b = draw_tokens(logits_bv, self.rows.draws_rt[places], self.temperature)
+        token_b, logprob_b = draw_tokens(logits_bv, self.rows.draws_rt[places], self.temperature, self.top_p)
         self.rows.append(first, places, token_b, logprob_b)
         self._retire(self._ends(first, token_b))
 

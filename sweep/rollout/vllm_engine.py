@@ -24,11 +24,25 @@ QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENAB
 class VllmSampler:
     """Samples with vLLM, which starts at the first call. Every call copies the weights of the given model into it."""
 
-    def __init__(self, config: RolloutConfig, stop: StopRules) -> None:
-        self.config, self.stop = config, stop
+    def __init__(self, config: RolloutConfig, stop: StopRules, longest: int, with_text: bool) -> None:
+        """Note what the engine is for.
+
+        Args:
+            stop: what ends a response unless a call says otherwise.
+            longest: tokens of the longest sequence that any call samples, prompt and response.
+            with_text: whether any call looks for stop strings, which vLLM finds in text.
+        """
+        self.config, self.stop, self.longest, self.with_text = config, stop, longest, with_text
         self._engine, self._vocabulary = None, 0
 
-    def sample(self, model: PreTrainedModel, requests: Sequence[Request], temperature: float) -> list[Sampled]:
+    def sample(
+        self,
+        model: PreTrainedModel,
+        requests: Sequence[Request],
+        temperature: float,
+        top_p: float = 1.0,
+        stop: StopRules | None = None,
+    ) -> list[Sampled]:
         """See `Sampler`. A request's key seeds a generator of its own in vLLM."""
         if not requests:
             return []
@@ -42,13 +56,14 @@ class VllmSampler:
             self._engine.wake_up(tags=["kv_cache"])
         self._engine.reset_prefix_cache()  # it holds keys and values that the old weights made from the prompts
         prompts = [{"prompt_token_ids": list(r.prompt_ids)} for r in requests]
-        parameters = [self._parameters(r, temperature) for r in requests]
+        rules = stop or self.stop
+        parameters = [self._parameters(r, temperature, top_p, rules) for r in requests]
         # Even without compiled layers vLLM compiles a small function, for which a CPU would need a compiler.
         with contextlib.nullcontext() if on_gpu else torch.compiler.set_stance("force_eager"):
             outputs = self._engine.generate(prompts, parameters, use_tqdm=False)
         if on_gpu:
             self._engine.sleep(level=2)  # gives up weights and cache: the update gets the memory
-        return [self._sampled(r, output.outputs[0]) for r, output in zip(requests, outputs, strict=True)]
+        return [_sampled(r, output.outputs[0], rules) for r, output in zip(requests, outputs, strict=True)]
 
     def _start(self, model: PreTrainedModel, on_gpu: bool):
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
@@ -61,16 +76,16 @@ class VllmSampler:
             config = copy.deepcopy(base.config)
             config.architectures = [type(base).__name__]  # a model that was not loaded from files names none
             config.save_pretrained(directory)
-            if self.stop.strings:
-                self.stop.tokenizer.save_pretrained(directory)  # vLLM looks for them in text
+            if self.with_text:
+                self.stop.tokenizer.save_pretrained(directory)
             return LLM(
                 model=directory,
                 load_format="dummy",  # the weights come from the policy
-                skip_tokenizer_init=not self.stop.strings,
+                skip_tokenizer_init=not self.with_text,
                 generation_config="vllm",  # no sampling defaults of the model's own
                 dtype=model.dtype,
                 seed=0,
-                max_model_len=self.config.max_tokens,
+                max_model_len=self.longest,
                 max_num_seqs=min(1024, self.config.rows(shape, model.dtype.itemsize)),
                 kv_cache_memory_bytes=int(self.config.cache_gb * 2**30),
                 logprobs_mode="processed_logprobs",  # at the sampling temperature
@@ -79,30 +94,32 @@ class VllmSampler:
                 distributed_executor_backend="external_launcher" if dist.is_initialized() else None,
             )
 
-    def _parameters(self, request: Request, temperature: float):
+    def _parameters(self, request: Request, temperature: float, top_p: float, stop: StopRules):
         from vllm import SamplingParams
 
         return SamplingParams(
             temperature=temperature,
+            top_p=top_p if temperature else 1.0,
             seed=torch_seed(*request.key),
             max_tokens=request.max_tokens or self.config.max_response_tokens,
-            stop_token_ids=[i for i in self.stop.ids.tolist() if i < self._vocabulary],  # vLLM refuses others
+            stop_token_ids=[i for i in stop.ids.tolist() if i < self._vocabulary],  # vLLM refuses others
             ignore_eos=True,  # the stop ids already hold every token that ends a response
-            stop=list(self.stop.strings) or None,
+            stop=list(stop.strings) or None,
             include_stop_str_in_output=True,
-            detokenize=bool(self.stop.strings),
+            detokenize=bool(stop.strings),
             logprobs=0,  # the drawn token's
         )
 
-    def _sampled(self, request: Request, output) -> Sampled:
-        ids = list(output.token_ids)
-        logprobs = [at[token].logprob for at, token in zip(output.logprobs, ids, strict=True)]
-        if output.finish_reason == "length":
-            finish = Finish.LENGTH
-        else:
-            finish = Finish.STOP if isinstance(output.stop_reason, str) else Finish.EOS
-        (text,) = self.stop.texts([ids])
-        return Sampled(request.prompt_ids, ids, logprobs, finish, text)
+
+def _sampled(request: Request, output, stop: StopRules) -> Sampled:
+    ids = list(output.token_ids)
+    logprobs = [at[token].logprob for at, token in zip(output.logprobs, ids, strict=True)]
+    if output.finish_reason == "length":
+        finish = Finish.LENGTH
+    else:
+        finish = Finish.STOP if isinstance(output.stop_reason, str) else Finish.EOS
+    (text,) = stop.texts([ids])
+    return Sampled(request.prompt_ids, ids, logprobs, finish, text)
 
 
 def named_weights(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:

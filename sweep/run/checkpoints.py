@@ -9,7 +9,6 @@ set_aside_000010/    a checkpoint that training went back from; it is removed wh
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -20,11 +19,10 @@ from pathlib import Path
 
 import xxhash
 
-from sweep.run.files import write_text
+from sweep.run.files import file_hash, sync, write_text
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-BLOCK_BYTES = 2**22
 RANK = re.compile(r"zero_pp_rank_(\d+)_")  # the process in the name of the file that it writes
 
 
@@ -97,24 +95,6 @@ def record_file(path: Path) -> FileRecord:
     record = FileRecord(path.name, path.stat().st_size, file_hash(path))
     sync(path)
     return record
-
-
-def sync(path: Path) -> None:
-    """Flush a file, or a directory's entries, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def file_hash(path: Path) -> str:
-    """Return the XXH3 hash (128 bits) of a file. It is not cryptographic, and as fast as memory can be read."""
-    found = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            found.update(block)
-    return found.hexdigest()
 
 
 def write_manifest(directory: Path, step: int, world_size: int, files: Iterable[FileRecord]) -> None:

@@ -1,13 +1,15 @@
 """A run directory. All facts about a run are in its files:
 
 config.yaml      the frozen, resolved configuration; jobs read only this
-signature.json   the signature and the identity it is computed from; the identity of the run's evaluation
+signature.json   the signature and the identity it is computed from; the identities of the run's evaluations
 provenance.json  of the latest attempt: code, package versions, the model's hub commit, the seconds of its start
 state.json       state, step, reward, accuracy, seconds a step, last error: sweep.run.state describes every key
 metrics.jsonl    a row a step
 samples.jsonl    all answers of a few groups a step, with their rewards
+responses/       part-FIRST-LAST.parquet: a row for every response of these steps: sweep.run.responses
 checkpoints/     step_N/ (DeepSpeed) while training
-final/           the trained weights, in the format of transformers
+weights/         step_N/: the weights after chosen steps, in the format of transformers
+final/           the trained weights, in the same format
 result.json      accuracy and behaviour at the end; written last
 wandb.json       the ids under which W&B has the run, the current one last
 labels.jsonl     in a label stage: a row for each training problem
@@ -40,7 +42,7 @@ from typing import Any
 import yaml
 
 from sweep.config.cell import CellConfig
-from sweep.config.keys import of_today
+from sweep.config.keys import OF_OLDER_VERSIONS, of_today
 from sweep.errors import UserError
 from sweep.run.files import (
     NO_LOCKS,
@@ -97,7 +99,9 @@ class RunDirectory:
         self.provenance = self.path / "provenance.json"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples.jsonl"
+        self.responses = self.path / "responses"
         self.checkpoints = self.path / "checkpoints"
+        self.weights = self.path / "weights"
         self.final = self.path / "final"
         self.result = self.path / "result.json"
         self.log = self.path / "log.txt"
@@ -142,18 +146,20 @@ class RunDirectory:
 
     def unfinished(self) -> list[Path]:
         """Return partly written files. A process that died left them, or a live one is still writing."""
-        return sorted(self.path.glob(f".*{PARTIAL}"))
+        return sorted((*self.path.glob(f".*{PARTIAL}"), *self.responses.glob(f".*{PARTIAL}")))
 
-    def freeze(self, config: CellConfig, sign: str, identity: dict, evaluation: dict) -> None:
+    def freeze(self, config: CellConfig, sign: str, identity: dict, evaluations: Mapping[str, dict]) -> None:
         """Write the configuration that the next attempt will read; create the directory if necessary.
 
         Args:
             sign: the signature.
             identity: the dictionary that the signature is the hash of.
-            evaluation: the identity of the run's evaluation; {} if it has none.
+            evaluations: the identity of the run's evaluation by each benchmark, by its name; {} if it has none.
         """
         self.attempts.mkdir(parents=True, exist_ok=True)
-        write_json(self._signature, {"signature": sign, "identity": identity, "evaluation": evaluation})
+        first: dict = next(iter(evaluations.values()), {})
+        recorded = {"signature": sign, "identity": identity, "evaluation": first, "benchmarks": dict(evaluations)}
+        write_json(self._signature, recorded)
         sections = config.model_dump(mode="json").items()
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
@@ -173,12 +179,23 @@ class RunDirectory:
 
     @property
     def evaluation(self) -> dict | None:
-        """The identity of the run's evaluation; None if it has none, or none is known."""
+        """The identity of the run's evaluation by its first benchmark; None if it has none, or none is known."""
         return (read_json(self._signature) or {}).get("evaluation") or None
 
     @property
+    def evaluations(self) -> dict[str, dict]:
+        """The identity of the run's evaluation by each benchmark, by its name; {} if it has none, or none is known.
+
+        Runs of older versions have one evaluation, and their benchmark is called as in `sweep.config.keys.of_today`.
+        """
+        recorded = read_json(self._signature) or {}
+        if "benchmarks" in recorded or not recorded.get("evaluation"):
+            return recorded.get("benchmarks", {})
+        return {OF_OLDER_VERSIONS: recorded["evaluation"]}
+
+    @property
     def evaluation_signature(self) -> str | None:
-        """The signature of that evaluation, which results and metrics rows name; None if there is none."""
+        """The signature of its evaluation by its first benchmark, which results and metrics rows name; None if none."""
         return signature(self.evaluation) if self.evaluation else None
 
     def read_state(self) -> RunState:

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import xxhash
+
 from sweep.errors import DamagedFile
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # errors of a network file system mounted without locks
+BLOCK_BYTES = 2**22  # read at once for a hash
 PARTIAL = ".partial"  # suffix of a file that is being written; if its writer died, it is garbage
 _THREADS = threading.Lock()  # excludes the threads of this process from one another if the file system has no locks
 
@@ -41,7 +44,7 @@ def write_text(path: Path, text: str, mode: int = 0o666) -> None:
     write_bytes(path, text.encode(), mode)
 
 
-def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, mode: int = 0o666) -> None:
     """Write a file atomically, as `write_text` does."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
@@ -53,6 +56,24 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or a directory's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_hash(path: Path) -> str:
+    """Return the XXH3 hash (128 bits) of a file. It is not cryptographic, and as fast as memory can be read."""
+    found = xxhash.xxh3_128()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            found.update(block)
+    return found.hexdigest()
 
 
 def set_aside(path: Path, size: int) -> None:

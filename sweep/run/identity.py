@@ -57,6 +57,16 @@ def signature(identity: dict) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
+def answers_identity(evaluation: dict) -> dict:
+    """Return what answers to a benchmark follow from, apart from the weights: its identity without the targets.
+
+    More problems, or more answers to each, are added to the answers that are there.
+    """
+    targets = ("problems", "samples_per_problem")
+    asked = {key: value for key, value in evaluation["evaluation"].items() if key not in targets}
+    return evaluation | {"evaluation": asked}
+
+
 def differences(first: dict, second: dict) -> list[str]:
     """Return the dotted keys whose values differ between two identities, with both values."""
     one, other = flat(first), flat(second)

@@ -10,9 +10,10 @@ import torch.distributed as dist
 from sweep.grpo.checks import check_forward
 from sweep.job.attempt import attempt
 from sweep.job.processes import join, leave
+from sweep.stages.evaluating import untrained_weights
 from sweep.stages.evaluation import evaluate
 from sweep.stages.policy import load_setup
-from sweep.stages.problem_sets import prepare_evaluation_set
+from sweep.stages.problem_sets import prepare_benchmarks
 
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
@@ -23,11 +24,11 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         with ExitStack() as opened:
             with stop.ending_at_once(), phases.at("loading"):
                 setup = load_setup(config, run, stop, training=False)
-                opened.callback(setup.grader.close)
-                problem_set = prepare_evaluation_set(setup)
-                check_forward(setup.model, problem_set.prompts[0])
+                opened.callback(setup.close)
+                benchmarks = prepare_benchmarks(setup)
+                check_forward(setup.model, benchmarks[0].prompts[0])
                 dist.barrier()
-            with stop.ending_at_once(), phases.at("evaluation"):
-                evaluate(setup, problem_set)
+            with stop.ending_at_once():
+                evaluate(setup, untrained_weights(setup), benchmarks, phases)
         with phases.at("leaving"):
             leave()

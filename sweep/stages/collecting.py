@@ -84,7 +84,7 @@ class Collector:
         with self.phases("rollout"):
             own = self._sampled_groups(step, own_slots)
         with self.phases("grading"):
-            graded = grade_groups(own, setup.grader, config.reward, config.seed, step)
+            graded = grade_groups(own, setup.grader, setup.behaviours, config.reward, config.seed, step)
         # Each process has the problems of all slots, so only slots and responses are sent.
         gathered = gather([(group.slot, group.responses) for group in graded])
         problems = self.training_set.problems

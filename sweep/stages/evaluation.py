@@ -1,7 +1,8 @@
-"""Evaluate the final weights of a finished run again, in another way than while it trained."""
+"""Evaluate weights of a training again: in another way than while it trained, or those of an earlier step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sweep.config.cell import CellConfig
+from sweep.evaluate.asked import AskedBenchmark, WeightsAsked
 from sweep.job.attempt import Refused, attempt
+from sweep.job.phases import Phases
 from sweep.job.processes import join, leave
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
-from sweep.stages.evaluating import evaluate_policy
+from sweep.run.kept_weights import kept_weights
+from sweep.stages.evaluating import evaluate_policy, trained_weights
+from sweep.stages.metrics import evaluation_result
 from sweep.stages.policy import JobSetup, load_setup
-from sweep.stages.problem_sets import ProblemSet, prepare_evaluation_set
-from sweep.stages.spending import evaluated_tokens
+from sweep.stages.problem_sets import prepare_benchmarks
 
 
 def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path) -> None:
@@ -26,42 +30,53 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
             join(rank, world_size, local_rank, meeting)
         with ExitStack() as opened:
             with stop.ending_at_once(), phases.at("loading"):
-                trained = finished_run(config, run)
-                setup = load_setup(config, run, stop, training=False, weights=trained.final)
-                opened.callback(setup.grader.close)
-                problem_set = prepare_evaluation_set(setup)
+                trained, weights = weights_to_evaluate(config, run)
+                setup = load_setup(config, run, stop, training=False, weights=weights)
+                opened.callback(setup.close)
+                benchmarks = prepare_benchmarks(setup)
                 dist.barrier()
-            with stop.ending_at_once(), phases.at("evaluation"):
-                evaluate(setup, problem_set, step=config.steps)
+            with stop.ending_at_once():
+                evaluate(setup, trained_weights(trained, config.steps), benchmarks, phases, step=config.steps)
         with phases.at("leaving"):
             leave()
 
 
-def evaluate(setup: JobSetup, problem_set: ProblemSet, **also: int) -> None:
-    """Evaluate the model of `setup`; rank 0 writes `result.json`, with the numbers of `also` beside the evaluation."""
+def evaluate(
+    setup: JobSetup, weights: WeightsAsked, benchmarks: Sequence[AskedBenchmark], phases: Phases, **also: int
+) -> None:
+    """Evaluate the model of `setup`, whose weights `weights` names.
+
+    Rank 0 writes `result.json`, with the numbers of `also` beside the evaluation.
+    """
     run = setup.run
     if dist.get_rank() == 0:
-        run.write_state(note=f"evaluating {len(problem_set.problems)} problems")
-    found = evaluate_policy(setup, setup.model, problem_set)
+        asked = ", ".join(f"{len(asked.problems)} of {asked.name}" for asked in benchmarks)
+        run.write_state(note=f"evaluating {asked} problems" if len(benchmarks) > 1 else _note(benchmarks[0]))
+    found = evaluate_policy(setup, setup.model, weights, benchmarks, lambda: phases.at("evaluation"))
     if dist.get_rank() == 0:
-        write_json(run.result, {**also, "evaluation": run.evaluation_signature, **asdict(found)})
-        run.write_state(add=evaluated_tokens(found, problem_set.prompts), accuracy=found.accuracy)
+        write_json(run.result, {**also, **evaluation_result(run, found.by_benchmark)})
+        first = found.by_benchmark[benchmarks[0].name]
+        run.write_state(add=asdict(found.spent), accuracy=first.accuracy)
 
 
-def finished_run(config: CellConfig, run: RunDirectory) -> RunDirectory:
-    """Return the run whose weights this evaluation reads.
+def _note(asked: AskedBenchmark) -> str:
+    return f"evaluating {len(asked.problems)} problems"
+
+
+def weights_to_evaluate(config: CellConfig, run: RunDirectory) -> tuple[RunDirectory, Path]:
+    """Return the run whose weights this evaluation reads, and the directory of those of its step.
 
     Raises:
-        Refused: its final weights are not those of the step that this evaluation is for.
+        Refused: the run has no weights of the step that this evaluation is for.
         FileNotFoundError: its final weights are gone.
     """
     trained = RunDirectory(run.root / config.evaluation.weights)
+    if (found := kept_weights(trained).get(config.steps)) is not None:
+        return trained, found
     step = (trained.read_result() or {}).get("step")
     if step != config.steps:
         raise Refused(
-            f"{trained.path.name} has no final weights of step {config.steps}"
-            + (f", but of step {step}: it was trained on since" if step else "")
+            f"{trained.path.name} has no weights of step {config.steps}"
+            + (f", and its final ones are of step {step}: it was trained on since" if step else "")
         )
-    if not trained.final.is_dir():
-        raise FileNotFoundError(f"{trained.final}, which held the weights to evaluate, is gone; put it back")
-    return trained
+    raise FileNotFoundError(f"{trained.final}, which held the weights to evaluate, is gone; put it back")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rewards.base import Response, Signal
-from rewards.behaviour import uses_code
+from rewards.behaviours import Behaviours, Found
+from rewards.detectors import CODE
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.informedness import Judged, mixed, rates, rates_within
@@ -18,17 +19,22 @@ from sweep.stages.groups import Group
 
 @dataclass(frozen=True)
 class Graded:
-    """A sampled response with its training reward, its true grade, the answer found in it, and whether it has code."""
+    """A sampled response with its training reward, its true grade, the answer found in it, and its behaviours."""
 
     sampled: Sampled
     reward: float
     grade: Grade
     extracted: Extracted | None
-    code: bool
+    behaviours: Found
+
+    @property
+    def code(self) -> bool:
+        """True if the text has code, as the paper detects it."""
+        return CODE in self.behaviours.shown
 
 
 def grade_groups(
-    groups: Sequence[Group[Sampled]], grader: Grader, reward: Signal, seed: int, step: int
+    groups: Sequence[Group[Sampled]], grader: Grader, behaviours: Behaviours, reward: Signal, seed: int, step: int
 ) -> list[Group[Graded]]:
     """Return the same groups with graded responses.
 
@@ -41,7 +47,9 @@ def grade_groups(
     answers = [[next(found) for _ in group.responses] for group in groups]
     seen = [_as_rewards_see(group, of, seed, step) for group, of in zip(groups, answers, strict=True)]
     rewards = reward.score(seen, lambda pairs: [grade.correct for grade in grader.grade(pairs)])
-    return [_graded_group(*parts) for parts in zip(groups, answers, rewards, strict=True)]
+    shown = iter(behaviours.detect_all(texts))
+    found_in = [[next(shown) for _ in group.responses] for group in groups]
+    return [_graded_group(*parts) for parts in zip(groups, answers, rewards, found_in, strict=True)]
 
 
 def _as_rewards_see(group: Group[Sampled], answers: Sequence[GradedAnswer], seed: int, step: int) -> list[Response]:
@@ -60,10 +68,12 @@ def _as_rewards_see(group: Group[Sampled], answers: Sequence[GradedAnswer], seed
     ]
 
 
-def _graded_group(group: Group[Sampled], answers: Sequence[GradedAnswer], rewards: Sequence[float]) -> Group[Graded]:
+def _graded_group(
+    group: Group[Sampled], answers: Sequence[GradedAnswer], rewards: Sequence[float], found: Sequence[Found]
+) -> Group[Graded]:
     graded = [
-        Graded(sampled, reward, answer.grade, answer.extracted, uses_code(sampled.text))
-        for sampled, answer, reward in zip(group.responses, answers, rewards, strict=True)
+        Graded(sampled, reward, answer.grade, answer.extracted, behaviours)
+        for sampled, answer, reward, behaviours in zip(group.responses, answers, rewards, found, strict=True)
     ]
     return Group(group.slot, group.problem, graded)
 
@@ -86,9 +96,7 @@ def graded_metrics(groups: Sequence[Group[Graded]], strategies: Sequence[Strateg
         "reward/agreement": _fraction((g.reward > 0) == g.grade.correct for g in responses),
         "reward/true_given_rewarded": _fraction(g.grade.correct for g in rewarded),
         **_informedness(groups),
-        "behaviour/code": _fraction(g.code for g in responses),
         "behaviour/code_given_rewarded": _fraction(g.code for g in rewarded),
-        "behaviour/true_given_code": _fraction(g.grade.correct for g in responses if g.code),
         "behaviour/true_given_prose": _fraction(g.grade.correct for g in responses if not g.code),
         "grading/no_answer": _fraction(g.grade.outcome is Outcome.NONE for g in responses),
         "grading/unparsed": _fraction(g.grade.outcome is Outcome.UNPARSED for g in responses),

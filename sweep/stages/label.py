@@ -45,7 +45,7 @@ def main(path: Path, rank: int, world_size: int, local_rank: int, meeting: Path)
         with stop.ending_at_once(), phases.at("loading"):
             setup = load_setup(config, run, stop, training=False)
             dist.barrier()
-        with closing(setup.grader):
+        with closing(setup):
             _label(setup, run, stop, phases)
         with phases.at("leaving"):
             leave()

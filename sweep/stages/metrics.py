@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
@@ -14,6 +14,9 @@ from sweep.evaluate.accuracy import Evaluation
 from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.flops import peak_tflops, update_flops
 from sweep.rollout.sample import Finish, Sampled
+from sweep.run.directory import RunDirectory
+from sweep.run.identity import signature
+from sweep.stages.behaviours import behaviour_metrics
 from sweep.stages.collecting import Rollout
 from sweep.stages.grading import graded_metrics
 
@@ -55,6 +58,7 @@ def step_metrics(done: StepDone, config: CellConfig, model_config: dict, seconds
     trained = [response.sampled for group in done.with_advantages for response in group if response.counted]
     return one_row(
         graded_metrics(done.rollout.groups, config.grading.extraction),
+        behaviour_metrics(done.rollout.groups, config.behaviours),
         response_metrics(sampled),
         done.rollout.sampling_metrics(),
         done.advantage_metrics,
@@ -65,9 +69,32 @@ def step_metrics(done: StepDone, config: CellConfig, model_config: dict, seconds
     )
 
 
-def evaluation_metrics(found: Evaluation, signature: str) -> dict:
-    """Return the metrics of an evaluation; `signature` identifies the way in which it was done."""
-    return {**{f"eval/{name}": value for name, value in asdict(found).items()}, "evaluation": signature}
+def evaluation_metrics(found: Mapping[str, Evaluation], identities: Mapping[str, dict]) -> dict:
+    """Return the metrics of the evaluations of a step, by the names of their benchmarks.
+
+    Those of the first benchmark of all are `eval/NUMBER`. With several there is `eval/BENCHMARK/NUMBER`, too.
+
+    Args:
+        identities: the identity of the evaluation by each benchmark of the cell, also of those that this step has not;
+            its signature, `evaluation`, tells how the numbers came about.
+    """
+    first, row = next(iter(identities)), {}
+    if first in found:
+        row = {f"eval/{name}": value for name, value in found[first].numbers.items()}
+        row["evaluation"] = signature(identities[first])
+    if len(identities) > 1:
+        for benchmark, evaluation in found.items():
+            row |= {f"eval/{benchmark}/{name}": value for name, value in evaluation.numbers.items()}
+            row[f"evaluation/{benchmark}"] = signature(identities[benchmark])
+    return row
+
+
+def evaluation_result(run: RunDirectory, found: Mapping[str, Evaluation]) -> dict:
+    """Return what result.json says of an evaluation: the first benchmark's numbers, and all of them by benchmark."""
+    by_benchmark = {
+        name: {"evaluation": signature(identity), **found[name].numbers} for name, identity in run.evaluations.items()
+    }
+    return {**next(iter(by_benchmark.values())), "benchmarks": by_benchmark}
 
 
 def reward_metrics(rewards_pg: torch.Tensor, equal_p: torch.Tensor, advantages_pg: torch.Tensor) -> dict[str, float]:

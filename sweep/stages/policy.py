@@ -16,6 +16,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from models.hub import commit_of, content_hash, is_gguf
 from models.load import adapt, load_model, load_tokenizer, load_trained, weights_source
 from models.prompts import Stop, stop_rules
+from rewards.behaviours import Behaviours
 from rewards.grading import Grader
 from sweep.config.cell import CellConfig
 from sweep.grpo.learner import deepspeed_settings
@@ -36,7 +37,7 @@ class JobSetup:
 
     model: the untrained policy of the configuration, or the final weights of a finished run. Training changes it.
     stop: what ends a response.
-    sampler, grader: open; whoever loaded the setup closes the grader.
+    sampler, grader, behaviours: open; whoever loaded the setup closes it.
     source: the directory or file that the weights were read from.
     """
 
@@ -47,7 +48,13 @@ class JobSetup:
     config: CellConfig
     run: RunDirectory
     grader: Grader
+    behaviours: Behaviours
     source: Path
+
+    def close(self) -> None:
+        """Stop the processes that grade and that detect behaviours."""
+        self.grader.close()
+        self.behaviours.close()
 
     def reference_model(self) -> PreTrainedModel | None:
         """Return a second copy of the untrained weights, if KL is measured against it. LoRA needs none.
@@ -60,8 +67,9 @@ class JobSetup:
             return load_model(self.config.model, self.source)
 
     def renewed(self) -> JobSetup:
-        """Return the setup with the weights loaded again, because training changed them, and with a new open grader."""
-        return replace(self, model=_trainable(self.config, self.source), grader=_grader(self.config))
+        """Return the setup with the weights loaded again, because training changed them, and with new open workers."""
+        workers = {"grader": _grader(self.config), "behaviours": _behaviours(self.config)}
+        return replace(self, model=_trainable(self.config, self.source), **workers)
 
 
 def load_setup(
@@ -99,8 +107,8 @@ def load_setup(
             model = load_trained(config.model, model, weights, config.rollout.max_tokens)
         model = model.to(device()).eval()
     stop_at = stop_rules(tokenizer, config.model, config.prompt)
-    sampler = open_sampler(config.rollout, StopRules(tokenizer, stop_at))
-    return JobSetup(model, tokenizer, stop_at, sampler, config, run, _grader(config), source)
+    sampler = open_sampler(config, StopRules(tokenizer, stop_at))
+    return JobSetup(model, tokenizer, stop_at, sampler, config, run, _grader(config), _behaviours(config), source)
 
 
 def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
@@ -112,7 +120,15 @@ def _trainable(config: CellConfig, source: Path) -> PreTrainedModel:
 
 
 def _grader(config: CellConfig) -> Grader:
-    return Grader(config.grading, max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size())))
+    return Grader(config.grading, _workers())
+
+
+def _behaviours(config: CellConfig) -> Behaviours:
+    return Behaviours(config.behaviours, _workers())
+
+
+def _workers() -> int:
+    return max(1, min(_MOST_GRADERS, len(os.sched_getaffinity(0)) // dist.get_world_size()))
 
 
 @contextlib.contextmanager

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch.distributed as dist
 
-from models.prompts import all_prompt_ids
-from sweep.data.problems import Problem, load_split, refuse_changed
+from models.prompts import PromptConfig, all_prompt_ids, stop_rules
+from sweep.config.evaluation import Benchmark, DataBenchmark, FileBenchmark
+from sweep.data.benchmarks import benchmark_hash, key_of, load_benchmark
+from sweep.data.problems import Loaded, Problem, load_split, refuse_changed
 from sweep.errors import UserError
+from sweep.evaluate.asked import AskedBenchmark
 from sweep.job.attempt import Refused
+from sweep.rollout.stop import StopRules
 from sweep.run.labels import read_labels, too_few, usable
 from sweep.stages.policy import JobSetup
 
@@ -30,42 +34,65 @@ class ProblemSet:
 
 
 def prepare_problems(setup: JobSetup, split: str) -> ProblemSet:
-    """Load the problems of a split and render their prompts; rank 0 records in the run's state what was left out.
+    """Load the problems of a split of the cell's data and render their prompts.
 
-    Prompts over the token limit are left out and counted, never cut.
+    Prompts over the token limit are left out and counted, never cut; rank 0 records in the run's state what was left
+    out.
 
     Raises:
         UserError: every prompt is over the limit, or a file was changed since the launch.
     """
-    config, run = setup.config, setup.run
-    refuse_changed(config.data, (run.evaluation or run.identity or {}).get("data", {}))
+    for identity in (*setup.run.evaluations.values(), setup.run.identity or {}):
+        refuse_changed(setup.config.data, identity.get("data", {}))
+    return _rendered(setup, split, load_split(setup.config.data, split), setup.config.prompt)
+
+
+def prepare_benchmarks(setup: JobSetup) -> list[AskedBenchmark]:
+    """Return the benchmarks of the cell with their problems, as `prepare_problems` does those of a split."""
+    return [_prepared(setup, name, benchmark) for name, benchmark in setup.config.evaluation.benchmarks.items()]
+
+
+def _prepared(setup: JobSetup, name: str, benchmark: Benchmark) -> AskedBenchmark:
+    config, identity = setup.config, setup.run.evaluations[name]
+    if isinstance(benchmark, DataBenchmark):
+        refuse_changed(config.data, identity.get("data", {}))
+    elif isinstance(benchmark, FileBenchmark) and benchmark_hash(name, benchmark) != identity["evaluation"]["path"]:
+        raise UserError(
+            f"{key_of(name)}.path={benchmark.path}: its problems are not those that this run was launched with; "
+            "restore the file, or launch again, which makes an evaluation of its own"
+        )
+    loaded = load_benchmark(name, benchmark, config.data)
+    called = benchmark.split if isinstance(benchmark, DataBenchmark) else name
+    prompt = benchmark.prompt or config.prompt
+    found = _rendered(setup, called, loaded, prompt).first(benchmark.problems)
+    stop = None
+    if benchmark.prompt is not None:
+        stop = StopRules(setup.tokenizer, stop_rules(setup.tokenizer, config.model, prompt))
+    return AskedBenchmark(name, benchmark, found.problems, found.prompts, stop, identity)
+
+
+def _rendered(setup: JobSetup, called: str, loaded: Loaded, prompt: PromptConfig) -> ProblemSet:
+    """Return problems with their prompts, without those over the token limit; `called`: what messages call them."""
+    config, run, problems = setup.config, setup.run, loaded.problems
     limit = config.rollout.max_prompt_tokens
-    loaded = load_split(config.data, split)
-    problems = loaded.problems
-    log.info("%d %s problems%s", len(problems), split, f" ({loaded.left_out})" if loaded.left_out else "")
-    prompts = all_prompt_ids(setup.tokenizer, config.model, config.prompt, [p.question for p in problems])
+    log.info("%d %s problems%s", len(problems), called, f" ({loaded.left_out})" if loaded.left_out else "")
+    prompts = all_prompt_ids(setup.tokenizer, config.model, prompt, [p.question for p in problems])
     fitting = [i for i, ids in enumerate(prompts) if len(ids) <= limit]
     left_out = len(problems) - len(fitting)
     if left_out:
-        log.warning("%d of %d %s prompts are over %d tokens and left out", left_out, len(problems), split, limit)
+        log.warning("%d of %d %s prompts are over %d tokens and left out", left_out, len(problems), called, limit)
     if not fitting:
         shortest = min(map(len, prompts))
         raise UserError(
-            f"rollout.max_prompt_tokens={limit}: every {split} prompt is longer; the shortest has {shortest} tokens"
+            f"rollout.max_prompt_tokens={limit}: every {called} prompt is longer; the shortest has {shortest} tokens"
         )
     if dist.get_rank() == 0:
         written = run.read_state()
         run.write_state(
-            data=written.data | {split: loaded.as_json()},
-            prompts_left_out=written.prompts_left_out | {split: left_out},
+            data=written.data | {called: loaded.as_json()},
+            prompts_left_out=written.prompts_left_out | {called: left_out},
         )
     return ProblemSet([problems[i] for i in fitting], [prompts[i] for i in fitting])
-
-
-def prepare_evaluation_set(setup: JobSetup) -> ProblemSet:
-    """See `prepare_problems`: the first `evaluation.problems` problems of the evaluation's split."""
-    evaluation = setup.config.evaluation
-    return prepare_problems(setup, evaluation.split).first(evaluation.problems)
 
 
 def prepare_training_set(setup: JobSetup) -> ProblemSet:

@@ -6,7 +6,7 @@ import functools
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
@@ -14,16 +14,18 @@ import torch.distributed as dist
 
 from sweep.config.cell import CellConfig
 from sweep.evaluate.accuracy import Evaluation
+from sweep.evaluate.answering import Spent
 from sweep.job.starting import Starting
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
+from sweep.run.responses import ResponseParts
 from sweep.run.state import State
 from sweep.stages.grading import Graded
 from sweep.stages.groups import Group
-from sweep.stages.metrics import step_line
-from sweep.stages.problem_sets import ProblemSet
+from sweep.stages.metrics import StepDone, evaluation_result, step_line
+from sweep.stages.responses import response_rows
 from sweep.stages.samples import sample_rows
-from sweep.stages.spending import evaluated_tokens, seconds_of_steps
+from sweep.stages.spending import seconds_of_steps
 from sweep.track.metrics import RowLog
 from sweep.track.mirror import open_mirror
 
@@ -56,6 +58,7 @@ class Recorder:
         self._spent["repeated"] = seconds_of_steps(self.run.read_metrics(), after=step)
         self._metrics = RowLog(self.run.metrics, step)
         self._samples = RowLog(self.run.samples, step)
+        self._responses = ResponseParts(self.run.responses, step, self.config.checkpoint.every)
         self._mirror = open_mirror(self.run, self.config)  # it reads both files
 
     @on_rank_0
@@ -72,9 +75,19 @@ class Recorder:
             self._samples.write(row)
 
     @on_rank_0
-    def evaluated(self, found: Evaluation, problem_set: ProblemSet) -> None:
+    def responses(self, step: int, done: StepDone) -> None:
+        """Keep a row of every response of a step; `saving` and `close` write the rows that are kept so far."""
+        self._responses.add(response_rows(self.config, step, done))
+
+    @on_rank_0
+    def saving(self) -> None:
+        """Write the responses up to here. Called before a checkpoint is written: what resumes from it has them."""
+        self._responses.flush()
+
+    @on_rank_0
+    def evaluated(self, spent: Spent) -> None:
         """Count the tokens of an evaluation; the state has them from the next row or from the end on."""
-        self._spent += evaluated_tokens(found, problem_set.prompts)
+        self._spent.update(asdict(spent))
 
     @on_rank_0
     def row(self, row: dict) -> None:
@@ -112,9 +125,9 @@ class Recorder:
         shutil.rmtree(self.run.final, ignore_errors=True)
 
     @on_rank_0
-    def result(self, step: int, found: Evaluation) -> None:
+    def result(self, step: int, found: Mapping[str, Evaluation]) -> None:
         """Write the result, whose presence means that the final weights are there; then checkpoints may go."""
-        write_json(self.run.result, {"step": step, "evaluation": self.run.evaluation_signature, **asdict(found)})
+        write_json(self.run.result, {"step": step, **evaluation_result(self.run, found)})
         if not self.config.checkpoint.resumable:
             shutil.rmtree(self.run.checkpoints)
 
@@ -128,5 +141,6 @@ class Recorder:
         with ExitStack() as closing:  # closes the others even if one raises, as files do on a full disk
             if self._mirror:
                 closing.callback(self._mirror.close, state)
+            closing.callback(self._responses.flush)
             closing.callback(self._samples.close)
             closing.callback(self._metrics.close)

@@ -25,9 +25,14 @@ def kept_places(step: int, prompts: int, groups: int, every: int) -> list[int]:
 
 def sample_rows(config: CellConfig, step: int, groups: Sequence[Group[Graded]]) -> list[dict]:
     """Return the lines that a step adds to samples.jsonl; `groups` is its rollout, in the order of places."""
+    kept = kept_groups(config, step, groups)
+    return [row for group in kept for row in _rows(step, group, config.tracking.sample_characters)]
+
+
+def kept_groups(config: CellConfig, step: int, groups: Sequence[Group[Graded]]) -> list[Group[Graded]]:
+    """Return the groups of a step whose texts are kept; `groups` is its rollout, in the order of places."""
     tracking = config.tracking
-    places = kept_places(step, len(groups), tracking.sample_groups, tracking.samples_every)
-    return [row for place in places for row in _rows(step, groups[place], tracking.sample_characters)]
+    return [groups[i] for i in kept_places(step, len(groups), tracking.sample_groups, tracking.samples_every)]
 
 
 def whole_rows(config: CellConfig, at_hand: StepAtHand) -> list[dict]:
@@ -68,6 +73,7 @@ def _rows(step: int, group: Group[Graded], characters: int | None) -> list[dict]
             "correct": graded.grade.correct,
             "outcome": graded.grade.outcome.value,
             "code": graded.code,
+            "behaviours": list(graded.behaviours.shown),
             "finish": graded.sampled.finish.value,
             "tokens": len(graded.sampled.ids),
         }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sweep.evaluate.accuracy import Evaluation
 from sweep.rollout.sample import Sampled
 
 
@@ -16,12 +15,6 @@ def sampled_tokens(responses: Iterable[Sampled]) -> Counter:
         counted["generated"] += len(response.ids)
         counted["prompts"] += len(response.prompt_ids)
     return counted
-
-
-def evaluated_tokens(found: Evaluation, prompts: Sequence[Sequence[int]]) -> Counter:
-    """Count the same for an evaluation, from the mean length of its answers."""
-    answers = found.problems * found.samples_per_problem
-    return Counter(generated=round(found.tokens * answers), prompts=sum(map(len, prompts)) * found.samples_per_problem)
 
 
 def seconds_of_steps(rows: Iterable[dict], after: int) -> float:

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sweep.config.cell import CellConfig
-from sweep.evaluate.accuracy import Evaluation
 from sweep.grpo.checks import check_diversity
 from sweep.grpo.learner import Learner
 from sweep.job.attempt import Interrupted, StopRequest, attempt
@@ -17,15 +16,16 @@ from sweep.job.phases import Phases
 from sweep.job.processes import any_rank, join, leave
 from sweep.job.starting import Starting
 from sweep.run.directory import RunDirectory
+from sweep.run.kept_weights import place_of_weights
 from sweep.run.not_finite import NotFinite
 from sweep.run.state import State
 from sweep.stages.at_hand import StepAtHand
 from sweep.stages.collecting import Collector
-from sweep.stages.evaluating import IntervalEvaluation
+from sweep.stages.evaluating import Evaluated, IntervalEvaluation
 from sweep.stages.given_up import goes_back, reported
 from sweep.stages.metrics import StepDone, evaluation_metrics, one_row, step_metrics
 from sweep.stages.policy import JobSetup, load_setup
-from sweep.stages.problem_sets import prepare_evaluation_set, prepare_training_set
+from sweep.stages.problem_sets import prepare_benchmarks, prepare_training_set
 from sweep.stages.recording import Recorder
 from sweep.stages.resuming import Checkpoints
 from sweep.stages.updating import Updater
@@ -64,7 +64,7 @@ def train(run: RunDirectory, config: CellConfig, stop: StopRequest, phases: Phas
 
 def _train(setup: JobSetup, stop: StopRequest, phases: Phases, starting: Starting) -> bool:
     """Train to the last step. Returns False if training went back one checkpoint, from which it is to start again."""
-    with closing(setup.grader):
+    with closing(setup):
         with phases.at("preparing"):
             training = Training(setup, phases, starting)
         try:
@@ -91,7 +91,7 @@ class Training:
     def __init__(self, setup: JobSetup, phases: Phases, starting: Starting) -> None:
         self.setup, self.phases, self.starting = setup, phases, starting
         run, config = setup.run, setup.config
-        training_set, evaluation_set = prepare_training_set(setup), prepare_evaluation_set(setup)
+        training_set, benchmarks = prepare_training_set(setup), prepare_benchmarks(setup)
         starting.reached("problems")
         self.learner = Learner(setup.model, config, setup.reference_model())
         starting.reached("deepspeed")
@@ -100,7 +100,7 @@ class Training:
         starting.reached("checkpoint")
         self.collector = Collector(setup, training_set, self.learner, phases)
         self.updater = Updater(config, self.learner, phases)
-        self.evaluation = IntervalEvaluation(setup, evaluation_set, self.learner, phases)
+        self.evaluation = IntervalEvaluation(setup, benchmarks, self.learner, phases)
         self.recorder = Recorder(run, config, self.step)
         starting.reached("tracking")
         self.at_hand = StepAtHand(self.step)
@@ -125,7 +125,7 @@ class Training:
             self.step += 1
             last = self.step == config.steps
             done = self.train_step()
-            evaluated = self._evaluate() if last or self.step % config.evaluation.every == 0 else None
+            evaluated = self._evaluate(last)
             self._record(done, evaluated)
             stopping = any_rank(bool(stop))
             too_late = stopping and any_rank(not stop.leaves(self.checkpoints.save_seconds))
@@ -133,8 +133,10 @@ class Training:
                 self._save()
             if stopping and not last:
                 raise Interrupted
+            if self._keeps_weights and not last:
+                self._keep_weights()
         # There is no evaluation if this attempt resumed at the last step, because the one before ended right after it.
-        self._finish(evaluated or self._evaluate())
+        self._finish(evaluated or self._evaluate(last=True))
 
     def train_step(self) -> StepDone:
         """Collect a rollout, give its responses advantages, and update the policy."""
@@ -162,30 +164,47 @@ class Training:
         first = self.step == self.checkpoints.first_step + 1
         return first or (every is not None and self.step % every == 0)
 
-    def _evaluate(self) -> Evaluation:
-        found = self.evaluation.evaluate()
-        self.recorder.evaluated(found, self.evaluation.problem_set)
+    def _evaluate(self, last: bool) -> Evaluated | None:
+        """Put the policy to the benchmarks that are due after this step; return None if none is."""
+        due = self.evaluation.due(self.step, last)
+        if not due:
+            return None
+        found = self.evaluation.evaluate(self.step, due)
+        self.recorder.evaluated(found.spent)
         return found
 
-    def _record(self, done: StepDone, evaluated: Evaluation | None) -> None:
+    def _record(self, done: StepDone, evaluated: Evaluated | None) -> None:
         """Write the row of the step."""
         measured = self.phases.take()
         row = one_row(
             {"step": self.step},
             step_metrics(done, self.setup.config, self.learner.model_config, measured.seconds),
-            {} if evaluated is None else evaluation_metrics(evaluated, self.setup.run.evaluation_signature),
+            evaluation_metrics(evaluated.by_benchmark, self.evaluation.identities) if evaluated else {},
             measured.metrics(),
         )
         self.recorder.row(row)
+        self.recorder.responses(self.step, done)
 
     def _save(self) -> None:
+        self.recorder.saving()
         self.checkpoints.save(self.step, self.phases)
         self.recorder.saved(self.checkpoints.save_seconds)
 
-    def _finish(self, evaluated: Evaluation) -> None:
+    @property
+    def _keeps_weights(self) -> bool:
+        every = self.setup.config.checkpoint.weights_every
+        return every is not None and self.step % every == 0
+
+    def _keep_weights(self) -> None:
+        """Keep the weights of this step for later evaluations."""
+        place = place_of_weights(self.setup.run, self.step)
+        with self.phases.at("export"):
+            self.learner.export(place, self.setup.tokenizer, self.setup.stop)
+
+    def _finish(self, evaluated: Evaluated) -> None:
         """Write the final weights, then the result, whose presence means that all is there."""
         self.recorder.exporting()
         dist.barrier()
         with self.phases.at("export"):
             self.learner.export(self.setup.run.final, self.setup.tokenizer, self.setup.stop)
-        self.recorder.result(self.step, evaluated)
+        self.recorder.result(self.step, evaluated.by_benchmark)

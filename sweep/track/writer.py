@@ -94,7 +94,7 @@ class Writer:
         self._hand_over()
 
     def _send(self, row: dict) -> None:
-        step, every = row["step"], self._config.evaluation.every
+        step, every = row["step"], self._config.evaluation.first.every
         tabled = "eval/accuracy" in row and has_table(step, self._config.steps, every)
         self._unsent.append((row, self._answers.until(step) if tabled else []))
         if len(self._unsent) == MOST_AT_ONCE:

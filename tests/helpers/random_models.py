@@ -46,4 +46,4 @@ def answers(model, *, temperature=1.0, batch_size=None, limit=16, samples=2) -> 
     stop = StopRules(tokenizer_of("olmo2_7b"), Stop(tuple(range(0, 300, 12))))
     rows = f"rollout.batch_size={batch_size or 'null'}"
     (cell,) = compose_cells(["rollout=transformers", f"rollout.max_response_tokens={limit}", rows])
-    return open_sampler(cell.config.rollout, stop).sample(model, requests, temperature)
+    return open_sampler(cell.config, stop).sample(model, requests, temperature)

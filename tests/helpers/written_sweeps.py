@@ -20,7 +20,7 @@ FINAL = {("ground_truth", 0): 0.7, ("ground_truth", 1): 0.71, ("random", 0): 0.5
 def finish(task: Task, accuracy: float = 0.5) -> None:
     """Write what a finished run leaves behind, without running it."""
     run = RunDirectory(task.directory)
-    run.freeze(task.config, task.signature, task.identity, task.evaluation)
+    run.freeze(task.config, task.signature, task.identity, task.evaluations)
     run.write_state(state="done", step=task.steps, steps=task.steps)
     write_json(run.result, {"step": task.config.steps, "evaluation": run.evaluation_signature, "accuracy": accuracy})
 

@@ -70,7 +70,7 @@ def frozen(output: Path, cache: Path) -> RunDirectory:
     overrides = ["reward=random", f"output_dir={output}", f"cache_dir={cache}", "name=disk"]
     (task,) = plan_sweep([*TINY, *overrides]).cells
     run = RunDirectory(task.directory)
-    run.freeze(task.config, task.signature, task.identity, task.evaluation)
+    run.freeze(task.config, task.signature, task.identity, task.evaluations)
     return run
 
 

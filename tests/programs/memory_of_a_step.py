@@ -54,7 +54,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     prompt = [1 + i % 100 for i in range(config.rollout.max_prompt_tokens)]
     with learner.sampling_model() as policy:
         requests = [Request(prompt, ("memory", i)) for i in range(config.algorithm.responses_per_step)]
-        sampled = open_sampler(config.rollout, StopRules(NoText(), Stop(ids=(UNREACHABLE,)))).sample(
+        sampled = open_sampler(config, StopRules(NoText(), Stop(ids=(UNREACHABLE,)))).sample(
             policy, requests, temperature=1.0
         )
     learner.update([[WithAdvantage(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)]], step=1)

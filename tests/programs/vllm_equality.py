@@ -49,7 +49,7 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     learner = Learner(adapt(model.to(DTYPES[config.model.dtype]), config.tuning, config.model), config)
-    sampler = open_sampler(config.rollout, StopRules(tokenizer_of("olmo2_7b"), Stop(ENDS, ("a", "!!"), True)))
+    sampler = open_sampler(config, StopRules(tokenizer_of("olmo2_7b"), Stop(ENDS, ("a", "!!"), True)))
     found = []
     for step in (1, 2, 3):
         requests = [Request(prompt, ("vllm", step, rank, i)) for i, prompt in enumerate(PROMPTS)]

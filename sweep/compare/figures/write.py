@@ -76,11 +76,12 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
             elif (figure := make(verdict)) is None:
                 drawn.left_out[name] = why_not
             else:
-                drawn.files.extend(_write(figure, name, directory))
+                drawn.files.extend(save(figure, name, directory))
     return drawn
 
 
-def _write(figure: Figure, name: str, directory: Path) -> list[Path]:
+def save(figure: Figure, name: str, directory: Path) -> list[Path]:
+    """Write a figure as PNG and as SVG, under `name`, and return the files."""
     files, resolution = [], min(RESOLUTION, MOST_DOTS / figure.get_figheight())
     for kind in KINDS:
         content = io.BytesIO()

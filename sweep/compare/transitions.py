@@ -1,0 +1,168 @@
+"""Transitions of a sweep's cells: read the answers before and after training, and pool those of a row over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from sweep.compare.pool import SEED
+from sweep.errors import UserError
+from sweep.program import program
+from sweep.run.answer_places import Evaluated, finished, finished_of_training, of_model
+from sweep.run.answer_reading import answers_without_texts, made_between
+from sweep.run.answers import by_problem
+from sweep.run.directory import RunDirectory
+from sweep.run.entry import Entry
+from sweep.score.transitions import Change, Transition, Transitions, transitions
+
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A cell, or a row of cells that differ in the seed alone, between two evaluations by one benchmark.
+
+    axes: without the seed. before, after: the steps of the weights; None for untrained ones, and where cells differ.
+    found: the transitions; of a row, means over its `n` seeds. Its `fixed` and `broken` are by those means, too.
+    """
+
+    axes: dict[str, str]
+    benchmark: str
+    before: int | None
+    after: int | None
+    n: int
+    found: Transitions
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of a sweep, and in words what was left out and what a reader should know of the answers."""
+
+    rows: list[Moved]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to compare: a behaviour, a benchmark (None: all), and the steps of the weights before and after.
+
+    before: None for the untrained model. after: None for the last step that was evaluated.
+    """
+
+    behaviour: str
+    benchmark: str | None = None
+    before: int | None = None
+    after: int | None = None
+
+
+def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> Found:
+    """Return a row for each benchmark and each set of cells that differ in the seed alone.
+
+    Raises:
+        UserError: no answers are kept of any of the cells, the behaviour was not looked for, or two evaluations are
+            not of the same problems.
+    """
+    warnings: list[str] = []
+    moved = [of_cell for cell in cells for of_cell in _of_cell(root, cell, asked, warnings)]
+    missing = [cell.label for cell in cells if not any(one is cell for one, _ in moved)]
+    how = f"`{program()} evaluate {sweep}` makes those of the last step"
+    if not moved:
+        of = f" to {asked.benchmark}" if asked.benchmark else ""
+        raise UserError(f"sweep {sweep}: no answers{of} are kept of two evaluations of any of its cells; {how}")
+    if missing:
+        warnings.append(f"left out, because no two evaluations with answers are kept: {'; '.join(missing)}; {how}")
+
+    def key(of_cell: Moved) -> tuple:
+        return of_cell.benchmark, sorted(of_cell.axes.items())
+
+    ordered = sorted((of_cell for _, of_cell in moved), key=key)
+    return Found([_pooled(list(members)) for _, members in groupby(ordered, key)], list(dict.fromkeys(warnings)))
+
+
+def _of_cell(root: Path, cell: Entry, asked: Asked, warnings: list[str]) -> Iterable[tuple[Entry, Moved]]:
+    """Yield what became of a cell, for each benchmark whose answers are kept of both weights."""
+    training = RunDirectory(root / cell.training)
+    trained = finished_of_training(root, training.name)
+    before = _untrained(root, cell) if asked.before is None else [e for e in trained if e.step == asked.before]
+    for first in before:
+        same = [e for e in trained if e.sign == first.sign and asked.after in (None, e.step)]
+        if not same or asked.benchmark not in (None, first.manifest.benchmark):
+            continue
+        last = max(same, key=lambda evaluated: evaluated.step or 0)
+        if last.directory == first.directory:
+            continue
+        _check_behaviour(first, last, asked.behaviour)
+        warnings += [f"{cell.label}: {said}" for said in made_between(first.manifest, last.manifest)]
+        axes = {axis: value for axis, value in cell.axes.items() if axis != SEED}
+        found = _transitions(first, last, asked.behaviour)
+        yield cell, Moved(axes, first.manifest.benchmark, first.step, last.step, 1, found)
+
+
+def _untrained(root: Path, cell: Entry) -> list[Evaluated]:
+    """Return the evaluations of the model that the cell began from."""
+    baseline = RunDirectory(root / cell.stages[0])
+    identity = (baseline.identity or {}).get("model")
+    return [] if identity is None else finished(of_model(root, cell.model, identity))
+
+
+def _check_behaviour(first: Evaluated, last: Evaluated, behaviour: str) -> None:
+    one, other = (evaluated.manifest.detectors.get(behaviour) for evaluated in (first, last))
+    if one is None or other is None:
+        known = sorted(first.manifest.detectors.keys() & last.manifest.detectors.keys())
+        raise UserError(
+            f"--behaviour {behaviour}: was not looked for in the answers of {first.directory} or {last.directory}; "
+            f"there are: {', '.join(known)}"
+        )
+    if one != other:
+        raise UserError(
+            f"--behaviour {behaviour}: another detector decided before ({one}, {first.directory}) than after ({other}, "
+            f"{last.directory}); evaluate both again, which looks for it with one detector and samples nothing"
+        )
+
+
+def _transitions(first: Evaluated, last: Evaluated, behaviour: str) -> Transitions:
+    """Return the transitions between the problems that both evaluations were asked for."""
+    problems = min(first.manifest.problems, last.manifest.problems)
+    before, after = (by_problem(answers_without_texts(e.directory, problems)) for e in (first, last))
+    return transitions(before, after, behaviour)
+
+
+def _pooled(members: Sequence[Moved]) -> Moved:
+    """Return the row of cells that differ in the seed alone: each of its numbers is the mean over them."""
+    found = [member.found for member in members]
+    changes = _changes(found)
+    before, after = (math.fsum(getattr(one, name) for one in found) / len(found) for name in ("before", "after"))
+    steps = [{getattr(member, name) for member in members} for name in ("before", "after")]
+    first, last = (of.pop() if len(of) == 1 else None for of in steps)
+    pooled = Transitions(
+        behaviour=found[0].behaviour,
+        problems=found[0].problems,
+        before=before,
+        after=after,
+        gain=after - before,
+        starts={change.problem: change.before for change in changes},
+        ends={change.problem: change.after for change in changes},
+        classes=tuple(_mean_class(of) for of in zip(*(one.classes for one in found), strict=True)),
+        fixed=tuple(change for change in changes if change.after > change.before),
+        broken=tuple(change for change in changes if change.after < change.before),
+    )
+    return Moved(members[0].axes, members[0].benchmark, first, last, len(members), pooled)
+
+
+def _mean_class(of: Sequence[Transition]) -> Transition:
+    share = math.fsum(one.share for one in of) / len(of)
+    right = [math.fsum(one.share * (getattr(one, name) or 0.0) for one in of) / len(of) for name in ("before", "after")]
+    before, after = (value / share if share else None for value in right)
+    contribution = math.fsum(one.contribution for one in of) / len(of)
+    return Transition(of[0].name, of[0].had, of[0].has, share, before, after, contribution)
+
+
+def _changes(found: Sequence[Transitions]) -> list[Change]:
+    """Return each problem with its shares of right answers, means over seeds; the largest change comes first."""
+    starts, ends = ([getattr(one, name) for one in found] for name in ("starts", "ends"))
+    means = {p: [math.fsum(of[p] for of in side) / len(found) for side in (starts, ends)] for p in starts[0]}
+    every = [Change(problem, *both) for problem, both in means.items()]
+    return sorted(every, key=lambda change: (-abs(change.after - change.before), change.problem))

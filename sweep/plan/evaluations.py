@@ -1,0 +1,240 @@
+"""Plan evaluations of weights that exist: of cells that were trained, at any step whose weights are kept, and of any
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ValidationError
+
+from sweep.config.cell import CellConfig
+from sweep.config.evaluation import Foreign
+from sweep.errors import UserError
+from sweep.plan.compose import compose_cells
+from sweep.plan.earlier import Shelf
+from sweep.plan.explain import explain_validation
+from sweep.plan.frozen import put
+from sweep.plan.overrides import parse
+from sweep.plan.plan import Plan
+from sweep.plan.signature import baseline_identity, benchmark_identities, evaluation_identity, rerun_identity
+from sweep.plan.task import BASELINE, EVALUATION, Task, new_task
+from sweep.plan.validate import check, check_data
+from sweep.run.directory import STAGES, RunDirectory
+from sweep.run.entry import Entry
+from sweep.run.identity import signature
+from sweep.run.kept_weights import kept_weights
+
+Steps = int | Literal["all"] | None  # a step; all whose weights are kept, and 0; None: the last one, and 0
+# Sections that say how weights are evaluated. Every other one belongs to the training.
+SECTIONS = ("behaviours", "cluster", "evaluation", "grading", "prompt")
+OF_THE_JOB = ("deepspeed.processes", "resources", "rollout.batch_size", "rollout.cache_gb", "rollout.name")
+GROUPS = (*SECTIONS, "rollout")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What was typed for one evaluation: the choices of groups, and the values. `label`: the values that vary."""
+
+    lines: tuple[str, ...]
+    label: str
+
+
+def plan_evaluations(
+    name: str, root: Path, cells: Sequence[Entry], steps: Steps, overrides: Sequence[str], config_dir: str | None
+) -> Plan:
+    """Return the evaluations of the cells of a sweep that `overrides` describe, and of their untrained models.
+
+    Args:
+        name: of the sweep. cells: the cells whose weights are evaluated.
+    Raises:
+        UserError: an override does not belong to an evaluation, a rule is broken, or weights are not there.
+    """
+    tasks: dict[str, Task] = {}
+    shelf, typed = Shelf(root), _typed(overrides)
+    by_training = {entry.training: entry for entry in cells}
+    for training, entry in by_training.items():
+        run = RunDirectory(root / training)
+        for one in typed:
+            config = evaluated_config(run.read_config(), one.lines, config_dir)
+            for step in _steps(run, entry, steps):
+                task = _of_step(shelf, entry, run, step, config, one.label)
+                tasks.setdefault(task.signature, task)
+    return _checked(name, root, list(tasks.values()))
+
+
+def plan_model(name: str | None, root: Path, overrides: Sequence[str], config_dir: str | None) -> Plan:
+    """Return the evaluation of a model that was not trained here; `overrides` compose it as those of a launch do.
+
+    Args:
+        name: of the sweep that lists the evaluation; None for one that is called after the model.
+    """
+    tasks: dict[str, Task] = {}
+    compositions = compose_cells(overrides, config_dir)
+    for composition in compositions:
+        task = _of_model(Shelf(root), _untracked(composition.config), "")
+        tasks.setdefault(task.signature, task)
+    return _checked(name or f"evaluation-{compositions[0].config.model.name}", root, list(tasks.values()))
+
+
+def _untracked(config: CellConfig) -> CellConfig:
+    """Return a composed configuration as the evaluation of a model that was not trained here needs it.
+
+    The training data of the configuration is not what the model was trained on, so that sharing problems with it means
+    nothing. W&B has the runs of trainings.
+    """
+    asked = {
+        name: benchmark.model_copy(update={"shared": "keep"}) if isinstance(benchmark, Foreign) else benchmark
+        for name, benchmark in config.evaluation.benchmarks.items()
+    }
+    evaluation = config.evaluation.model_copy(update={"benchmarks": asked})
+    tracking = config.tracking.model_copy(update={"mode": "disabled"})
+    return config.model_copy(update={"evaluation": evaluation, "tracking": tracking})
+
+
+def _checked(name: str, root: Path, tasks: list[Task]) -> Plan:
+    check(tasks)
+    check_data(tasks)
+    return Plan(name, root, [], tasks, [], [])
+
+
+def _typed(overrides: Sequence[str]) -> list[Typed]:
+    """Return the overrides of each evaluation: `evaluation.seed=1,2` describes two."""
+    found = [Typed((), "")]
+    for line in overrides:
+        override = parse(line)
+        key = override.key_or_group
+        if not key.startswith(tuple(f"{section}." for section in SECTIONS)) and not key.startswith(OF_THE_JOB):
+            _check_group(line, key)
+        if not override.is_sweep_override():
+            found = [Typed((*one.lines, line), one.label) for one in found]
+            continue
+        values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        found = [Typed((*one.lines, value), f"{one.label} {value}".strip()) for one in found for value in values]
+    return found
+
+
+def _check_group(line: str, key: str) -> None:
+    group = key.lstrip("+").partition("@")[0]
+    if group not in GROUPS:
+        raise UserError(
+            f"{line}: belongs to a training, which an evaluation leaves as it is; it takes "
+            f"{', '.join(GROUPS)}, {', '.join(OF_THE_JOB)}, and chooses cells by axis=value of the sweep's own axes"
+        )
+
+
+def evaluated_config(config: CellConfig, lines: Sequence[str], config_dir: str | None) -> CellConfig:
+    """Return the frozen configuration of a cell with the sections of its evaluation as `lines` set them.
+
+    A group that is chosen (`evaluation=[aime25]`, `prompt=none`) is composed anew, with the prompt format of the cell's
+    model. Values are set in what was composed, or else in what was frozen.
+
+    Raises:
+        UserError: it does not compose or validate.
+    """
+    raw = OmegaConf.create(config.model_dump(mode="json"))
+    composed: dict[str, Any] = {}
+    chosen = [line for line in lines if "." not in _group(line)]
+    if chosen:
+        (composition,) = compose_cells([f"model.prompt={config.model.prompt}", *lines], config_dir)
+        composed = composition.config.model_dump(mode="json")
+    groups = {_group(line) for line in chosen}
+    for group in groups & set(SECTIONS):
+        raw[group] = composed[group]
+    if any(line.startswith(("prompt@evaluation", "+prompt@evaluation")) for line in lines):
+        raw.evaluation = composed["evaluation"]
+        groups.add("evaluation")
+    if "rollout" in groups:
+        raw.rollout.name = composed["rollout"]["name"]
+    for line in lines:
+        if "." in _group(line) and _group(line).partition(".")[0] not in groups & set(SECTIONS):
+            put(raw, parse(line))
+    raw.tracking.mode = "disabled"  # W&B has the runs of trainings
+    return _validated(raw, lines)
+
+
+def _group(line: str) -> str:
+    return line.partition("=")[0].lstrip("+").partition("@")[0]
+
+
+def _validated(raw: DictConfig, lines: Sequence[str]) -> CellConfig:
+    try:
+        return CellConfig.model_validate(OmegaConf.to_container(raw))
+    except ValidationError as error:
+        given = {key: value for key, _, value in (line.partition("=") for line in lines)}
+        raise UserError("\n".join(explain_validation(error, given))) from None
+
+
+def _steps(run: RunDirectory, entry: Entry, steps: Steps) -> Iterator[int]:
+    """Yield the steps of a training whose weights are evaluated; 0 is the untrained model.
+
+    Raises:
+        UserError: the weights of a step are not there; the message names the steps that are.
+    """
+    kept = list(kept_weights(run))
+    if steps == 0:
+        yield 0
+        return
+    wanted = kept if steps == "all" else [steps] if steps is not None else kept[-1:]
+    if not wanted or wanted[0] not in kept:
+        there = f"there are those of step {', '.join(map(str, [0, *kept]))}" if kept else "it has kept none yet"
+        of = "" if steps in ("all", None) else f" of step {steps}"
+        raise UserError(
+            f"{entry.label}: has no weights{of}; {there}. A training keeps its final ones, and with "
+            "checkpoint.weights_every=N those of every N-th step"
+        )
+    if steps in ("all", None):
+        yield 0
+    yield from wanted
+
+
+def _of_step(shelf: Shelf, entry: Entry, run: RunDirectory, step: int, config: CellConfig, label: str) -> Task:
+    """Return the task that evaluates the weights of a cell after `step`. It waits for nothing: they are there."""
+    if step == 0:
+        return _of_model(shelf, config, label)
+    evaluations = benchmark_identities(config)
+    trained = (run.identity and signature(run.identity)) or entry.signature
+    identity = rerun_identity(trained, step, evaluation_identity(evaluations))
+    sign = signature(identity)
+    weights = str(run.path.relative_to(shelf.root))
+    asked = config.evaluation.model_copy(update={"weights": weights})
+    config = config.model_copy(update={"evaluation": asked, "steps": step})
+    said = _said(f"evaluation of {entry.label} at step {step}", config, label)
+    directory = shelf.directory(STAGES, f"evaluation-{run.name}", sign)
+    return new_task(
+        said,
+        EVALUATION,
+        directory,
+        shelf.root,
+        config,
+        signature=sign,
+        identity=identity,
+        axes=entry.axes,
+        evaluations=evaluations,
+    )
+
+
+def _of_model(shelf: Shelf, config: CellConfig, label: str) -> Task:
+    evaluations = benchmark_identities(config)
+    identity = baseline_identity(config, evaluation_identity(evaluations))
+    sign = signature(identity)
+    directory = shelf.directory(STAGES, f"baseline-{config.model.name}", sign)
+    return new_task(
+        _said(f"baseline of {config.model.name}", config, label),
+        BASELINE,
+        directory,
+        shelf.root,
+        config,
+        signature=sign,
+        identity=identity,
+        axes={},
+        evaluations=evaluations,
+    )
+
+
+def _said(what: str, config: CellConfig, label: str) -> str:
+    return " ".join([what, "by", ", ".join(config.evaluation.benchmarks), *([label] if label else [])])

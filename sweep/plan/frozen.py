@@ -1,0 +1,34 @@
+"""Change values of a frozen configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sweep.config.evaluation import SHARED
+from sweep.errors import UserError
+
+
+def put(raw: DictConfig, override: Override, option: str = "") -> None:
+    """Set a value of the frozen configuration `raw`.
+
+    A reference in it, such as `${oc.env:HF_TOKEN}`, is resolved now: a job would not do so. A key that all benchmarks
+    share was given to each of them when the cell was frozen, and is now given to them again.
+
+    Args:
+        option: the option of the command line that precedes the override, for messages.
+    Raises:
+        UserError: the value cannot be resolved.
+    """
+    try:
+        resolved: Any = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)
+        OmegaConf.update(raw, override.key_or_group, resolved["value"], force_add=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{option}{override.key_or_group}: {str(error).splitlines()[0]}") from None
+    section, _, key = override.key_or_group.partition(".")
+    if section == "evaluation" and key in SHARED:
+        for benchmark in raw.evaluation.benchmarks.values():
+            benchmark[key] = resolved["value"]

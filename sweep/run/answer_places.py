@@ -1,0 +1,65 @@
+"""Where the answers of evaluations lie in an output directory: `answers/WEIGHTS/BENCHMARK-SIGNATURE/`.
+
+WEIGHTS is `NAME-SIGNATURE/step_N` for weights that a training reached, its run directory's name first, and
+`MODEL-SIGNATURE/untrained` for a model as it was loaded. The signature of an evaluation is the same for all weights.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.run.answer_manifest import Manifest, find_manifest
+from sweep.run.identity import signature
+
+ANSWERS = "answers"
+UNTRAINED = "untrained"
+_STEP = re.compile(r"step_(\d+)")
+
+
+def of_training(root: Path, run_name: str, step: int) -> Path:
+    """Return the directory for answers of the weights that the run in the directory `run_name` had after `step`."""
+    return root / ANSWERS / run_name / f"step_{step:06d}"
+
+
+def of_model(root: Path, model_name: str, model_identity: dict) -> Path:
+    """Return the directory for answers of a model that was not trained here; `model_identity`: see plan.signature."""
+    return root / ANSWERS / f"{model_name}-{signature(model_identity)}" / UNTRAINED
+
+
+def of_benchmark(weights: Path, benchmark: str, answers_identity: dict) -> Path:
+    """Return the directory for the answers to a benchmark, in the directory of some weights: an existing one if a
+    benchmark of another name is the same.
+    """
+    sign = signature(answers_identity)
+    there = sorted(weights.glob(f"*-{sign}"))
+    return there[0] if there else weights / f"{benchmark}-{sign}"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A finished evaluation on disk. `step`: of a training; None for a model that was not trained here."""
+
+    directory: Path
+    step: int | None
+    manifest: Manifest
+
+    @property
+    def sign(self) -> str:
+        """The signature of the evaluation, which does not depend on the weights."""
+        return self.directory.name.rpartition("-")[2]
+
+
+def finished(weights: Path) -> list[Evaluated]:
+    """Return the finished evaluations of some weights; `weights`: a directory as `of_training` returns it."""
+    match = _STEP.fullmatch(weights.name)
+    step = int(match[1]) if match else None
+    found = [(path, find_manifest(path)) for path in sorted(weights.glob("*-*")) if path.is_dir()]
+    return [Evaluated(path, step, manifest) for path, manifest in found if manifest is not None]
+
+
+def finished_of_training(root: Path, run_name: str) -> list[Evaluated]:
+    """Return the finished evaluations of all weights of a training, in the order of steps."""
+    places = sorted((root / ANSWERS / run_name).glob("step_*"))
+    return [evaluated for place in places for evaluated in finished(place)]

@@ -1,0 +1,1 @@
+"""Scores of evaluations: pure functions of their answers. Needs neither texts nor torch."""
