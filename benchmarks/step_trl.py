@@ -45,6 +45,12 @@ class Lengths(LogitsProcessor):
         return torch.where(ends_b[:, None], forced_v, scores)  # no value is asked for: a GPU goes on without waiting
 
 
+def wait() -> None:
+    """For the GPU's work so far, which would count in what comes next."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 class Asked(TrainerCallback):
     """A step at a time, when asked for; tells what the last one took."""
 
@@ -53,6 +59,7 @@ class Asked(TrainerCallback):
         self.began = time.perf_counter()
 
     def on_step_end(self, _arguments, _state, control, **_):
+        wait()
         taken = time.perf_counter() - self.began
         rollout = self.seconds.pop("rollout", 0.0)
         answer({"seconds": taken, "rollout": rollout, "update": taken - rollout})
@@ -118,8 +125,10 @@ def main(file: str) -> None:
         return generate(*arguments, logits_processor=LogitsProcessorList([Lengths(lengths)]), **options)
 
     def timed(*arguments, **options):
+        wait()
         began = time.perf_counter()
         found = plain(*arguments, **options)
+        wait()
         seconds["rollout"] = seconds.get("rollout", 0.0) + time.perf_counter() - began
         return found
 

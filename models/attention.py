@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Protocol
 
@@ -106,7 +107,12 @@ class Recording(Packed):
 
 def takes_packed(kernel: Callable | None) -> bool:
     """Return whether torch's kernel for packed sequences takes a scale and a causal window; torch 2.10's does not."""
-    return kernel is not None and {"scale", "window_size"} <= inspect.signature(kernel).parameters.keys()
+    return kernel is not None and {"scale", "window_size"} <= _options(kernel)
+
+
+@cache
+def _options(kernel: Callable) -> frozenset[str]:
+    return frozenset(inspect.signature(kernel).parameters)
 
 
 def attend_packed(
@@ -127,13 +133,9 @@ def attend_packed(
         bounds: where each sequence begins and the last one ends, int32.
         longest: tokens of the longest sequence.
     """
-    options = {}
-    if query.shape[1] != key.shape[1]:
-        if "enable_gqa" in inspect.signature(kernel).parameters:
-            options["enable_gqa"] = True
-        else:  # torch 2.11 promises nothing for heads that share keys
-            share = query.shape[1] // key.shape[1]
-            key, value = key.repeat_interleave(share, 1), value.repeat_interleave(share, 1)
+    # Without this option, in torch 2.11, heads that share keys are taken as they are.
+    shared = query.shape[1] != key.shape[1]
+    options = {"enable_gqa": True} if shared and "enable_gqa" in _options(kernel) else {}
     return kernel(query, key, value, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0), **options)
 
 

@@ -62,12 +62,16 @@ def load_model(config: ModelConfig, source: Path, tokens: int = 0) -> PreTrained
     return AutoModelForCausalLM.from_pretrained(place, config=settings, dtype=DTYPES[config.dtype], **options)
 
 
-def load_trained(config: ModelConfig, untrained: PreTrainedModel, final: Path, tokens: int = 0) -> PreTrainedModel:
-    """Return the policy that a run left in `final`: all its weights, or adapters over the `untrained` model."""
+def load_trained(config: ModelConfig, source: Path, final: Path, tokens: int = 0) -> PreTrainedModel:
+    """Return the policy that a run left in `final`: all its weights, or adapters over the untrained model of `source`.
+
+    The untrained model is loaded only under adapters. See `load_model`.
+    """
     if not (final / ADAPTER).exists():
         return load_model(config, final, tokens)
     from peft import PeftModel
 
+    untrained = load_model(config, source, tokens)
     return PeftModel.from_pretrained(untrained, final, autocast_adapter_dtype=False)
 
 

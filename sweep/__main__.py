@@ -16,7 +16,7 @@ if __name__ == "__main__":
 
 import typer
 
-from sweep.commands import after, before, during, evaluate, inside, launch, transitions
+from sweep.commands import after, before, compare, during, evaluate, inside, launch, transitions
 from sweep.config.local import default_output_dir, local_file
 from sweep.errors import UserError
 from sweep.run.unwritable import complaint
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (before, launch, during, evaluate, inside, after, transitions):
+for commands in (before, launch, during, evaluate, inside, compare, after, transitions):
     app.add_typer(commands.commands)
 
 

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from benchmarks.gpu import measure
 from benchmarks.growth import slope
 from benchmarks.grpo_step import CACHES, Pairs, floor_seconds, gather
-from benchmarks.workload import Workload, geometric_lengths
+from benchmarks.workload import Side, Workload, geometric_lengths
 from helpers.constants import ROOT
 
 needs_trl = pytest.mark.skipif(not (ROOT / ".venv-trl" / "installed").exists(), reason="`make trl` installs TRL")
@@ -70,12 +71,43 @@ def test_a_step_beside_trls():
         assert 0 < found["lengths"][side]["rollout"] < found["lengths"][side]["seconds"]
 
 
+TINY_CASE = ["--case", "tiny", "--samples", "4", "--prompt-tokens", "8", "--tokens", "4", "--steps", "1"]
+
+
 @needs_trl
-def test_the_gpu_benchmark_measures_both_sides():
-    shape = ["--prompts", "2", "--samples", "4", "--prompt-tokens", "8", "--tokens", "4", "--steps", "1"]
-    found = last_line("gpu", "--case", "tiny", *shape, "--peer", "trl", "--peer-micro-batch", "4")
+def test_the_gpu_benchmark_measures_both_sides(tmp_path):
+    out = tmp_path / "found.json"
+    shape = [*TINY_CASE, "--prompts", "2", "--out", str(out)]
+    found = last_line("gpu", *shape, "--peer", "trl", "--peer-micro-batch", "4", "rollout.batch_size=8")
     assert found["ratio"] == found["ours"]["seconds"] / found["trl"]["seconds"]
     assert 0 < found["ours"]["update_tflops"] < found["ours"]["update_tflops_without_optimizer"]
+    assert found["ours"]["update"] == pytest.approx(found["ours"]["passes"] + found["ours"]["optimizer"])
+    assert found["settings"]["rows_at_once"] == 8 and found["plan"]["peak_gb"] > 0
+    assert json.loads(out.read_text()) == [found]
+
+
+def test_a_side_that_fails_or_takes_too_long_leaves_the_other_its_result(tmp_path):
+    def side(name: str, code: str) -> Side:
+        (tmp_path / name).write_text(code)
+        return Side(sys.executable, str(tmp_path / name), tmp_path / "workload.json", tmp_path / f"{name}.log")
+
+    row = "print('STEP {\"seconds\": 2.0}', flush=True)"
+    assert measure("fine", side("fine.py", f"{row}; {row}"), 1, None) == {"seconds": 2.0}
+    broken = measure("broken", side("broken.py", f"{row}; raise SystemExit('no memory')"), 1, None)
+    assert "no memory" in broken["failed"] and broken["steps"] == [{"seconds": 2.0}]
+    late = measure("late", side("late.py", "import time; time.sleep(60)"), 1, 0.5)
+    assert late["failed"].startswith("it was ended after 0.5 s")
+
+
+def test_the_page_shows_what_gpus_measured():
+    page = (ROOT / "benchmarks/README.md").read_text()
+    for found in json.loads((ROOT / "benchmarks/results/gpu.json").read_text()):
+        ours, trl = found["ours"], found["trl"]
+        cells = [f"{side[phase]:.1f}" for phase in ("rollout", "update") for side in (ours, trl)]
+        cells += [f"{100 * side['mfu']:.0f}" for side in (ours, trl)] + [f"{100 * ours['mfu_without_optimizer']:.0f}"]
+        cells += [f"{side['peak_gpu_gb']:.1f}" for side in (ours, trl)]
+        cells += [f"{found['plan']['peak_gb'] - found['plan']['parts_gb']['libraries']:.1f}"]
+        assert f"| {found['ratio']:.2f} | {' | '.join(cells)} |" in page
 
 
 def test_the_phases_of_a_step_add_up():
@@ -93,6 +125,22 @@ def test_a_start_is_measured_part_by_part():
         assert parts["imports"] < parts["to the first rollout"] < parts["to the first step"]
     assert found["launch"]["baseline done"] < found["launch"]["first step done"] < found["launch"]["everything done"]
     assert found["imports"]["torch"] > 0 and found["imports"]["interpreter"] >= 0
+
+
+def test_an_evaluation_beside_the_engine_alone():
+    asked = ["--problems", "6", "--samples", "4", "--mean", "4", "--longest", "16", "--pairs", "2", "--chunk", "8"]
+    found = last_line("evaluation", "--shape", "tiny", *asked, "--memory-problems", "2")
+    low, high = found["speed"]["interval"]
+    assert low < found["ratio"] == found["speed"]["ratio"] < high and found["speed"]["pairs"] == 2
+    assert found["reached"] == (found["ratio"] >= 0.9) and found["speed"]["by_processor_time"]["pairs"] == 2
+    held = found["memory"]["mb"]
+    assert found["memory"]["over_bare_mb"] == held["ours"] - held["bare"] and held["chunks"] > 0
+
+
+def test_the_share_of_a_step_that_keeping_responses_takes():
+    found = last_line("responses", "--prompts", "2", "--samples", "4", "--steps", "2", "--every", "2")
+    assert found["responses"] == 8 and 0 < found["share"] < 1 and found["bytes_a_response"] > 0
+    assert found["rows_ms"] + found["part_ms"] / 2 == pytest.approx(1000 * found["share"] * found["step_s"])
 
 
 def test_what_is_said_of_wandbs_faults_is_what_was_measured():

@@ -172,7 +172,7 @@ def test_few_modules_of_compare_know_the_records():
         and [name.name for name in node.names] != ["write_bytes"]
     }
     # The dashboard looks up which runs a sweep lists, to find them on W&B; their results come from the others.
-    assert readers == {"cells.py", "over_steps.py", "dashboard/show.py"}
+    assert readers == {"cells.py", "kept.py", "over_steps.py", "sides.py", "transitions.py", "dashboard/show.py"}
 
 
 def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_path):

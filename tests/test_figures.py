@@ -26,7 +26,7 @@ from helpers.constants import ROOT, TINY
 from helpers.made_up_results import cells, verdict
 from helpers.written_sweeps import finish_all
 from sweep.__main__ import main
-from sweep.compare.ask import answer
+from sweep.compare.ask import Options, answer
 from sweep.compare.curve_table import print_curves
 from sweep.compare.curves import Point, curves, pooled
 from sweep.compare.export import read_comparison
@@ -35,7 +35,7 @@ from sweep.compare.figures import contrasts as contrasts_figure
 from sweep.compare.figures import curves as curves_figure
 from sweep.compare.figures.page import text_width, wrapped
 from sweep.compare.figures.style import COLOURS, SETTINGS, looks, printable
-from sweep.compare.figures.write import _write, write_figures
+from sweep.compare.figures.write import save, write_figures
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.pool import pool
 from sweep.compare.results import Comparison
@@ -139,7 +139,7 @@ def written(tmp_path_factory) -> Plan:
 
 
 def test_values_over_steps_are_read_from_the_runs(written):
-    verdict = answer(["s"], written.root, with_steps=True)
+    verdict = answer(["s"], written.root, Options(curves=True))
     (truth, _) = curves(verdict.comparison, verdict.rows, Metric())
     assert [(p.step, p.mean, p.low, p.high) for p in truth.points] == [
         (0, 0.5, 0.5, 0.5),
@@ -298,7 +298,7 @@ def test_nothing_overlaps_and_no_letter_is_small(draw, given, monkeypatch):
 def test_a_figure_of_two_thousand_lines_is_written_with_fewer_dots(tmp_path):
     matplotlib_writes_no_more = 2**16
     figure = Figure(figsize=(0.1, 400.0))
-    (png, _) = _write(figure, "long", tmp_path)
+    (png, _) = save(figure, "long", tmp_path)
     height = int.from_bytes(png.read_bytes()[20:24], "big")
     assert 50_000 < height < matplotlib_writes_no_more
 

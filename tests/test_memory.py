@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import overrides_of
+from helpers.constants import ROOT
 from helpers.processes import python_processes
 from models.architecture import architecture_from, count_parameters
 from sweep.plan.compose import compose_cells
 from sweep.plan.files import CONF
 from sweep.plan.fit import machine_faults, shape_faults
-from sweep.plan.resources import predict_disk, predict_memory, predict_samples, trained_parameters
+from sweep.plan.resources import predict_disk, predict_memory, predict_rows, predict_samples, trained_parameters
 from sweep.run.directory import RunDirectory
 
 SMOL = {"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536}
@@ -57,6 +60,20 @@ def test_predicted_memory_is_within_20_percent(tmp_path, shape, overrides):
     predicted = predict_memory(config, on_gpu=False)
     assert trained_parameters(config) > 100e6 or config.tuning.method == "lora"
     assert predicted.peak == pytest.approx(measured, rel=0.2), f"{predicted} against {measured}"
+
+
+MEASURED = json.loads((ROOT / "benchmarks" / "results" / "gpu.json").read_text())
+
+
+@pytest.mark.parametrize("found", MEASURED, ids=lambda found: f"{found['device']} {found['case']}")
+def test_predicted_memory_is_within_10_percent_of_what_gpus_took(found):
+    (cell,) = compose_cells(overrides_of(Namespace(**found)))
+    predicted, measured = predict_memory(cell.config, on_gpu=True), found["ours"]
+    held = predicted.parameters + predicted.optimizer
+    passes = predicted.gradients + predicted.buckets + predicted.activations + predicted.logits
+    for phase, size in {"rollout": predicted.rollout, "passes": passes, "optimizer": predicted.optimizer_step}.items():
+        assert held + size == pytest.approx(measured[f"peak_gpu_gb_{phase}"] * 2**30, rel=0.1), phase
+    assert predicted.peak - predicted.libraries == pytest.approx(measured["peak_gpu_gb"] * 2**30, rel=0.1)
 
 
 PUBLISHED = sorted(f.stem for f in (CONF / "model").glob("*.yaml") if not f.stem.endswith("_mini"))
@@ -123,7 +140,7 @@ def test_adapters_need_no_state_for_frozen_weights():
     assert trained_parameters(config) == trained
     assert predict_memory(config, on_gpu=True).optimizer == 12 * trained // 8
     weights = 3 * (14 * trained) + 2 * trained  # keep 2, one being written, then final
-    assert predict_disk(config).peak == weights + predict_samples(config)
+    assert predict_disk(config).peak == weights + predict_rows(config)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +158,9 @@ def test_samples_of_a_run_are_bounded_and_predicted(overrides, lines, characters
     shape = ["steps=300", "algorithm.prompts_per_step=8", "algorithm.samples_per_prompt=16"]
     config = seven_billion(*shape, *overrides).config
     assert predict_samples(config) == lines * (1000 + characters)
-    assert (
-        predict_disk(config).after - predict_samples(config)
-        == predict_disk(
-            config.model_copy(update={"steps": 1, "tracking": config.tracking.model_copy(update={"sample_groups": 0})})
-        ).after
-    )
+    assert predict_disk(config).after - predict_disk(
+        config.model_copy(update={"tracking": config.tracking.model_copy(update={"sample_groups": 0})})
+    ).after == predict_samples(config)
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,18 @@ def in_torch_2_10(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, is_causal
 
 
 def in_torch_2_11(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale=None, window_size=(-1, -1)):
-    assert window_size == (-1, 0) and query.shape == key.shape == value.shape
+    assert window_size == (-1, 0)
     assert cu_seq_q.dtype == torch.int32 and max_q == max_k == int(cu_seq_q.diff().max())
     found = []
     for start, end in zip(cu_seq_q[:-1], cu_seq_k[1:], strict=True):
         parts = (t[start:end].transpose(0, 1) for t in (query, key, value))
-        found.append(F.scaled_dot_product_attention(*parts, is_causal=True, scale=scale).transpose(0, 1))
+        out = F.scaled_dot_product_attention(*parts, is_causal=True, scale=scale, enable_gqa=True)
+        found.append(out.transpose(0, 1))
     return torch.cat(found)
 
 
 def in_torch_2_13(query, key, value, *bounds, scale=None, window_size=(-1, -1), enable_gqa=False):
-    if enable_gqa:
-        share = query.shape[1] // key.shape[1]
-        key, value = (t.repeat_interleave(share, 1) for t in (key, value))
+    assert enable_gqa or query.shape == key.shape
     return in_torch_2_11(query, key, value, *bounds, scale=scale, window_size=window_size)
 
 

@@ -26,6 +26,7 @@ from sweep.plan.told_apart import told_apart
 
 NEEDS = {
     "data=jsonl": ["data.path=PROBLEMS", *SHORT],
+    "evaluation=jsonl": ["evaluation.benchmarks.jsonl.path=PROBLEMS"],
     "data=deepscaler": SHORT,
     "data=one_shot": SHORT,
     "reward=all_of": ["reward.rewards=[format,no_python]"],

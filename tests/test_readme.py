@@ -22,7 +22,10 @@ from sweep.__main__ import main
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
 WANDB = "docs/wandb.md"  # tests/test_wandb_sync.py gives its commands, with a W&B server
 VIEWS = "docs/wandb-views.md"  # tests/test_wandb_views.py gives its commands, with another
-ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS)]
+EVALUATE = "python -m sweep evaluate"  # tests/test_evaluate.py plans these commands on a sweep that has their steps
+PAPER = "docs/paper.md"  # tests/test_paper.py and tests/test_paper_minis.py give its commands
+ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS, PAPER)]
+LAUNCHED = [c for c in commands("python launch.py", pages=[p for p in PAGES if p != PAPER]) if "--help" not in c]
 OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
 
@@ -58,7 +61,7 @@ def test_bash_splits_nothing_that_was_meant_as_one_word(page, tmp_path):
         assert subprocess.run(["bash", "-n", "-c", line]).returncode == 0, line
 
 
-@pytest.mark.parametrize("command", [c for c in commands("python launch.py") if "--help" not in c and "--cfg" not in c])
+@pytest.mark.parametrize("command", [c for c in LAUNCHED if "--cfg" not in c])
 def test_launch_commands_plan(command, as_on_the_page, capsys):
     if ".venv/smollm2.gguf" in command:
         command = command.replace(".venv/smollm2.gguf", str(smollm2()))
@@ -103,16 +106,20 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "watch": "done",
         "labels": "demo",
         "compare": "reward",
+        "transitions": "contribution",
         "export": f"the weights of step 1 of {tmp_path / 'runs' / 'cells' / cell}",
         "gc": "directories",
         "remove": "takes them out",
         "sync": "launched with tracking.mode=disabled",
         "samples": "kept answers",
         "costs": "cost so far: ",
+        "grade": "verdicts changed",
     }
     file = tmp_path / "found.json"
     file.write_text(json.dumps(shell.sweep("compare", "demo")))
     for command in commands("python -m sweep", pages=ELSEWHERE):
+        if command.startswith(EVALUATE):
+            continue
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
         line = line.replace("FILE.json", str(file)).replace("benchmarks/", f"{ROOT}/benchmarks/")
         line = re.sub(r"--figures \S+", f"--figures {tmp_path / 'figures'}", line)

@@ -18,6 +18,7 @@ from models.prompts import PromptConfig, Stop, stop_rules
 from sweep.config.cell import CellConfig
 from sweep.keyed import generator
 from sweep.plan.compose import compose_cells
+from sweep.rollout.draw import nucleus
 from sweep.rollout.engine import open_sampler
 from sweep.rollout.sample import Finish, Request
 from sweep.rollout.stop import StopRules
@@ -56,6 +57,20 @@ def test_no_batch_changes_what_is_sampled(dtype):
         assert sum(same) >= len(same) - 2
 
 
+def test_no_step_waits_for_a_plan_of_cudnn(monkeypatch):
+    seen = []
+
+    def recorded(*arguments, **options):
+        seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return attend(*arguments, **options)
+
+    attend = nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", recorded)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    answers(tiny())
+    assert seen and not any(seen) and torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
 def test_nothing_that_a_model_brings_changes_how_it_is_sampled():
     model = tiny()
     plain = [a.ids for a in answers(model)]
@@ -71,6 +86,40 @@ def test_temperature_0_takes_the_likeliest_token_with_its_log_prob_at_temperatur
         logprobs_tv = plain(ids).logits[0, len(got.prompt_ids) - 1 : -1].log_softmax(-1)
         assert got.ids == logprobs_tv.argmax(-1).tolist()
         torch.testing.assert_close(torch.tensor(got.logprobs), logprobs_tv.amax(-1), atol=1e-4, rtol=0)
+
+
+LIKELY = [0.45, 0.05, 0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("top_p", "left"),
+    [
+        (0.4, [1, 0, 0, 0]),  # the first one alone reaches it
+        (0.5, [0.6, 0, 0.4, 0]),  # 0.45 + 0.3, and then divided by their sum
+        (0.9, [0.45 / 0.95, 0, 0.3 / 0.95, 0.2 / 0.95]),
+        (0.99, LIKELY),
+    ],
+)
+def test_a_nucleus_is_the_fewest_likeliest_tokens_that_reach_top_p(top_p, left):
+    rows = torch.tensor([LIKELY, LIKELY[::-1]]).log()
+    expected = torch.tensor([left, left[::-1]])
+    torch.testing.assert_close(nucleus(rows, top_p).exp(), expected.float())
+
+
+def test_of_equally_likely_tokens_a_nucleus_has_the_first():
+    assert (nucleus(torch.zeros(1, 8).log_softmax(-1), 0.3) > -torch.inf).tolist() == [[True] * 3 + [False] * 5]
+
+
+def test_with_top_p_tokens_are_drawn_from_the_nucleus_alone():
+    """With the log-probs that they have within it, as one whole distribution."""
+    model, plain = tiny(), tiny()
+    for got in answers(model, top_p=0.3):
+        ids = torch.tensor([[*got.prompt_ids, *got.ids]])
+        logprobs_tv = nucleus(plain(ids).logits[0, len(got.prompt_ids) - 1 : -1].log_softmax(-1), 0.3)
+        drawn_t = logprobs_tv.gather(1, torch.tensor(got.ids)[:, None]).squeeze(1)
+        assert drawn_t.isfinite().all()
+        torch.testing.assert_close(torch.tensor(got.logprobs), drawn_t, atol=1e-4, rtol=0)
+    assert [a.ids for a in answers(model, top_p=0.3)] != [a.ids for a in answers(model)]
 
 
 def test_a_models_own_ways_are_untouched_by_sampling():

@@ -62,6 +62,7 @@ def planned(capsys, *typed: str) -> dict:
         ("steps: 7", ["~local"], {"steps": 30}, []),
         ("steps: 7", ["local=other"], {"steps": 8}, ["other.yaml: steps;"]),
         ("steps: 7", ["experiment=ours"], {"steps": 9}, []),  # an experiment is typed
+        ("steps: 7", ["experiment=theirs/more"], {"steps": 9}, []),  # and so is what it begins with
         (
             BOTH,
             ["cluster=slurm"],
@@ -89,6 +90,7 @@ def test_settings_count_where_nothing_is_typed_and_it_is_said(text, typed, sets,
     file = own(text)
     own("steps: 8", "local/other.yaml")
     own("# @package _global_\nsteps: 9\n", "experiment/ours.yaml")
+    own("# @package _global_\ndefaults: [ours, _self_]\nseed: 3\n", "experiment/theirs/more.yaml")
     own("defaults: [slurm]\nname: mine\npartition: mine\n", "cluster/mine.yaml")
     (cell,) = compose_cells(typed)
     for key, value in sets.items():

@@ -39,7 +39,9 @@ MAY_IMPORT = {
     },
     "sweep.plan": {"sweep.data", "sweep.run", "sweep.config", "models", "rewards"},
     "sweep.compare": {"sweep.score", "sweep.run", "sweep.config"},
-    "sweep.dispatch": {"sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models"},
+    "sweep.dispatch": {
+        "sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models", "rewards",
+    },
     "sweep.commands": {"sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run", "sweep.config"},
     "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run", "sweep.config"},
 }  # fmt: skip
@@ -54,7 +56,7 @@ FILES = sorted(f for p in ("models", "rewards", "sweep") for f in (ROOT / p).rgl
 TESTS = ROOT / "tests"
 TEST_MODULES = sorted(TESTS.rglob("test_*.py"))
 # What pytest loads, and what people run by hand.
-BESIDE_TESTS = {"conftest", "before", "faults", "keep_sweep", "recordings", "same"}
+BESIDE_TESTS = {"conftest", "before", "on_a_gpu", "faults", "keep_sweep", "recordings", "same"}
 
 
 def name_of(file: Path) -> str:

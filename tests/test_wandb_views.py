@@ -14,7 +14,7 @@ from helpers.constants import ROOT
 from helpers.made_up_results import cells, verdict
 from helpers.wandb_finished import FAMILIES
 from helpers.written_sweeps import FINAL, give
-from sweep.compare.ask import answer
+from sweep.compare.ask import Options, answer
 from sweep.compare.dashboard import service, show
 from sweep.compare.dashboard.board import LEAST_RUNS, LINES, SPARE_RUNS, board
 from sweep.compare.dashboard.report import NOTES, report
@@ -170,7 +170,7 @@ def test_a_page_that_somebody_deleted_is_made_again_and_one_that_cannot_be_read_
 
 def test_the_report_is_read_back_as_it_was_meant_and_notes_stay(finished, server, api, capsys, monkeypatch, tmp_path):
     sweep = finished("two").with_runs()
-    drawn = write_figures(answer(["s"], sweep.root, with_steps=True), tmp_path / "figures")
+    drawn = write_figures(answer(["s"], sweep.root, Options(curves=True)), tmp_path / "figures")
     monkeypatch.setattr(show, "write_figures", lambda *_: drawn)  # which takes longer than the rest
     sweep.compare("--wandb-report")
     said = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The command that evaluates weights that exist."""
+"""The commands that evaluate weights that exist, and grade the answers that are kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.commands.options import Output
+from sweep.commands.options import Name, Output, say
 
 commands = typer.Typer()
 
@@ -20,7 +20,30 @@ def _steps(typed: str) -> int | Literal["all"]:
     return int(typed)
 
 
-@commands.command(context_settings={"ignore_unknown_options": True})
+@commands.command()
+def grade(
+    sweep: Name,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CELL…] [KEY=VALUE…]", help="cells, and keys of grading or behaviours"),
+    ] = None,
+    output_dir: Output = Path("runs"),
+    config_dir: Annotated[str | None, typer.Option(help="a directory with groups of your own")] = None,
+) -> None:
+    """Grade kept answers again, by today's rules or others: `grade SWEEP grading=lenient`. Nothing is sampled.
+
+    Verdicts by other rules are kept beside the old ones; behaviours are replaced where they are.
+    """
+    from sweep.dispatch.regrade import regrade_sweep
+
+    for one in regrade_sweep(output_dir, sweep, words or [], config_dir):
+        say(
+            f"{one.weights} on {one.benchmark}: {one.changed} of {one.answers} verdicts changed, accuracy "
+            f"{100 * one.before:.1f} % before and {100 * one.after:.1f} % now ({one.directory})"
+        )
+
+
+@commands.command()
 def evaluate(
     words: Annotated[
         list[str] | None,
@@ -36,7 +59,7 @@ def evaluate(
     output_dir: Output = Path("runs"),
     config_dir: Annotated[str | None, typer.Option(help="a directory with groups of your own")] = None,
 ) -> None:
-    """Put weights to benchmarks, without training: `evaluate SWEEP evaluation=[aime25]`. Answers that are there count.
+    """Put weights to benchmarks, without training: `evaluate SWEEP evaluation=aime25`. Answers that are there count.
 
     The untrained models are evaluated with the cells, unless --step names a step.
     """
@@ -52,6 +75,9 @@ def evaluate(
     if name is not None:
         raise typer.BadParameter("--name: the evaluation is listed in the sweep; it belongs to --model")
     if not typed or "=" in typed[0]:
-        raise typer.BadParameter("name a sweep first, or a model with --model")
+        raise typer.BadParameter(
+            "name a sweep first (evaluate SWEEP evaluation=math500), or a model "
+            "(evaluate --model DIR evaluation=math500)"
+        )
     steps = None if step is None else _steps(step)
     raise typer.Exit(evaluate_cells(output_dir, typed[0], typed[1:], steps, config_dir))

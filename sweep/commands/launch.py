@@ -93,11 +93,20 @@ def _show_hydras_own(parsed: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _hydra(arguments: list[str]) -> None:
-    """Run Hydra on `arguments`, with the user's own groups, which it does not find by itself.
+    """Run Hydra on `arguments`, with the user's own groups and with choices in directories, which it does not find by
+    itself.
 
     Hydra reads its arguments from sys.argv.
     """
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+    from hydra.core.plugins import Plugins
+
+    from sweep.plan.files import FilesAsWritten
     from sweep.plan.overrides import quoted
+
+    Plugins.instance()  # registers Hydra's own source of files, whose place ours takes
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FilesAsWritten
 
     own = groups_of_the_user()
     sys.argv[1:] = [*arguments, *[f"hydra.searchpath=[{quoted(f'file://{own}')}]"] * own.is_dir()]

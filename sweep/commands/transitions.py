@@ -12,13 +12,12 @@ from sweep.commands.options import AsJson, Figures, Name, Output, Patterns, prin
 from sweep.compare.figures.write import check_directory
 from sweep.compare.table import print_grid, print_lines
 from sweep.compare.transition_tables import problem_grids, transition_grid, transitions_json
-from sweep.compare.transitions import Asked, moved_rows
+from sweep.compare.transitions import DEFAULT_BEHAVIOUR, Asked, moved_rows
 from sweep.dispatch.select import runs, select
 from sweep.dispatch.view import console
 from sweep.errors import UserError
 from sweep.run.ledger import read_sweep
 from sweep.run.unwritable import complaint
-from sweep.score.means import CODE
 
 commands = typer.Typer()
 
@@ -28,7 +27,7 @@ def transitions(
     sweep: Name,
     cells: Patterns = None,
     output_dir: Output = Path("runs"),
-    behaviour: Annotated[str, typer.Option(help="the detector that tells the answers apart")] = CODE,
+    behaviour: Annotated[str, typer.Option(help="the detector that tells the answers apart")] = DEFAULT_BEHAVIOUR,
     benchmark: Annotated[str | None, typer.Option(help="only the answers to this benchmark; all by default")] = None,
     from_step: Annotated[
         int | None, typer.Option(min=1, help="the weights before are those of this step; the untrained ones by default")

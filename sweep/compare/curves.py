@@ -54,7 +54,7 @@ class Curve:
 def metrics_over_steps(metric: Metric) -> list[Metric]:
     """Return the metrics whose curves belong to a comparison of `metric`: itself, and with the accuracy the rewards."""
     beside = REWARDS if metric.name == ACCURACY else ()
-    return [Metric(name) for name in (metric.name, *beside)]
+    return [Metric(metric.name, benchmark=metric.benchmark), *map(Metric, beside)]
 
 
 def curves(comparison: Comparison, rows: Sequence[Row], metric: Metric) -> list[Curve]:

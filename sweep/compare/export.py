@@ -14,10 +14,13 @@ from typing import Any
 from sweep.compare.contrasts import Tested
 from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.more_tables import mean_cost
+from sweep.compare.overview import benchmark_of, gain_json, overview_json
 from sweep.compare.pool import SEED, Row, axes_of
+from sweep.compare.problem_files import problems_json, problems_of
+from sweep.compare.problem_tables import over_problems
 from sweep.compare.results import CellResult, Comparison, Launch
 from sweep.compare.statistics import mean_estimate
-from sweep.compare.tables import Grid, grids
+from sweep.compare.tables import Grid
 from sweep.compare.verdict import Question, Verdict
 from sweep.errors import UserError
 from sweep.program import program
@@ -31,11 +34,10 @@ def verdict_json(verdict: Verdict) -> dict:
     """Return the verdict as `compare --json` prints it and `compare FILE.json` reads it."""
     comparison, question, found = verdict.comparison, verdict.question, verdict.findings
     return {
-        "version": VERSION,
-        "sweeps": list(comparison.sweeps),
-        "directory": str(comparison.root),
+        **_head(comparison),
         "metric": comparison.metric.name,
         "at_step": comparison.metric.step,
+        **_if_any("benchmark", comparison.metric.benchmark),
         "control": dict(question.control),
         "by": list(question.by),
         "where": dict(question.where),
@@ -72,7 +74,28 @@ def verdict_json(verdict: Verdict) -> dict:
         "evaluations": comparison.evaluations,
         "launches": [asdict(launch) for launch in comparison.launches],
         "curves": _curves_json(comparison),
+        **_if_any("problems", [problems_json(row, found) for row, found in over_problems(verdict)]),
+        **_if_any("made", comparison.made),
     }
+
+
+def verdicts_json(verdicts: Sequence[Verdict]) -> dict:
+    """Return verdicts by several benchmarks as `compare --benchmark … --json` prints them, with the overview; that of
+    one as `verdict_json` does.
+    """
+    if len(verdicts) == 1:
+        return verdict_json(verdicts[0])
+    each = [verdict_json(verdict) for verdict in verdicts]
+    return {**_head(verdicts[0].comparison), "benchmarks": each, "overview": overview_json(verdicts)}
+
+
+def _head(comparison: Comparison) -> dict:
+    return {"version": VERSION, "sweeps": list(comparison.sweeps), "directory": str(comparison.root)}
+
+
+def _if_any(name: str, value: Any) -> dict:
+    """Return the key, unless there is nothing: files of comparisons without it stay as they were."""
+    return {name: value} if value else {}
 
 
 def _curves_json(comparison: Comparison) -> dict:
@@ -85,14 +108,13 @@ def _curves_json(comparison: Comparison) -> dict:
 
 
 def _row_json(row: Row) -> dict:
-    gain = mean_estimate(list(row.gain.values())) if row.gain else None
     return {
         "axes": row.axes,
         "steps": row.length,
         "evaluation": row.evaluation,
         "base": row.base,
         "final": row.final,
-        "gain": {name: getattr(gain, name) for name in ("value", "low", "high", "n")} if gain else None,
+        "gain": gain_json(row),
         "cost": _mean_cost_json(row),
     }
 
@@ -120,8 +142,8 @@ def _tested_json(tested: Tested) -> dict:
     }
 
 
-def read_comparison(file: Path) -> tuple[Comparison, Question]:
-    """Read the comparison that `--json` wrote, and the question it answers.
+def read_comparisons(file: Path) -> list[tuple[Comparison, Question]]:
+    """Read the comparison that `--json` wrote, or those by several benchmarks, and the question that each answers.
 
     Raises:
         UserError: there is no such file, it holds something else, or a later version of the code wrote it.
@@ -132,15 +154,22 @@ def read_comparison(file: Path) -> tuple[Comparison, Question]:
         raise UserError(f"{file}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{file}: no JSON ({error})") from None
-    if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
+    parts = found.get("benchmarks", [found]) if isinstance(found, dict) else []
+    if not parts or not all(isinstance(part, dict) and isinstance(part.get("cells"), list) for part in parts):
         raise UserError(f"{file}: no comparison; `{program()} compare SWEEP --json > FILE.json` writes one")
     version = found.get("version", 1)
     if version not in (1, VERSION):
         raise UserError(f"{file}: version {version} of a comparison, and this code reads up to {VERSION}")
     try:
-        return _comparison(found), _question(found)
+        return [(_comparison(part), _question(part)) for part in parts]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{file}: a comparison that lacks something or has too much of it ({error})") from None
+
+
+def read_comparison(file: Path) -> tuple[Comparison, Question]:
+    """Read the only comparison of a file; see `read_comparisons`."""
+    (found,) = read_comparisons(file)
+    return found
 
 
 def _comparison(found: Mapping[str, Any]) -> Comparison:
@@ -150,7 +179,7 @@ def _comparison(found: Mapping[str, Any]) -> Comparison:
         cells=[_cell(cell) for cell in found["cells"]],
         evaluations=found.get("evaluations", {}),
         superseded=[_cell(cell) for cell in found.get("superseded", ())],
-        metric=Metric(found.get("metric", ACCURACY), found.get("at_step")),
+        metric=Metric(found.get("metric", ACCURACY), found.get("at_step"), found.get("benchmark")),
         launches=[Launch(**launch) for launch in found.get("launches", ())],
         curves={
             name: {signature: {int(step): v for step, v in series.items()} for signature, series in by_cell.items()}
@@ -158,14 +187,19 @@ def _comparison(found: Mapping[str, Any]) -> Comparison:
         },
         cost=Cost(**found.get("cost", {})),
         cost_of_stages=Cost(**found.get("cost_of_stages", {})),
+        problems=[problems_of(part) for part in found.get("problems", ())],
+        made=found.get("made", []),
     )
 
 
 def _cell_json(cell: CellResult) -> dict[str, Any]:
     """Return the cell as the JSON file has it: the fields of its entry that a comparison shows, and its results."""
-    known = {field.name: getattr(cell, field.name) for field in fields(cell) if field.name not in ("entry", "axes")}
+    known = {field.name: getattr(cell, field.name) for field in fields(cell) if field.name not in _TOLD_OTHERWISE}
     told = {"model": cell.model, "reward": cell.reward, "seed": cell.seed, "axes": cell.axes}
-    return {**told, "signature": cell.signature, **known, "cost": asdict(cell.cost)}
+    return {**told, "signature": cell.signature, **known, "cost": asdict(cell.cost), **_if_any("ends", cell.ends)}
+
+
+_TOLD_OTHERWISE = ("entry", "axes", "ends", "counted")
 
 
 def _cell(found: Mapping[str, Any]) -> CellResult:
@@ -200,14 +234,21 @@ def _question(found: Mapping[str, Any]) -> Question:
     return Question(**asked)
 
 
-def verdict_csv(verdict: Verdict) -> str:
-    """Return one CSV table of all numbers, one per line; the column `kind` says what a line is."""
-    axes = axes_of(verdict.rows)
+def verdicts_csv(verdicts: Sequence[Verdict]) -> str:
+    """Return one CSV table of all numbers, one per line; the column `kind` says what a line is.
+
+    With several benchmarks, the first column names the benchmark.
+    """
+    axes = list(dict.fromkeys(axis for verdict in verdicts for axis in axes_of(verdict.rows)))
     numbers = ["base", "final", "difference", "low", "high", "n", "p", "adjusted_p", "detectable", "seeds_needed"]
+    several = ["benchmark"] if len(verdicts) > 1 else []
     out = io.StringIO()
-    writer = csv.DictWriter(out, ["kind", *axes, SEED, "beside", *numbers, "verdict"], restval="", lineterminator="\n")
+    columns = [*several, "kind", *axes, SEED, "beside", *numbers, "verdict"]
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_csv_lines(verdict))
+    for verdict in verdicts:
+        benchmark = {name: benchmark_of(verdict) for name in several}
+        writer.writerows({**benchmark, **line} for line in _csv_lines(verdict))
     return out.getvalue()
 
 
@@ -243,9 +284,9 @@ def _csv_tested(tested: Tested) -> dict:
     return _known(_tested_json(tested))
 
 
-def verdict_latex(verdict: Verdict, more: Sequence[Grid] = ()) -> str:
-    """Return the tables and `more` as LaTeX for the package booktabs, each with its title in a comment above it."""
-    return "\n".join(_tabular(grid) for grid in [*grids(verdict), *more])
+def latex(shown: Sequence[Grid]) -> str:
+    """Return tables as LaTeX for the package booktabs, each with its title in a comment above it."""
+    return "\n".join(_tabular(grid) for grid in shown)
 
 
 def _tabular(grid: Grid) -> str:

@@ -8,6 +8,10 @@ from pathlib import Path
 from sweep.compare.metrics import Metric
 from sweep.run.costs import Cost
 from sweep.run.entry import Entry
+from sweep.score.intervals import Interval
+from sweep.score.paired import PairedProblems
+
+ENDS = ("accuracy", "truncated", "ended_accuracy")  # the means that tell a gain from fewer cut-offs
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class CellResult:
     `base`, `final`: the compared metric of the untrained and of the trained model; a metric of training has no base.
     `answers`: the number of graded answers behind each. `made`: facts of its training as far as they are recorded:
     "code" (a hash), "weights" (a hash of the base model's), "processor". `training`: the directory of the training
-    whose results it shows; "" in files older than this field. `cost`: the cost of the run it shows.
+    whose results it shows; "" in files older than this field. `cost`: the cost of the run it shows. `ends`: the means
+    of ENDS of "base" and of "final"; {} if they are not known of both. `counted`: the number of problems and of answers
+    to each behind the numbers; None if unknown, and in a comparison that was read from a file.
     """
 
     entry: Entry
@@ -51,6 +57,8 @@ class CellResult:
     made: dict[str, str] = field(default_factory=dict)
     training: str = ""
     cost: Cost = field(default_factory=Cost)
+    ends: dict[str, dict[str, float]] = field(default_factory=dict)
+    counted: tuple[int, int] | None = None
 
     @property
     def model(self) -> str:
@@ -81,6 +89,22 @@ class CellResult:
 
 
 @dataclass(frozen=True)
+class OverProblems:
+    """What the kept answers of a row's cells show problem by problem, before training and after.
+
+    cells: the signatures of its cells that took part, one for each seed. found: the tests; None if there are none, and
+    `why_not` says why. base, final: pass@k by k with an interval over problems, means over seeds; {} where problems
+    have one answer each.
+    """
+
+    cells: tuple[str, ...]
+    found: PairedProblems | None
+    why_not: str = ""
+    base: dict[int, Interval] = field(default_factory=dict)
+    final: dict[int, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Launch:
     """A launch of a sweep: the overrides that were typed, and the signatures of the cells that it brought.
 
@@ -100,7 +124,9 @@ class Comparison:
     because their reward's source was changed and launched again. `metric`: the compared metric. `launches`: the typed
     commands and the cells they brought. `curves`: values by step, by the metric's name and the cell's signature, for
     the metrics whose curves were requested. `cost`: of every run of the sweeps, also of runs that are in no row;
-    `cost_of_stages`: the part of it that belongs to no cell.
+    `cost_of_stages`: the part of it that belongs to no cell. `problems`: what answers show problem by problem, of the
+    rows whose answers were read. `made`: in words, how answers of both sides of a cell were made differently, and which
+    of them cannot be read.
     """
 
     sweeps: tuple[str, ...]
@@ -113,6 +139,8 @@ class Comparison:
     curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
     cost_of_stages: Cost = field(default_factory=Cost)
+    problems: list[OverProblems] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:

@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweep.compare.more_tables import cost_lines
+from sweep.compare.overview import overview_grid
+from sweep.compare.problem_tables import problem_lines
 from sweep.compare.tables import INTERVAL, Grid, grids
 from sweep.compare.verdict import Verdict
 from sweep.shown import shown_lines
@@ -24,21 +26,39 @@ CAVEAT = (
 
 def print_verdict(verdict: Verdict, console: Console, more: Sequence[Grid] = ()) -> None:
     """Print the whole verdict, as `python -m sweep compare` does. `more` are tables that options asked for."""
-    for grid in [*grids(verdict), *more]:
-        print_grid(grid, console)
-        print_lines(console, grid.foot)
-    console.print()
-    print_lines(console, verdict.sentences)
-    for suggestion in verdict.suggestions:
+    print_verdicts([verdict], console, [more])
+
+
+def print_verdicts(verdicts: Sequence[Verdict], console: Console, more: Sequence[Sequence[Grid]]) -> None:
+    """Print verdicts on the same cells by one or several benchmarks: tables and sentences of each, then the rest once.
+
+    Args:
+        more: the tables that options asked for, of each verdict.
+    """
+    for verdict, others in zip(verdicts, more, strict=True):
+        _print_grids([*grids(verdict), *others], console)
+        console.print()
+        print_lines(console, [*verdict.sentences, *problem_lines(verdict)])
+    if len(verdicts) > 1:
+        console.print()
+        _print_grids([overview_grid(verdicts)], console)
+    for suggestion in dict.fromkeys(one for verdict in verdicts for one in verdict.suggestions):
         console.print()
         print_lines(console, [f"next ({suggestion.why}):", f"  {suggestion.command}"])
-    if verdict.warnings:
+    if warnings := list(dict.fromkeys(line for verdict in verdicts for line in verdict.warnings)):
         console.print()
-        print_lines(console, verdict.warnings)
-    print_lines(console, cost_lines(verdict))
-    console.print(f"run directories: {verdict.comparison.root / 'cells'}", soft_wrap=True)
-    if any(cell.model.endswith("_mini") for cell in verdict.comparison.cells):
+        print_lines(console, warnings)
+    comparison = verdicts[0].comparison
+    print_lines(console, cost_lines(verdicts[0]))
+    console.print(f"run directories: {comparison.root / 'cells'}", soft_wrap=True)
+    if any(cell.model.endswith("_mini") for cell in comparison.cells):
         console.print(CAVEAT, style="dim")
+
+
+def _print_grids(shown: Sequence[Grid], console: Console) -> None:
+    for grid in shown:
+        print_grid(grid, console)
+        print_lines(console, grid.foot)
 
 
 def print_lines(console: Console, lines: Sequence[str]) -> None:

@@ -16,9 +16,11 @@ from sweep.run.answer_reading import answers_without_texts, made_between
 from sweep.run.answers import by_problem
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
+from sweep.score.means import CODE
 from sweep.score.transitions import Change, Transition, Transitions, transitions
 
 LAST = "last"
+DEFAULT_BEHAVIOUR = CODE
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Asked:
     before: None for the untrained model. after: None for the last step that was evaluated.
     """
 
-    behaviour: str
+    behaviour: str = CODE
     benchmark: str | None = None
     before: int | None = None
     after: int | None = None
@@ -84,7 +86,7 @@ def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> 
 
 def _of_cell(root: Path, cell: Entry, asked: Asked, warnings: list[str]) -> Iterable[tuple[Entry, Moved]]:
     """Yield what became of a cell, for each benchmark whose answers are kept of both weights."""
-    training = RunDirectory(root / cell.training)
+    training = RunDirectory(root / cell.training).path
     trained = finished_of_training(root, training.name)
     before = _untrained(root, cell) if asked.before is None else [e for e in trained if e.step == asked.before]
     for first in before:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.compare.contrasts import Contrast, Findings
 from sweep.compare.pool import Row, telling
-from sweep.compare.results import CellResult, Comparison
+from sweep.compare.results import ENDS, CellResult, Comparison
+from sweep.program import program
 from sweep.run.identity import differences
 from sweep.run.state import State
+from sweep.score.means import only_fewer_cut_offs
 
 MADE = {"code": "versions of the code", "weights": "sets of base weights", "processor": "kinds of processor"}
 
@@ -20,6 +23,9 @@ def warnings(comparison: Comparison, rows: Sequence[Row], findings: Findings) ->
     cells = [cell for row in rows for cell in row.cells]
     return [
         *(f"{where(cell)}: {cell.unlike}" for cell in cells if cell.unlike),
+        *_fewer_cut_offs(rows),
+        *comparison.made,
+        *_not_put_to_it(comparison, cells),
         *_unequal_lengths(cells),
         *_overtaken(cells),
         *_evaluations(rows, comparison.evaluations),
@@ -61,6 +67,40 @@ def _evaluated_by(row: Row) -> tuple[str, ...]:
 
 
 EVALUATED = ("evaluation", "prompt", "grading", "data", "rollout")  # sections that an evaluation is made of
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Means over the seeds of a row, by which a gain is told from fewer cut-offs."""
+
+    accuracy: float
+    truncated: float
+    ended_accuracy: float
+
+
+def _fewer_cut_offs(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line for each row whose gain in accuracy is only that fewer answers were cut off."""
+    shown = telling(rows)
+    for row in rows:
+        ends = [cell.ends for cell in row.by_seed.values() if cell.ends and not cell.unlike]
+        if not ends:
+            continue
+        base, final = (
+            _Ends(**{name: sum(of[side][name] for of in ends) / len(ends) for name in ENDS})
+            for side in ("base", "final")
+        )
+        if said := only_fewer_cut_offs(base, final):
+            yield f"{row.told(shown)}: {said}"
+
+
+def _not_put_to_it(comparison: Comparison, cells: Sequence[CellResult]) -> Iterator[str]:
+    """Yield a line if cells that are done have no value by the benchmark that was named."""
+    without = [where(cell) for cell in cells if cell.state == State.DONE and cell.final is None]
+    if comparison.metric.benchmark is not None and comparison.metric.step is None and without:
+        yield (
+            f"no value{comparison.metric.of_benchmark}: {'; '.join(without)}; "
+            f"`{program()} evaluate {comparison.sweeps[0]} evaluation=[NAME]` puts finished cells to a benchmark"
+        )
 
 
 def _unequal_lengths(cells: Sequence[CellResult]) -> Iterator[str]:

@@ -159,11 +159,11 @@ class EvaluationConfig(Strict):
     prompt: PromptConfig | None = Field(
         None, json_schema_extra=RECORDED, description="of every benchmark; null: each its own, or else the cell's"
     )
-    chunk: int = Field(
-        1024,
+    chunk: int | None = Field(
+        None,
         ge=1,
         json_schema_extra=RECORDED,
-        description="answers between two writes; an interruption loses so many",
+        description="answers between two writes; null: what ten minutes give; an interruption loses so many",
     )
     weights: str | None = Field(
         None,

@@ -16,7 +16,7 @@ def cell_faults(config: CellConfig) -> list[str]:
     """Return a message for each rule that one cell breaks; the list is empty where it breaks none."""
     faults = [*_length_faults(config), *_batch_faults(config), *algorithm_faults(config.algorithm)]
     faults += [*_model_faults(config), *_node_faults(config), *_reward_faults(config)]
-    faults += tracking_faults(config.tracking)
+    faults += [*tracking_faults(config.tracking), *_evaluation_faults(config)]
     if isinstance(config.cluster, SlurmCluster):
         faults += cluster_faults(config.cluster, config.resources.gpus)
     if isinstance(config.cluster, InlineCluster) and config.processes > 1:
@@ -44,6 +44,25 @@ def _length_faults(config: CellConfig) -> list[str]:
         f"rollout.max_prompt_tokens={prompt} + rollout.max_response_tokens={response} exceed "
         f"model.context={config.model.context}; lower {'one of them' if one_is_enough else 'both, in all'} by {over}"
     ]
+
+
+def _evaluation_faults(config: CellConfig) -> list[str]:
+    faults = []
+    for name, benchmark in config.evaluation.benchmarks.items():
+        key, limit = f"evaluation.benchmarks.{name}", benchmark.max_response_tokens
+        if benchmark.temperature == 0 and benchmark.samples_per_problem > 1:
+            faults.append(
+                f"{key}: temperature=0 gives the same answer each time, so that samples_per_problem="
+                f"{benchmark.samples_per_problem} would count it so often; set {key}.samples_per_problem=1, or a "
+                f"temperature above 0, such as {key}.temperature=0.6"
+            )
+        over = config.rollout.max_prompt_tokens + (limit or 0) - config.model.context
+        if limit is not None and over > 0:
+            faults.append(
+                f"rollout.max_prompt_tokens={config.rollout.max_prompt_tokens} + {key}.max_response_tokens={limit} "
+                f"exceed model.context={config.model.context}; lower one of them by {over}"
+            )
+    return faults
 
 
 def _model_faults(config: CellConfig) -> list[str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.dispatch.states import statuses
+from sweep.run.answer_places import ANSWERS
 from sweep.run.checkpoints import checkpoints, checkpoints_set_aside, damage, partials
 from sweep.run.claims import latest_claim, read_submissions
-from sweep.run.directory import RunDirectory, run_directories
+from sweep.run.directory import CELLS, RunDirectory, run_directories
 from sweep.run.ledger import read_sweeps
 from sweep.run.provenance import code_hash
 from sweep.run.state import ACTIVE, State
@@ -41,6 +42,7 @@ def garbage(root: Path) -> list[Garbage]:
             found.append((run.path, "belongs to no sweep"))
         else:
             found += _within(run, run.path in done)
+    found += [(place, "answers of a training that is gone") for place in _orphaned_answers(root)]
     used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
     used |= {s.id for s in being_submitted}
     found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
@@ -64,9 +66,16 @@ def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
     return active, done, known
 
 
+def _orphaned_answers(root: Path) -> list[Path]:
+    """Return the directories with answers of trainings whose run directory is gone."""
+    trainings = {run.path.name for run in run_directories(root, CELLS)}
+    places = [path for path in sorted((root / ANSWERS).glob("*")) if path.name not in trainings]
+    return [path for path in places if any(path.glob("step_*"))]
+
+
 def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
     config = run.read_config().checkpoint
-    for partial in (*partials(run.checkpoints), *run.unfinished()):
+    for partial in (*partials(run.checkpoints), *run.weights.glob(".*.partial"), *run.unfinished()):
         yield partial, "was not finished"
     for checkpoint in checkpoints_set_aside(run.checkpoints):
         yield checkpoint, "training went back from it"

@@ -16,9 +16,12 @@ from sweep.errors import UserError
 from sweep.plan.evaluations import Steps, plan_evaluations, plan_model
 from sweep.plan.model_here import overrides_for
 from sweep.plan.plan import Plan
+from sweep.plan.task import Task
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep, read_sweep, record
 from sweep.run.unwritable import complaint
+
+FEW_FOUND = 0.5  # below this share of responses with an answer, accuracy says little about what was solved
 
 
 def evaluate_cells(
@@ -82,17 +85,39 @@ def show(plan: Plan, screen: Console) -> None:
     table = Table(*columns[:2], title=f"sweep {plan.name}: evaluations", title_justify="left")
     for column in columns[2:]:
         table.add_column(column, justify="right")
+    unread = []
     for task in plan.cells:
         result = RunDirectory(task.directory).read_result() or {}
-        for benchmark, numbers in result.get("benchmarks", {}).items():
-            table.add_row(task.label.partition(" by ")[0], benchmark, *_numbers(numbers))
+        older = {name: result for name in [*task.evaluations][:1] if result}  # before there were several benchmarks
+        for benchmark, numbers in result.get("benchmarks", older).items():
+            table.add_row(_weights(task), benchmark, *_numbers(numbers))
+            if numbers.get("extracted", 1) < FEW_FOUND:
+                unread.append(_unread(plan, task, benchmark, numbers["extracted"]))
     if table.row_count:
         screen.print(table)
+    for line in unread:
+        screen.print(line, soft_wrap=True, markup=False, highlight=False)
     screen.print(
         f"answers: {plan.root / 'answers'}; {suggested(f'compare {plan.name}', plan.root)} compares cells",
         soft_wrap=True,
         markup=False,
         highlight=False,
+    )
+
+
+def _weights(task: Task) -> str:
+    """Return the label of a task without the names of its benchmarks, which have a column."""
+    return task.label.replace(f" by {', '.join(task.config.evaluation.benchmarks)}", "", 1)
+
+
+def _unread(plan: Plan, task: Task, benchmark: str, extracted: float) -> str:
+    """Say that most responses are wrong because no answer was found in them, and how answers are found otherwise."""
+    read = ", ".join(task.config.grading.extraction)
+    lenient = suggested(f"grade {plan.name} grading=lenient", plan.root)
+    return (
+        f"{_weights(task)}, {benchmark}: an answer was found ({read}) in {100 * extracted:.0f} % of the responses; "
+        f"the others count as wrong. A prompt can ask for a box, and {lenient} grades what is there with more ways to "
+        "find an answer"
     )
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.compare.cells import collect
+from sweep.compare.ask import answer
 from sweep.compare.table import print_verdict
-from sweep.compare.verdict import judge
 from sweep.config.cell import LocalCluster
 from sweep.config.faults import plural
 from sweep.dispatch.ending import show_curves
@@ -26,7 +25,7 @@ from sweep.dispatch.submit import Submitted
 from sweep.dispatch.view import LiveView, live_view, suggested
 from sweep.errors import UserError
 from sweep.plan.plan import Plan
-from sweep.plan.task import Task
+from sweep.plan.task import TRAIN, Task
 from sweep.plan.view import time_left
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep
@@ -104,7 +103,7 @@ class WorkHere:
 
 
 def _show_comparison(plan: Plan, screen: Console, with_curves: bool) -> None:
-    verdict = judge(collect(plan.root, plan.name))
+    verdict = answer([plan.name], plan.root)
     print_verdict(verdict, screen)
     if with_curves:
         show_curves(verdict, plan.root / "sweeps" / plan.name / "figures", screen)
@@ -136,7 +135,8 @@ def _stop(run: Run) -> str:
 def _say_what_runs(plan: Plan, screen: Console) -> None:
     statuses = plan.statuses()
     done = sum(status.state == State.DONE for status in statuses[len(plan.stages) :])
-    cells = plural(len(plan.cells), "cell")
+    trains = any(task.module == TRAIN for task in plan.tasks)
+    cells = plural(len(plan.cells), "cell" if trains else "evaluation")
     screen.print(f"sweep {plan.name}: {cells}, {done} done before; runs in {plan.root}", soft_wrap=True)
     if line := time_left(plan, statuses):
         said = f"{line}; {suggested(f'status {plan.name}', plan.root)} says it again"

@@ -61,7 +61,8 @@ class WorkOnSlurm:
         """
         cluster = self.plan.cells[0].config.slurm
         with view_made_meanwhile(self.plan, screen):
-            return launch_on_slurm(self.prepared, sweep, cluster.wait, screen)
+            asked = [task.entry for task in self.plan.cells]
+            return launch_on_slurm(self.prepared, sweep, cluster.wait, screen, asked)
 
 
 def _cancel(jobs: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 
@@ -11,6 +11,7 @@ from sweep.dispatch.select import runs, select
 from sweep.dispatch.states import look
 from sweep.dispatch.submit import Prepared, Submitted, submit_prepared
 from sweep.dispatch.view import live_view, suggested
+from sweep.run.entry import Entry
 from sweep.run.ledger import Sweep
 from sweep.run.state import State
 from sweep.shown import shown
@@ -18,9 +19,13 @@ from sweep.shown import shown
 WATCH_SECONDS = 2.0
 
 
-def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Console) -> int:
+def launch_on_slurm(
+    prepared: Prepared, sweep: Sweep, wait: bool, screen: Console, asked: Collection[Entry] | None = None
+) -> int:
     """Submit the prepared runs, report that, and watch the sweep if `wait` is set.
 
+    Args:
+        asked: the runs that are to be done in the end; None for the cells of the sweep.
     Returns:
         the exit code: 0 if all is submitted (or, after waiting, done), 1 if something is not, 130 if the view was left.
     """
@@ -28,7 +33,7 @@ def launch_on_slurm(prepared: Prepared, sweep: Sweep, wait: bool, screen: Consol
     say_what_was_submitted(submitted, sweep, screen)
     if not wait:
         return int(not submitted.complete)
-    return watch(sweep, screen, left=130)
+    return watch(sweep, screen, left=130, asked=asked)
 
 
 def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) -> None:
@@ -65,16 +70,20 @@ def say_what_was_submitted(submitted: Submitted, sweep: Sweep, screen: Console) 
     say(f"{suggested(f'status {sweep.name}', sweep.root)} shows what becomes of them; this shell may be closed")
 
 
-def watch(sweep: Sweep, screen: Console, words: Sequence[str] = (), left: int = 0) -> int:
+def watch(
+    sweep: Sweep, screen: Console, words: Sequence[str] = (), left: int = 0, asked: Collection[Entry] | None = None
+) -> int:
     """Show the sweep, or those of its runs that match all `words`, until all have ended.
 
     While Slurm does not answer, the states that the run directories hold are shown.
 
     Returns:
-        the exit code: 0 where every cell is done, 1 where one is not, 130 after Ctrl-C, `left` after the key q.
+        the exit code: 0 where every cell is done (or, if given, every run of `asked`), 1 where one is not, 130 after
+        Ctrl-C, `left` after the key q.
     Raises:
         UserError: the words match nothing.
     """
+    wanted = sweep.cells if asked is None else asked
     try:
         with live_view(sweep, screen, can_leave=True) as view:
             while True:
@@ -82,7 +91,7 @@ def watch(sweep: Sweep, screen: Console, words: Sequence[str] = (), left: int = 
                 chosen = select(runs(sweep, seen), words)
                 view.show([run.status for run in chosen], complaint)
                 if not complaint and all(run.status.ended for run in chosen):
-                    return int(any(run.status.state != State.DONE for run in chosen if run.entry in sweep.cells))
+                    return int(any(run.status.state != State.DONE for run in chosen if run.entry in wanted))
                 if not view.pause(WATCH_SECONDS):
                     return left
     except KeyboardInterrupt:

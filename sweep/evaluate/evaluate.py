@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from sweep.evaluate.accuracy import Evaluation, evaluation_of
+from sweep.errors import UserError
 from sweep.evaluate.answering import Answerer, Spent
 from sweep.evaluate.asked import AskedBenchmark, WeightsAsked
-from sweep.job.processes import gather
+from sweep.evaluate.regrading import take_over
+from sweep.job.processes import gather, together
 from sweep.run.answer_manifest import Evaluated, Weights
 from sweep.run.answer_places import of_benchmark
 from sweep.run.answer_reading import answers_without_texts
 from sweep.run.identity import answers_identity
+from sweep.score.evaluation import Evaluation, evaluation_of
 
 
 def evaluate(
@@ -26,6 +28,7 @@ def evaluate(
         model: with the weights that `weights` names and that have the hash `weights_hash`.
     Raises:
         NotFinite: on all processes, if the model's logits are not finite.
+        UserError: on all processes, if answers that are kept are damaged, or of another evaluation.
     """
     identity = answers_identity(asked.identity)
     directory = of_benchmark(weights.place, asked.name, identity)
@@ -35,6 +38,9 @@ def evaluate(
         identity=identity,
         detectors=answerer.behaviours.definitions(),
     )
+    with together(UserError):
+        if dist.get_rank() == 0:
+            take_over(directory, evaluated, answerer.grader, answerer.behaviours)
     spent = answerer.answer(model, asked, directory, evaluated)
     found: list[Evaluation] = []
     if dist.get_rank() == 0:

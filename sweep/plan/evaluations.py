@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.earlier import Shelf
 from sweep.plan.explain import explain_validation
-from sweep.plan.frozen import put
+from sweep.plan.frozen import put, put_value
 from sweep.plan.overrides import parse
 from sweep.plan.plan import Plan
 from sweep.plan.signature import baseline_identity, benchmark_identities, evaluation_identity, rerun_identity
@@ -34,14 +34,20 @@ Steps = int | Literal["all"] | None  # a step; all whose weights are kept, and 0
 SECTIONS = ("behaviours", "cluster", "evaluation", "grading", "prompt")
 OF_THE_JOB = ("deepspeed.processes", "resources", "rollout.batch_size", "rollout.cache_gb", "rollout.name")
 GROUPS = (*SECTIONS, "rollout")
+ASKING = ("behaviours", "evaluation", "grading", "prompt")
+UNSAID = ("evaluation", "evaluation.chunk", "evaluation.every")
 
 
 @dataclass(frozen=True)
 class Typed:
-    """What was typed for one evaluation: the choices of groups, and the values. `label`: the values that vary."""
+    """What was typed for one evaluation: the choices of groups, and the values."""
 
     lines: tuple[str, ...]
-    label: str
+
+    @property
+    def label(self) -> str:
+        """The lines that set how benchmarks are asked; which ones they are, the label of a task says itself."""
+        return " ".join(line for line in self.lines if _section(line) in ASKING and _key(line) not in UNSAID)
 
 
 def plan_evaluations(
@@ -76,7 +82,9 @@ def plan_model(name: str | None, root: Path, overrides: Sequence[str], config_di
     tasks: dict[str, Task] = {}
     compositions = compose_cells(overrides, config_dir)
     for composition in compositions:
-        task = _of_model(Shelf(root), _untracked(composition.config), "")
+        lines = {**dict(line.split("=", 1) for line in overrides), **composition.axes}
+        typed = Typed(tuple(f"{key}={value}" for key, value in lines.items()))
+        task = _of_model(Shelf(root), _untracked(composition.config), typed.label)
         tasks.setdefault(task.signature, task)
     return _checked(name or f"evaluation-{compositions[0].config.model.name}", root, list(tasks.values()))
 
@@ -104,17 +112,16 @@ def _checked(name: str, root: Path, tasks: list[Task]) -> Plan:
 
 def _typed(overrides: Sequence[str]) -> list[Typed]:
     """Return the overrides of each evaluation: `evaluation.seed=1,2` describes two."""
-    found = [Typed((), "")]
+    found = [Typed(())]
     for line in overrides:
         override = parse(line)
         key = override.key_or_group
         if not key.startswith(tuple(f"{section}." for section in SECTIONS)) and not key.startswith(OF_THE_JOB):
             _check_group(line, key)
-        if not override.is_sweep_override():
-            found = [Typed((*one.lines, line), one.label) for one in found]
-            continue
-        values = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        found = [Typed((*one.lines, value), f"{one.label} {value}".strip()) for one in found for value in values]
+        swept = override.is_sweep_override()
+        name = line.partition("=")[0]
+        values = [f"{name}={value}" for value in override.sweep_string_iterator()] if swept else [line]
+        found = [Typed((*one.lines, value)) for one in found for value in values]
     return found
 
 
@@ -131,34 +138,48 @@ def evaluated_config(config: CellConfig, lines: Sequence[str], config_dir: str |
     """Return the frozen configuration of a cell with the sections of its evaluation as `lines` set them.
 
     A group that is chosen (`evaluation=[aime25]`, `prompt=none`) is composed anew, with the prompt format of the cell's
-    model. Values are set in what was composed, or else in what was frozen.
+    model, and so is a prompt of the evaluation's own (`prompt@evaluation.prompt=none`). Values are set in what was
+    composed, or else in what was frozen.
 
     Raises:
         UserError: it does not compose or validate.
     """
     raw = OmegaConf.create(config.model_dump(mode="json"))
-    composed: dict[str, Any] = {}
-    chosen = [line for line in lines if "." not in _group(line)]
+    like_the_cell = f"model.prompt={config.model.prompt}"
+    chosen = {_section(line) for line in lines if "." not in _key(line)}
     if chosen:
-        (composition,) = compose_cells([f"model.prompt={config.model.prompt}", *lines], config_dir)
+        of_groups = [line for line in lines if _section(line) in chosen or _section_of_prompt(line) in chosen]
+        (composition,) = compose_cells([like_the_cell, *of_groups], config_dir)
         composed = composition.config.model_dump(mode="json")
-    groups = {_group(line) for line in chosen}
-    for group in groups & set(SECTIONS):
-        raw[group] = composed[group]
-    if any(line.startswith(("prompt@evaluation", "+prompt@evaluation")) for line in lines):
-        raw.evaluation = composed["evaluation"]
-        groups.add("evaluation")
-    if "rollout" in groups:
-        raw.rollout.name = composed["rollout"]["name"]
+        for group in chosen & set(SECTIONS):
+            raw[group] = composed[group]
+        if "rollout" in chosen:
+            raw.rollout.name = composed["rollout"]["name"]
+    if "wait" in raw.cluster and "cluster" not in chosen:
+        raw.cluster.wait = False  # it was for the launch that trained
     for line in lines:
-        if "." in _group(line) and _group(line).partition(".")[0] not in groups & set(SECTIONS):
+        if (section := _section_of_prompt(line)) and section not in chosen:
+            (composition,) = compose_cells([like_the_cell, f"prompt={line.partition('=')[2]}"], config_dir)
+            put_value(raw, _key(line).partition("@")[2], composition.config.model_dump(mode="json")["prompt"])
+    for line in lines:
+        if "@" not in _key(line) and "." in _key(line) and _section(line) not in chosen & set(SECTIONS):
             put(raw, parse(line))
     raw.tracking.mode = "disabled"  # W&B has the runs of trainings
     return _validated(raw, lines)
 
 
-def _group(line: str) -> str:
-    return line.partition("=")[0].lstrip("+").partition("@")[0]
+def _key(line: str) -> str:
+    return line.partition("=")[0].lstrip("+")
+
+
+def _section(line: str) -> str:
+    """Return the section of the configuration in which a line chooses or sets something."""
+    return _key(line).partition("@")[0].partition(".")[0]
+
+
+def _section_of_prompt(line: str) -> str:
+    """Return the section to which a line gives a prompt of its own (`prompt@evaluation.prompt=none`), or ""."""
+    return _key(line).partition("@")[2].partition(".")[0]
 
 
 def _validated(raw: DictConfig, lines: Sequence[str]) -> CellConfig:
@@ -237,4 +258,4 @@ def _of_model(shelf: Shelf, config: CellConfig, label: str) -> Task:
 
 
 def _said(what: str, config: CellConfig, label: str) -> str:
-    return " ".join([what, "by", ", ".join(config.evaluation.benchmarks), *([label] if label else [])])
+    return " ".join([what, "by", ", ".join(config.evaluation.benchmarks), *(["with", label] if label else [])])

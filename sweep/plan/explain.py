@@ -51,6 +51,8 @@ def _explain_fault(fault: ErrorDetails, typed: Mapping[str, str]) -> str:
         return f"{key}: no reward is named {named}{near}\n  there are: {', '.join(REWARD_NAMES)}"
     if kind == "missing":
         return f"{key}: has no default; add {key}=…"
+    if kind == "union_tag_not_found" and where[:2] == ["evaluation", "benchmarks"]:
+        return f"{key}: no benchmark of this name is chosen; choose it with evaluation=[…], or set {key}.source"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return f"{key}: {said}"
     if re.match(r"[a-z_]+=", said):  # a check of a whole section, whose message begins with its key
@@ -88,10 +90,8 @@ def explain_hydra(error: HydraException) -> str:
     """Return a message for an error of Hydra, in Hydra's own words only if they say what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, choice = error.missing_cfg_file.partition("/")
-        if group not in CellConfig.model_fields:
-            group, _, choice = error.missing_cfg_file.rpartition("/")
         options = list(error.options or _choices_of(group))
-        near = near_misses(re.sub(r"[^a-z0-9]", "_", choice.rpartition("/")[2].lower()), options)
+        near = near_misses(_as_file_name(choice, options), options)
         of_a_hub = (
             "; a hub id goes into model.path, beside the model file of its family"
             if group == "model" and "/" in choice
@@ -110,6 +110,13 @@ def explain_hydra(error: HydraException) -> str:
     return str(error).splitlines()[0] if str(error).startswith("Could not delete") else str(error)
 
 
+def _as_file_name(choice: str, options: Sequence[str]) -> str:
+    """Return a choice in the manner of file names; of a hub id its last part, but of a directory's choice all of it."""
+    place, _, last = choice.lower().rpartition("/")
+    name = re.sub(r"[^a-z0-9]", "_", last)
+    return f"{place}/{name}" if any(option.startswith(f"{place}/") for option in options) else name
+
+
 def _choices_of(group: str) -> list[str]:
     """Return the names of a group's files, which Hydra does not tell where a list of choices names an unknown one."""
     hydra = GlobalHydra.instance()
@@ -122,6 +129,9 @@ def unknown_key(key: str) -> str:
         return f"{key}: {WHY_BIASED}"
     if key in REPLACED:
         return f"{key}: no such key any more; in its place there is {REPLACED[key]}"
+    if "/" in key:
+        group, _, place = key.partition("/")
+        return f"{key}: no such key; a choice in a directory of its group is written {group}={place}/…"
     if key in known_keys():
         return f"{key}: the chosen {key.partition('.')[0]} has no such option{_choices_that_have(key)}"
     parent = key.rpartition(".")[0]

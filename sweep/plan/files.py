@@ -15,6 +15,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
@@ -36,6 +37,9 @@ def _asked(key: str, own: Any, *, _root_: DictConfig) -> Any:
 
 OmegaConf.register_new_resolver("part_of", _part_of)
 OmegaConf.register_new_resolver("asked", _asked)
+
+
+Names = list[str]  # within the class below, `list` is its method
 
 
 class FilesAsWritten(FileConfigSource):
@@ -63,6 +67,14 @@ class FilesAsWritten(FileConfigSource):
             provider=self.provider,
             header=self._get_header_dict(text[:512]),
         )
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> Names:
+        """Return what a group has: choices with those in its directories too, as `paper/rewards` is of `experiment`."""
+        found = super().list(config_path, results_filter)
+        if not config_path or results_filter is not ObjectType.CONFIG:
+            return found
+        group = Path(self.path) / config_path
+        return sorted([*found, *(str(file.relative_to(group).with_suffix("")) for file in group.glob("*/**/*.yaml"))])
 
 
 @contextmanager
@@ -106,7 +118,7 @@ def _refuse_hidden(own: Path, before: Sequence[Path]) -> None:
 
     Files of `local` are excepted: a launch reports which of them counts.
     """
-    for file in sorted(own.glob("*/*.yaml")):
+    for file in sorted(own.glob("*/**/*.yaml")):
         name = file.relative_to(own)
         hiding = next((place / name for place in before if (place / name).is_file()), None)
         if hiding and name.parts[0] != GROUP and hiding.read_bytes() != file.read_bytes():

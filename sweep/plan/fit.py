@@ -13,7 +13,7 @@ from sweep.config.faults import Labelled, say_once
 from sweep.plan import machine
 from sweep.plan.cheapest import cheapest_change
 from sweep.plan.places import disk_faults
-from sweep.plan.resources import predict_memory
+from sweep.plan.resources import predict_memory, predict_sampling
 from sweep.shown import human_bytes
 
 GPU_SHARE = 0.92  # of a GPU's memory: the rest is lost to fragmentation
@@ -21,33 +21,46 @@ HOST_SHARE = 0.9
 VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)  # that its attention on a CPU supports
 
 
-def shape_faults(config: CellConfig) -> list[str]:
-    """Return why a cell would not fit into the GPUs that it asks for; empty if it would."""
+def shape_faults(config: CellConfig, trains: bool = True) -> list[str]:
+    """Return why a cell would not fit into the GPUs that it asks for; empty if it would.
+
+    Args:
+        trains: whether it is trained; a baseline or an evaluation only samples.
+    """
     asked = config.resources
     if asked.gpus == 0 or asked.gpu_memory_gb is None:
         return []
-    return _memory_faults(config, asked.gpu_memory_gb * 2**30 * GPU_SHARE, True, f"{asked.gpu_memory_gb:g} GiB a GPU")
+    budget, where = asked.gpu_memory_gb * 2**30 * GPU_SHARE, f"{asked.gpu_memory_gb:g} GiB a GPU"
+    return _memory_faults(config, budget, True, where) if trains else _sampling_faults(config, budget, True, where)
 
 
-def machine_faults(cells: Sequence[Labelled]) -> list[str]:
-    """Return why this machine cannot run the cells that run here, and why the disk cannot hold all checkpoints."""
+def machine_faults(cells: Sequence[Labelled], trains: bool = True) -> list[str]:
+    """Return why this machine cannot run the cells that run here, and why the disk cannot hold all checkpoints.
+
+    Args:
+        trains: whether they are trained; see `shape_faults`.
+    """
     here = [cell for cell in cells if cell.config.cluster.runs_here]
-    faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells)))
-    return [*faults, *disk_faults(cells)]
+    faults = say_once((cell.label, fault) for cell in here for fault in _local_faults(cell.config, len(cells), trains))
+    return [*faults, *(disk_faults(cells) if trains else [])]
 
 
-def _local_faults(config: CellConfig, cells: int) -> list[str]:
+def _local_faults(config: CellConfig, cells: int, trains: bool) -> list[str]:
     gpus = machine.gpu_memories()
     if config.rollout.name == "vllm" and (fault := _vllm_fault(config, bool(gpus))):
         return [fault]
     if gpus and config.processes > len(gpus):
         return [f"asks for {config.processes} GPUs and this machine has {len(gpus)}; set resources.gpus={len(gpus)}"]
     if gpus:
-        return _memory_faults(config, min(gpus) * GPU_SHARE, True, f"{human_bytes(min(gpus))} a GPU of this machine")
+        budget, where = min(gpus) * GPU_SHARE, f"{human_bytes(min(gpus))} a GPU of this machine"
+        return _memory_faults(config, budget, True, where) if trains else _sampling_faults(config, budget, True, where)
     at_once = max(config.processes, min(machine.local_processes(config.cluster), cells * config.processes))
     total = psutil.virtual_memory().total
     where = f"this machine has no GPU and {human_bytes(total)} for {at_once} processes at once"
-    return _memory_faults(config, total * HOST_SHARE / at_once, False, where, may_run_alone=at_once > config.processes)
+    budget = total * HOST_SHARE / at_once
+    if not trains:
+        return _sampling_faults(config, budget, False, where)
+    return _memory_faults(config, budget, False, where, may_run_alone=at_once > config.processes)
 
 
 def _vllm_fault(config: CellConfig, on_gpu: bool) -> str | None:
@@ -64,6 +77,16 @@ def _vllm_fault(config: CellConfig, on_gpu: bool) -> str | None:
             f"{shape.head_dim}; choose rollout=transformers"
         )
     return None
+
+
+def _sampling_faults(config: CellConfig, budget: float, on_gpu: bool, where: str) -> list[str]:
+    needed = predict_sampling(config, on_gpu)
+    if needed is None or needed <= budget:
+        return []
+    return [
+        f"needs {human_bytes(needed)} a process to sample and may use {human_bytes(budget)} ({where}); lower "
+        "rollout.cache_gb, or cluster.max_parallel where jobs share the machine"
+    ]
 
 
 def _memory_faults(

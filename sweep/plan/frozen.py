@@ -13,10 +13,9 @@ from sweep.errors import UserError
 
 
 def put(raw: DictConfig, override: Override, option: str = "") -> None:
-    """Set a value of the frozen configuration `raw`.
+    """Set a value of the frozen configuration `raw` as `put_value` does.
 
-    A reference in it, such as `${oc.env:HF_TOKEN}`, is resolved now: a job would not do so. A key that all benchmarks
-    share was given to each of them when the cell was frozen, and is now given to them again.
+    A reference in it, such as `${oc.env:HF_TOKEN}`, is resolved now: a job would not do so.
 
     Args:
         option: the option of the command line that precedes the override, for messages.
@@ -25,10 +24,19 @@ def put(raw: DictConfig, override: Override, option: str = "") -> None:
     """
     try:
         resolved: Any = OmegaConf.to_container(OmegaConf.create({"value": override.value()}), resolve=True)
-        OmegaConf.update(raw, override.key_or_group, resolved["value"], force_add=True)
+        put_value(raw, override.key_or_group, resolved["value"])
     except OmegaConfBaseException as error:
         raise UserError(f"{option}{override.key_or_group}: {str(error).splitlines()[0]}") from None
-    section, _, key = override.key_or_group.partition(".")
-    if section == "evaluation" and key in SHARED:
+
+
+def put_value(raw: DictConfig, key: str, value: Any) -> None:
+    """Set the value at the dotted `key` of the frozen configuration `raw`.
+
+    A key that all benchmarks share was given to each of them when the cell was frozen, and is now given to them again.
+    """
+    OmegaConf.update(raw, key, value, force_add=True)
+    section, _, rest = key.partition(".")
+    shared = rest.partition(".")[0]
+    if section == "evaluation" and shared in SHARED:
         for benchmark in raw.evaluation.benchmarks.values():
-            benchmark[key] = resolved["value"]
+            benchmark[shared] = raw.evaluation[shared]

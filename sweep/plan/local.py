@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.default_element import ConfigDefault
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -77,7 +78,7 @@ def settings_that_count(overrides: Sequence[str], config_dir: str | None, kind: 
         file, settings = found
         stronger = [o.key_or_group for o in given if not _is_choice(o, loader)]
         for experiment in (o.value() for o in given if o.key_or_group == "experiment" and o.value()):
-            stronger += _keys_in(_loaded(loader, f"experiment/{experiment}"))
+            stronger += _keys_of_experiment(loader, str(experiment))
     keys = [key for key in _keys_in(settings) if not any(f"{key}.".startswith(f"{other}.") for other in stronger)]
     misfits = _misfits(keys, kind)
     typed = [o.key_or_group for o in given]
@@ -117,6 +118,15 @@ def _loaded(loader: ConfigLoaderImpl, name: str) -> ConfigResult:
     found = loader.repository.load_config(name)
     assert found is not None
     return found
+
+
+def _keys_of_experiment(loader: ConfigLoaderImpl, name: str) -> list[str]:
+    """Return the dotted keys that an experiment sets, itself or in the experiments that it begins with."""
+    file = _loaded(loader, f"experiment/{name}")
+    defaults: list[Any] = file.defaults_list or []
+    of_files = [default for default in defaults if isinstance(default, ConfigDefault) and not default.is_self()]
+    bases = [str(default.path) for default in of_files]
+    return [*_keys_in(file), *(key for base in bases for key in _keys_of_experiment(loader, base))]
 
 
 def _keys_in(file: ConfigResult) -> list[str]:

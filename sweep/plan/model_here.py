@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.config import is_local
+from models.config import ADAPTER, is_local
 from sweep.config.as_written import read_mapping
 from sweep.config.local import CONF, groups_of_the_user
 from sweep.errors import UserError
 from sweep.plan.overrides import override
+from sweep.run.directory import RunDirectory
 
 # Families by the `model_type` of a config.json; a model of another type needs a file of its own.
 FAMILIES = {"qwen2": "qwen", "qwen3": "qwen", "llama": "llama3", "olmo2": "olmo2"}
+WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def overrides_for(model: str, overrides: Sequence[str], config_dir: str | None) -> list[str]:
@@ -33,22 +36,24 @@ def overrides_for(model: str, overrides: Sequence[str], config_dir: str | None) 
         return [f"model={model if model in files else described[model]}"]
     if not is_local(model):
         if typed:
-            return [override("model.path", model), "model.mini=null", "model.revision=main"]
+            named = override("model.name", model.rpartition("/")[2])
+            return [override("model.path", model), "model.mini=null", "model.revision=main", named]
         raise UserError(
             f"--model {model}: no file of conf/model describes it; name a model whose prompt and lengths suit it, "
             "such as model=qwen2_5_7b, or add a file (docs/add-a-model.md)"
         )
     directory = Path(model).expanduser().absolute()
+    _check_is_there(model, directory, files, bool(typed))
     of_path = [
         override("model.path", str(directory)),
         "model.mini=null",
         "model.revision=null",
         "model.architecture=null",
-        override("model.name", directory.name),
+        override("model.name", _name_of(directory)),
     ]
+    values = _config_of(directory)
     if typed:
         return of_path
-    values = _config_of(directory)
     name = _like(values, files, model)
     positions = values.get("max_position_embeddings")
     known = files[name].get("context")
@@ -63,7 +68,38 @@ def _files(config_dir: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
         yield file.stem, read_mapping(file)[0]
 
 
+def _check_is_there(model: str, directory: Path, files: Iterable[str], described: bool) -> None:
+    """Refuse a place without weights; `described`: whether a file of conf/model was named that describes them."""
+    if not directory.exists():
+        near = difflib.get_close_matches(model, files, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UserError(
+            f"--model {model}: {directory} does not exist; {meant}name a directory of weights, a model of conf/model, "
+            "or a hub id"
+        )
+    if directory.is_file() and not described:
+        raise UserError(f"--model {model}: is a file; say which model it holds with model=NAME, a file of conf/model")
+    if directory.is_dir() and not any(any(directory.glob(pattern)) for pattern in WEIGHTS):
+        raise UserError(
+            f"--model {model}: {directory} holds no weights ({', '.join(WEIGHTS)}); name a directory that `export` or "
+            "`save_pretrained` wrote, or a hub id"
+        )
+
+
+def _name_of(directory: Path) -> str:
+    """Return the name of a directory of weights; that of the run where a training kept them."""
+    if directory == RunDirectory(directory.parent).final:
+        return directory.parent.name
+    if directory.parent == RunDirectory(directory.parent.parent).weights:
+        return f"{directory.parent.parent.name}-{directory.name}"
+    return directory.name
+
+
 def _config_of(directory: Path) -> dict[str, Any]:
+    if (directory / ADAPTER).is_file():
+        raise UserError(
+            f"--model {directory}: holds adapters alone; `python -m sweep export CELL DIR` writes whole weights"
+        )
     try:
         return json.loads((directory / "config.json").read_text())
     except FileNotFoundError:

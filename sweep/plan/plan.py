@@ -13,6 +13,7 @@ from sweep.config.cell import CellConfig, ClusterConfig
 from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
+from sweep.plan.evaluation_share import share_warnings
 from sweep.plan.fit import machine_faults
 from sweep.plan.functions import function_faults
 from sweep.plan.local import settings_that_count
@@ -83,7 +84,7 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     stages, cells = made.in_order()
     check([t for t in stages if t.module == TRAIN and not _is_done(t)])  # frozen by an earlier launch
     notes = [*settings_that_count(overrides, config_dir, compositions[0].config.cluster.kind), *notes]
-    notes += [*_all_beyond(cells), *made.beyond]
+    notes += [*_all_beyond(cells), *made.beyond, *share_warnings(t.config for t in cells if t.module == TRAIN)]
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
     of_functions, doubts = function_faults(compositions)

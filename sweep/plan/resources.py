@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from models.architecture import CHUNK_LOGITS, cache_row_bytes, read_architecture
 from models.config import Architecture, LoraTuning
 from sweep.config.cell import CellConfig
+from sweep.plan.evaluation_share import asked_in
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
 OPTIMIZER_BYTES = 12  # fp32 master copy and Adam's two moments
-STEP_BYTES = 8  # what AdamW holds while it steps: the denominator, twice
-GRADIENT_COPY_BYTES = 4  # the fp32 copy of a 16-bit gradient that the step reads
+STEP_BYTES = {"cpu": 8, "cuda": 4}  # what AdamW holds while it steps: the denominator, on a CPU twice
+GRADIENT_COPY_BYTES = 4  # the flat fp32 copy of the gradient that the step reads; in fp32 a CPU has room for it anyway
 LOGIT_BYTES = 12  # logits as they come, and in fp32 with their probabilities
 HEAD_BYTES = 4  # the gradient of the language-model head, summed in fp32
 BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
 TOKEN_CHARACTERS = 4  # of a token's text, about
 SAMPLE_BYTES = 1000  # of a line in samples.jsonl beside its response: the question, the grades and the rest
+ANSWER_BYTES = 200  # of the row of an answer beside its text
+RESPONSE_BYTES = 20  # of the row of a response that is kept without its text, compressed
 CUDA_BYTES = 2 * 2**30  # CUDA's and NCCL's own, beside the tensors
 
 
@@ -50,8 +53,9 @@ class Memory:
     @property
     def peak(self) -> int:
         """The permanent parts and the largest phase."""
-        held = self.parameters + self.gradients + self.optimizer + self.libraries
-        return held + max(self.optimizer_step, self.rollout, self.buckets + self.activations + self.logits)
+        held = self.parameters + self.optimizer + self.libraries
+        passes = self.gradients + self.buckets + self.activations + self.logits
+        return held + max(self.optimizer_step, self.rollout, passes)
 
 
 def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
@@ -68,11 +72,16 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
     gradients = trained * width if stage == 1 else share * width
     on_host = on_gpu and config.deepspeed.offload_optimizer
     optimizer = 0 if on_host else OPTIMIZER_BYTES * share
-    step = 0 if on_host else (STEP_BYTES + (GRADIENT_COPY_BYTES if width == 2 else 0)) * share
+    copy = GRADIENT_COPY_BYTES if on_gpu or width == 2 else 0
+    step = 0 if on_host else (STEP_BYTES["cuda" if on_gpu else "cpu"] + copy) * share
     if stage == 3:
         gradients += GRADIENT_COPY_BYTES * share
     activations, logits = _activation_bytes(config, shape), _logit_bytes(config, shape, on_gpu)
     rollout = _rollout_bytes(config, shape)
+    # A GPU has the gradients' memory again once the step has its copy. Stage 3 keeps it. The prediction for a CPU,
+    # which was tested as it is, counts it in every phase.
+    if stage == 3 or not on_gpu:
+        step, rollout = step + gradients, rollout + gradients
     if stage == 3 and world > 1:  # sampling gathers every weight
         rollout += (shape.parameters + (trained if adapted else 0)) * width
     if config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu):
@@ -95,6 +104,19 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
         activations=int(activations),
         logits=int(logits),
     )
+
+
+def predict_sampling(config: CellConfig, on_gpu: bool) -> int | None:
+    """Return the bytes of each process of a job that samples and trains nothing; None if the shape is not known yet."""
+    shape, trained = read_architecture(config.model), trained_parameters(config)
+    if shape is None or trained is None:
+        return None
+    width = DTYPE_BYTES[config.model.dtype]
+    adapters = trained if isinstance(config.tuning, LoraTuning) else 0
+    held = (shape.parameters + adapters) * width + (CUDA_BYTES if on_gpu else 0)
+    if config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu):
+        return int(held + shape.parameters * width + config.rollout.cache_gb * 2**30)  # weights of its own, its cache
+    return int(held + _rollout_bytes(config, shape))
 
 
 def trained_parameters(config: CellConfig) -> int | None:
@@ -153,13 +175,15 @@ def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes of a cell on disk, its samples included.
+    """Bytes of a cell on disk, its rows of samples, answers and responses included.
 
-    peak: the checkpoints kept, one being written, and the final weights. after: what stays once it is done.
+    peak: the checkpoints kept, one being written, the final weights and those of chosen steps. after: what stays once
+    it is done. weights: those of chosen steps.
     """
 
     peak: int
     after: int
+    weights: int
 
 
 def predict_disk(config: CellConfig) -> Disk | None:
@@ -172,9 +196,24 @@ def predict_disk(config: CellConfig) -> Disk | None:
         return None
     weights = trained * DTYPE_BYTES[config.model.dtype]
     checkpoint = weights + trained * OPTIMIZER_BYTES
-    always = weights + predict_samples(config)
+    every = config.checkpoint.weights_every
+    chosen = weights * ((config.steps - 1) // every if every else 0)
+    always = weights + chosen + predict_rows(config)
     kept = keep * checkpoint if config.checkpoint.resumable else 0
-    return Disk(peak=(keep + 1) * checkpoint + always, after=always + kept)
+    return Disk(peak=(keep + 1) * checkpoint + always, after=always + kept, weights=chosen)
+
+
+def predict_rows(config: CellConfig) -> int:
+    """Return the bytes of the rows that a run keeps, at most: samples, answers to benchmarks, and responses.
+
+    Answers are counted as long as they may be. Their files are compressed, so that they take less.
+    """
+    answers = 0
+    for asked in asked_in(config):
+        longest = asked.benchmark.max_response_tokens or config.rollout.max_response_tokens
+        answers += (asked.answers or 0) * (ANSWER_BYTES + TOKEN_CHARACTERS * longest)
+    responses = config.steps * config.algorithm.responses_per_step * RESPONSE_BYTES
+    return predict_samples(config) + answers + responses
 
 
 def predict_samples(config: CellConfig) -> int:

@@ -17,6 +17,7 @@ from sweep.plan.fit import machine_faults, shape_faults
 from sweep.plan.overrides import fields_at, for_the_shell, is_recorded
 from sweep.plan.places import place_faults
 from sweep.plan.signature import benchmark_identities, training_identity
+from sweep.plan.task import TRAIN, Task
 from sweep.run.identity import signature
 
 
@@ -32,14 +33,16 @@ def validate(cells: Sequence[Composition]) -> None:
     _refuse(place_faults(cells))
 
 
-def check(made: Sequence[Labelled]) -> None:
-    """Apply the rules of a launch to configurations that were made from frozen ones, as a retry does.
+def check(made: Sequence[Task]) -> None:
+    """Apply the rules of a launch to tasks whose configurations were made from frozen ones, as a retry does.
 
     Raises:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
-    _refuse(faults_of(made))
-    _refuse([*place_faults(made), *machine_faults(made)])
+    trainings = [task for task in made if task.module == TRAIN]
+    others = [task for task in made if task.module != TRAIN]
+    _refuse([*faults_of(trainings), *faults_of(others, trains=False)])
+    _refuse([*place_faults(made), *machine_faults(trainings), *machine_faults(others, trains=False)])
 
 
 def _refuse(faults: Sequence[str]) -> None:
@@ -47,9 +50,9 @@ def _refuse(faults: Sequence[str]) -> None:
         raise UserError("\n".join(faults))
 
 
-def faults_of(cells: Iterable[Labelled]) -> list[str]:
-    """Return a line for each rule within a configuration that any of `cells` breaks."""
-    return say_once((cell.label, fault) for cell in cells for fault in _faults_of_cell(cell.config))
+def faults_of(cells: Iterable[Labelled], trains: bool = True) -> list[str]:
+    """Return a line for each rule within a configuration that any of `cells` breaks; `trains`: see `shape_faults`."""
+    return say_once((cell.label, fault) for cell in cells for fault in _faults_of_cell(cell.config, trains))
 
 
 def _same_runs(cells: Sequence[Composition]) -> list[str]:
@@ -81,9 +84,9 @@ def _same_run(keys: tuple[str, ...], values: dict[str, list[str]]) -> str:
     return f"{typed}: the same run each time, because nothing differs that a run reads; give one value"
 
 
-def _faults_of_cell(config: CellConfig) -> list[str]:
+def _faults_of_cell(config: CellConfig, trains: bool) -> list[str]:
     """Return the rules that a cell breaks; if it breaks none, why it would not fit the shape that it asks for."""
-    return cell_faults(config) or shape_faults(config)
+    return cell_faults(config) or shape_faults(config, trains)
 
 
 def _planned_faults(config: CellConfig) -> list[str]:

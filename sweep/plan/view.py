@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sweep.config.faults import plural
 from sweep.data.problems import describe, load_split
+from sweep.plan.evaluation_share import evaluation_share, share_lines
 from sweep.plan.labels import problems_left
 from sweep.plan.machine import local_processes
 from sweep.plan.plan import Plan
@@ -46,7 +47,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.file.write("".join("  ".join(filter(None, row)) + "\n" for row in rows))
     else:
         console.print(_runs(plan, rows))
-    for line in [*_data(plan), *_kept(plan), *filter(None, [time_left(plan, statuses)])]:
+    trained = [task.config for task in plan.cells if task.module == TRAIN]
+    for line in [*_data(plan), *share_lines(trained), *_kept(plan), *filter(None, [time_left(plan, statuses)])]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for table in _memory(plan):
         console.print(table)
@@ -94,7 +96,7 @@ def time_left(plan: Plan, statuses: Sequence[Status]) -> str:
 
 
 def _kept(plan: Plan) -> Iterator[str]:
-    """Yield a line for each way in which finished runs keep checkpoints, and whether they can be extended."""
+    """Yield a line for each way in which finished runs keep checkpoints and can be extended, and for kept weights."""
     counts = Counter((t.config.checkpoint.resumable, t.config.checkpoint.keep) for t in plan.cells if t.module == TRAIN)
     for (resumable, keep), count in counts.items():
         of_them = f"of {plural(count, 'cell')}" if len(counts) > 1 else "of each cell"
@@ -108,6 +110,10 @@ def _kept(plan: Plan) -> Iterator[str]:
                 f"once done: the weights {of_them} are kept and no checkpoint; raising `steps` would need it to be "
                 "trained again (checkpoint=resumable keeps them)"
             )
+    every = {task.config.checkpoint.weights_every: task.config for task in plan.cells if task.module == TRAIN}
+    for steps, config in every.items():
+        if steps is not None and (disk := predict_disk(config)):
+            yield f"weights of every {steps} steps are kept for `evaluate`: {human_bytes(disk.weights)} a cell"
 
 
 def _data_json(plan: Plan) -> list[dict]:
@@ -126,6 +132,7 @@ def _shape_json(task: Task) -> dict:
         "memory": memory and {**asdict(memory), "peak": memory.peak},
         "disk": disk and disk.peak,
         "disk_after": disk and disk.after,
+        "evaluation_share": evaluation_share(task.config),
     }
 
 

@@ -35,7 +35,7 @@ def nucleus(logprobs_bv: torch.Tensor, top_p: float) -> torch.Tensor:
     What is left are the likeliest tokens whose probabilities together reach `top_p`, as few as possible; of equally
     likely tokens the first ones.
     """
-    sorted_bv, order_bv = logprobs_bv.sort(-1, descending=True, stable=True)
+    sorted_bv, order_bv = logprobs_bv.sort(dim=-1, descending=True, stable=True)
     before_bv = sorted_bv.exp().cumsum(-1) - sorted_bv.exp()
     sorted_bv = sorted_bv.masked_fill(before_bv >= top_p, float("-inf"))
     left_bv = torch.empty_like(logprobs_bv).scatter_(1, order_bv, sorted_bv)

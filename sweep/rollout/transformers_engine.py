@@ -22,6 +22,7 @@ from itertools import groupby
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from models.architecture import architecture_from
@@ -35,6 +36,8 @@ from sweep.rollout.sample import Finish, Request, Sampled
 from sweep.rollout.stop import StopRules
 
 PREFILL_TOKENS = 4096  # of prompts computed together
+# Not cuDNN's attention, which torch prefers on Hopper: it builds a plan for each shape, and each step has its own.
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 REFILL_SHARE = 0.25  # of the rows must be free before waiting requests are let in
 
 
@@ -57,7 +60,8 @@ class TransformersSampler:
         if not requests:
             return []
         prepare(model)
-        return _Decoding(model, requests, stop or self.stop, self.config, temperature, top_p).run()
+        with sdpa_kernel(KERNELS):
+            return _Decoding(model, requests, stop or self.stop, self.config, temperature, top_p).run()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.run.answer_manifest import Manifest, find_manifest
-from sweep.run.identity import signature
+from sweep.run.identity import signature, without_grading
 
 ANSWERS = "answers"
 UNTRAINED = "untrained"
@@ -57,6 +57,27 @@ def finished(weights: Path) -> list[Evaluated]:
     step = int(match[1]) if match else None
     found = [(path, find_manifest(path)) for path in sorted(weights.glob("*-*")) if path.is_dir()]
     return [Evaluated(path, step, manifest) for path, manifest in found if manifest is not None]
+
+
+def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list[Evaluated]:
+    """Return the finished evaluations beside `directory` whose answers belong there, too, once they are graded anew.
+
+    Those with the fewest answers come first. An evaluation that has no more answers than `directory` is left out.
+
+    Args:
+        weights_hash, identity: of the evaluation in `directory`, which need not be there yet.
+    """
+    known = find_manifest(directory)
+    there = known.rows if known is not None and known.weights.hash == weights_hash else 0
+    alike = [
+        one
+        for one in finished(directory.parent)
+        if one.directory != directory
+        and one.manifest.rows > there
+        and one.manifest.weights.hash == weights_hash
+        and without_grading(one.manifest.identity) == without_grading(identity)
+    ]
+    return sorted(alike, key=lambda one: one.manifest.rows)
 
 
 def finished_of_training(root: Path, run_name: str) -> list[Evaluated]:

@@ -67,6 +67,12 @@ def answers_identity(evaluation: dict) -> dict:
     return evaluation | {"evaluation": asked}
 
 
+def without_grading(identity: dict) -> dict:
+    """Return the identity of an evaluation without what decides how its answers are graded."""
+    rules = {name: number for name, number in identity.get("rules", {}).items() if name != "grading"}
+    return {name: part for name, part in identity.items() if name != "grading"} | {"rules": rules}
+
+
 def differences(first: dict, second: dict) -> list[str]:
     """Return the dotted keys whose values differ between two identities, with both values."""
     one, other = flat(first), flat(second)

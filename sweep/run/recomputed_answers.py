@@ -7,9 +7,9 @@ Behaviours belong to no evaluation's identity, so they are replaced where they a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 from pyarrow import compute
@@ -31,15 +31,22 @@ from sweep.run.answers import Answer, by_problem
 CHUNK = 1024  # answers that are graded, and written as a part, at once; all answers to a problem stay together
 
 
-@dataclass(frozen=True)
-class Verdict:
+FIELDS = ("answer", "correct", "outcome", "strategy", "vote")
+
+
+class Verdict(Protocol):
     """What grading finds of an answer. The fields are those of `Answer`."""
 
-    answer: str | None
-    correct: bool
-    outcome: str
-    strategy: str | None
-    vote: str | None
+    @property
+    def answer(self) -> str | None: ...
+    @property
+    def correct(self) -> bool: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def strategy(self) -> str | None: ...
+    @property
+    def vote(self) -> str | None: ...
 
 
 # Takes questions, each with the texts of all its answers in the order of samples, because answers to one question vote
@@ -56,7 +63,7 @@ def regraded(answers: Sequence[Answer], questions: Mapping[str, Question], grade
     grouped = by_problem(answers)
     verdicts = grade([(questions[problem], [one.text for one in those]) for problem, those in grouped.items()])
     return [
-        replace(one, **{name: getattr(verdict, name) for name in Verdict.__dataclass_fields__})
+        replace(one, **{name: getattr(verdict, name) for name in FIELDS})
         for those, found in zip(grouped.values(), verdicts, strict=True)
         for one, verdict in zip(those, found, strict=True)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sweep.run.answers import Answer
 from sweep.score.grouped import Grouped, counts
@@ -88,7 +89,20 @@ def average_at_k(answers: Grouped) -> float:
     return math.fsum(shares.values()) / len(shares)
 
 
-def only_fewer_cut_offs(before: Means, after: Means) -> str | None:
+class Ended(Protocol):
+    """What is needed of the means of an evaluation to tell a gain from fewer cut-offs; see `Means`."""
+
+    @property
+    def accuracy(self) -> float | None: ...
+
+    @property
+    def truncated(self) -> float | None: ...
+
+    @property
+    def ended_accuracy(self) -> float | None: ...
+
+
+def only_fewer_cut_offs(before: Ended, after: Ended) -> str | None:
     """Say that a gain in accuracy is only fewer cut-offs; None if it is not, or if there is no gain.
 
     It is, if accuracy rose, fewer answers were cut off, and among the answers that ended by themselves the share of

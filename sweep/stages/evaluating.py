@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from sweep.evaluate.accuracy import Evaluation
-from sweep.evaluate.answering import Answerer, Spent
+from sweep.evaluate.answering import Answerer, Kept, Spent
 from sweep.evaluate.asked import AskedBenchmark, WeightsAsked
 from sweep.evaluate.evaluate import evaluate
 from sweep.evaluate.weights import model_hash
@@ -22,6 +21,7 @@ from sweep.run.answer_manifest import Made
 from sweep.run.answer_places import of_model, of_training
 from sweep.run.directory import RunDirectory
 from sweep.run.provenance import code_hash, environment
+from sweep.score.evaluation import Evaluation
 from sweep.stages.policy import JobSetup
 
 
@@ -52,24 +52,29 @@ def evaluate_policy(
     model: PreTrainedModel,
     weights: WeightsAsked,
     benchmarks: Sequence[AskedBenchmark],
-    phase: Callable[[], AbstractContextManager[None]],
+    phase: Callable[[str], AbstractContextManager[None]],
+    kept: Callable[[Kept], None] = lambda kept: None,
 ) -> Evaluated:
     """Put `model`, whose weights `weights` names, to `benchmarks`; every process calls this.
 
     Args:
-        phase: the phase of the job in which the model samples.
+        phase: returns the phase of the job for what has this name. Each benchmark has one of its own, because the
+            watchdog ends a job whose phase takes many times as long as it did before.
+        kept: called on rank 0 when a benchmark begins and whenever answers to it were written.
     Raises:
         NotFinite: on all processes, if the model's logits are not finite.
     """
-    with phase():
+    with phase("hash of the weights"):
         digest = model_hash(model) if dist.get_rank() == 0 else ""
-    answerer = _answerer(setup, phase)
+    answerer = _answerer(setup, phase, kept)
     found = {asked.name: evaluate(answerer, model, asked, weights, digest) for asked in benchmarks}
     spent = sum((spent for _, spent in found.values()), Spent())
     return Evaluated({name: numbers for name, (numbers, _) in found.items()}, spent)
 
 
-def _answerer(setup: JobSetup, phase: Callable[[], AbstractContextManager[None]]) -> Answerer:
+def _answerer(
+    setup: JobSetup, phase: Callable[[str], AbstractContextManager[None]], kept: Callable[[Kept], None]
+) -> Answerer:
     facts = environment()
     hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else facts["processor"]
     made = Made(engine=engine_name(setup.config), dtype=setup.config.model.dtype, hardware=hardware, code=code_hash())
@@ -80,6 +85,7 @@ def _answerer(setup: JobSetup, phase: Callable[[], AbstractContextManager[None]]
         made=made,
         chunk=setup.config.evaluation.chunk,
         phase=phase,
+        kept=kept,
     )
 
 
@@ -101,7 +107,12 @@ class IntervalEvaluation:
     def evaluate(self, step: int, benchmarks: Sequence[AskedBenchmark]) -> Evaluated:
         """Evaluate the learner's policy after `step`; every process calls this. See `evaluate_policy`."""
         with ExitStack() as opened:
-            with self.phases("evaluation"):
+            with self._phase("weights"):
                 model = opened.enter_context(self.learner.sampling_model())
             weights = trained_weights(self.setup.run, step)
-            return evaluate_policy(self.setup, model, weights, benchmarks, lambda: self.phases("evaluation"))
+            return evaluate_policy(self.setup, model, weights, benchmarks, self._phase)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        with self.phases("evaluation"), self.phases.at(f"evaluation: {name}"):
+            yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sweep.config.cell import CellConfig
+from sweep.evaluate.answering import Kept
 from sweep.evaluate.asked import AskedBenchmark, WeightsAsked
 from sweep.job.attempt import Refused, attempt
 from sweep.job.phases import Phases
@@ -49,18 +50,25 @@ def evaluate(
     Rank 0 writes `result.json`, with the numbers of `also` beside the evaluation.
     """
     run = setup.run
-    if dist.get_rank() == 0:
-        asked = ", ".join(f"{len(asked.problems)} of {asked.name}" for asked in benchmarks)
-        run.write_state(note=f"evaluating {asked} problems" if len(benchmarks) > 1 else _note(benchmarks[0]))
-    found = evaluate_policy(setup, setup.model, weights, benchmarks, lambda: phases.at("evaluation"))
+    found = evaluate_policy(
+        setup, setup.model, weights, benchmarks, lambda name: phases.at(f"evaluation: {name}"), _account(run)
+    )
     if dist.get_rank() == 0:
         write_json(run.result, {**also, **evaluation_result(run, found.by_benchmark)})
-        first = found.by_benchmark[benchmarks[0].name]
-        run.write_state(add=asdict(found.spent), accuracy=first.accuracy)
+        run.write_state(accuracy=found.by_benchmark[benchmarks[0].name].accuracy)
 
 
-def _note(asked: AskedBenchmark) -> str:
-    return f"evaluating {len(asked.problems)} problems"
+def _account(run: RunDirectory) -> Callable[[Kept], None]:
+    """Return a function that writes into the run's state how far its evaluation is, and what it took."""
+    held: dict[str, int] = {}
+
+    def write(kept: Kept) -> None:
+        """Add a chunk. Answers that earlier attempts wrote count as progress, but took no tokens of this one."""
+        held[kept.benchmark] = kept.held
+        note = f"{kept.held} of {kept.answers} answers to {kept.benchmark}"
+        run.write_state(add=asdict(kept.spent), progress=sum(held.values()), note=note)
+
+    return write
 
 
 def weights_to_evaluate(config: CellConfig, run: RunDirectory) -> tuple[RunDirectory, Path]:

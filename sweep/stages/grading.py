@@ -11,7 +11,7 @@ from rewards.detectors import CODE
 from rewards.extraction import Extracted, Strategy
 from rewards.grading import Grade, Grader, Outcome
 from rewards.informedness import Judged, mixed, rates, rates_within
-from sweep.evaluate.answers import GradedAnswer, grade_texts
+from sweep.data.verdicts import GradedAnswer, grade_texts
 from sweep.keyed import generator
 from sweep.rollout.sample import Finish, Sampled
 from sweep.stages.groups import Group

@@ -10,12 +10,12 @@ import torch
 
 from models.architecture import architecture_from
 from sweep.config.cell import CellConfig
-from sweep.evaluate.accuracy import Evaluation
 from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.flops import peak_tflops, update_flops
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
+from sweep.score.evaluation import Evaluation
 from sweep.stages.behaviours import behaviour_metrics
 from sweep.stages.collecting import Rollout
 from sweep.stages.grading import graded_metrics

@@ -102,9 +102,11 @@ def load_setup(
     if training:
         model = _trainable(config, source)
     else:
-        model = load_model(config.model, source, config.rollout.max_tokens)
-        if weights is not None:
-            model = load_trained(config.model, model, weights, config.rollout.max_tokens)
+        tokens = config.rollout.max_tokens
+        if weights is None:
+            model = load_model(config.model, source, tokens)
+        else:
+            model = load_trained(config.model, source, weights, tokens)
         model = model.to(device()).eval()
     stop_at = stop_rules(tokenizer, config.model, config.prompt)
     sampler = open_sampler(config, StopRules(tokenizer, stop_at))

@@ -13,13 +13,13 @@ from dataclasses import asdict
 import torch.distributed as dist
 
 from sweep.config.cell import CellConfig
-from sweep.evaluate.accuracy import Evaluation
 from sweep.evaluate.answering import Spent
 from sweep.job.starting import Starting
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.run.responses import ResponseParts
 from sweep.run.state import State
+from sweep.score.evaluation import Evaluation
 from sweep.stages.grading import Graded
 from sweep.stages.groups import Group
 from sweep.stages.metrics import StepDone, evaluation_result, step_line

@@ -39,11 +39,11 @@ def tiny(family: str = "llama", **changes):
     return model
 
 
-def answers(model, *, temperature=1.0, batch_size=None, limit=16, samples=2) -> list[Sampled]:
+def answers(model, *, temperature=1.0, top_p=1.0, batch_size=None, limit=16, samples=2) -> list[Sampled]:
     """Responses to prompts of several lengths, some asked more than once, which end at different times."""
     prompts = [[*b"Is 7 a prime?"[: 3 + 2 * (i // samples)]] for i in range(4 * samples)]
     requests = [Request(prompt, (0, "rollout", 0, i)) for i, prompt in enumerate(prompts)]
     stop = StopRules(tokenizer_of("olmo2_7b"), Stop(tuple(range(0, 300, 12))))
     rows = f"rollout.batch_size={batch_size or 'null'}"
     (cell,) = compose_cells(["rollout=transformers", f"rollout.max_response_tokens={limit}", rows])
-    return open_sampler(cell.config, stop).sample(model, requests, temperature)
+    return open_sampler(cell.config, stop).sample(model, requests, temperature, top_p)

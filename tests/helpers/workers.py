@@ -21,6 +21,8 @@ LONGEST = (
     "test_faults.py",
     "test_labels.py",
     "test_evaluation.py",
+    "test_paper_minis.py",
+    "test_paper.py",
     "test_first_hour.py",
     "test_rollouts_in_training.py",
     "test_prepared.py",

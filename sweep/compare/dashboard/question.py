@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweep.compare.cells import ACCURATE
 from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 
 
-def check_question(verdict: Verdict, targets: list[str]) -> None:
-    """Raise an error if a sweep's single view cannot show the verdict.
+def check_question(verdicts: Sequence[Verdict], targets: list[str]) -> None:
+    """Raise an error if a sweep's single view cannot show the verdicts.
 
     Raises:
         UserError: several sweeps or a file were named, or something other than the final accuracy of all cells.
     """
-    comparison = verdict.comparison
+    verdict, comparison = verdicts[0], verdicts[0].comparison
     if list(comparison.sweeps) != targets:
         raise UserError("--wandb: a file has no runs on W&B; name the sweep")
     if len(targets) > 1:
@@ -21,5 +23,5 @@ def check_question(verdict: Verdict, targets: list[str]) -> None:
     if comparison.metric != ACCURATE or verdict.question.where:
         raise UserError(
             "--wandb: the view is of the accuracy of all cells at their end, for whoever opens it; leave --metric, "
-            "--at-step and --where out"
+            "--at-step, --benchmark and --where out"
         )

@@ -22,7 +22,8 @@ MOST_MARKERS = 8  # most markers on a line
 
 def draw(verdict: Verdict) -> Figure | None:
     """Return the figure of the verdict's metric, or None if no row has a value at a step."""
-    metric = Metric(verdict.comparison.metric.name)
+    compared = verdict.comparison.metric
+    metric = Metric(compared.name, benchmark=compared.benchmark)
     by = verdict.question.by
     found = curves(verdict.comparison, verdict.rows, metric)
     if not found:

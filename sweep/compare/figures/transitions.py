@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,13 +17,13 @@ from sweep.compare.transitions import Moved
 
 BAR, SPACE, MOST = 0.16, 0.1, 2.4  # inches: a bar, the space between lines of the figure, the most room for names
 # By `had` and `has`. The classes that change have strong colours, the others light ones, hatched for prints in grey.
-FILLS = {
+FILLS: dict[tuple[bool, bool], dict[str, Any]] = {
     (False, True): {"facecolor": COLOURS[0], "hatch": None},
     (True, True): {"facecolor": COLOURS[6], "hatch": "////"},
     (True, False): {"facecolor": COLOURS[2], "hatch": None},
     (False, False): {"facecolor": COLOURS[5], "hatch": "...."},
 }
-GAIN = {"color": "black", "marker": "D", "markersize": 4, "linestyle": "none"}
+GAIN: dict[str, Any] = {"color": "black", "marker": "D", "markersize": 4, "linestyle": "none"}
 
 
 def write_transitions(sweep: str, rows: Sequence[Moved], directory: Path) -> list[Path]:
@@ -40,9 +41,9 @@ def write_transitions(sweep: str, rows: Sequence[Moved], directory: Path) -> lis
 
 def draw(sweep: str, rows: Sequence[Moved]) -> Figure:
     """Return the figure of at least one row."""
-    texts = [_name(row, rows) for row in rows]
-    width = min(MOST, max(text_width(text, SMALL) for text in texts) + 0.02)
-    names = [wrapped(text, width, SMALL) for text in texts]
+    texts = [_texts(row, rows) for row in rows]
+    width = min(MOST, max(text_width(text, SMALL) for of_row in texts for text in of_row) + 0.02)
+    names = [[line for text in of_row for line in wrapped(text, width, SMALL)] for of_row in texts]
     heights = [max(BAR, len(lines) * line_height(SMALL)) + SPACE for lines in names]
     heading = Heading(
         f"sweep {sweep}: what each transition accounts for of the gain",
@@ -73,9 +74,10 @@ def draw(sweep: str, rows: Sequence[Moved]) -> Figure:
     return page.figure
 
 
-def _name(row: Moved, rows: Sequence[Moved]) -> str:
+def _texts(row: Moved, rows: Sequence[Moved]) -> list[str]:
+    """Return the name of a row, and below it what it compares."""
     ends = f"{weights(row.before, row, last=False)} → {weights(row.after, row, last=True)}"
-    return printable(f"{' '.join(filter(None, named(row, rows)))}, {ends}, n = {row.n}")
+    return [printable(" ".join(filter(None, named(row, rows)))), f"{ends}, n = {row.n}"]
 
 
 def _entries(rows: Sequence[Moved]) -> list[tuple[str, dict]]:

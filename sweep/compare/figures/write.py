@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweep.compare.curves import NO_CURVES
 from sweep.compare.figures.style import SETTINGS
-from sweep.compare.metrics import ACCURACY
+from sweep.compare.metrics import ACCURACY, Metric
 from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 from sweep.run.files import write_bytes
@@ -59,19 +59,21 @@ def write_figures(verdict: Verdict, directory: Path) -> Drawn:
     """
     import matplotlib.style  # takes half a second, and only figures need it
 
-    from sweep.compare.figures import code, contrasts, curves
+    from sweep.compare.figures import code, contrasts, curves, pass_at_k
 
     makers = {
         "curves": (curves.draw, NO_CURVES),
         "contrasts": (contrasts.draw, "no row has a control, and so there is nothing to subtract"),
         "code": (code.draw, "no row has both accuracy and share of code before and after training"),
     }
+    if verdict.comparison.problems and len(verdict.comparison.problems) == len(verdict.rows):  # else few were read
+        makers["pass_at_k"] = pass_at_k.draw, "no answers are kept of problems that have several"
     metric = verdict.comparison.metric
     drawn = Drawn([], {})
     directory.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context(["default", SETTINGS]):  # the user's own settings must not change the figures
         for name, (make, why_not) in makers.items():
-            if name == "code" and (metric.name != ACCURACY or metric.step is not None):
+            if name == "code" and metric != Metric(ACCURACY, benchmark=metric.benchmark):
                 drawn.left_out[name] = f"it is of the accuracy at the end, and this comparison is of {metric.title}"
             elif (figure := make(verdict)) is None:
                 drawn.left_out[name] = why_not

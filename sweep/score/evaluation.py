@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sweep.run.answers import Answer, by_problem
+from sweep.score.grouped import Grouped
 from sweep.score.majority import majority_at_k
 from sweep.score.means import means
 from sweep.score.pass_at_k import curve_ks, pass_at_k
@@ -43,6 +45,8 @@ class Evaluation:
 
 NAMES = [name for name in Evaluation.__dataclass_fields__ if name not in ("at_k", "problems", "samples_per_problem")]
 
+_AT_K = re.compile(r"(pass|maj)@([0-9]+)")
+
 
 def evaluation_of(answers: Sequence[Answer], samples_per_problem: int) -> Evaluation:
     """Return the numbers of answers, `samples_per_problem` to each problem; there is at least one."""
@@ -56,3 +60,23 @@ def evaluation_of(answers: Sequence[Answer], samples_per_problem: int) -> Evalua
         samples_per_problem=samples_per_problem,
         at_k=at_k,
     )
+
+
+def is_number(name: str) -> bool:
+    """Return whether `number` computes a number of this name."""
+    return name in NAMES or _AT_K.fullmatch(name) is not None
+
+
+def number(answers: Grouped, name: str) -> float | None:
+    """Return one number of an evaluation by its name: a mean, `pass@k`, or `maj@k` for any k.
+
+    Raises:
+        UserError: k is below 1, or above the smallest number of answers to a problem.
+        ValueError: there is no such number.
+    """
+    if at_k := _AT_K.fullmatch(name):
+        score = {"pass": pass_at_k, "maj": majority_at_k}[at_k[1]]
+        return score(answers, int(at_k[2]))
+    if name not in NAMES:
+        raise ValueError(f"{name}: no number of an evaluation")
+    return getattr(means(answer for those in answers.values() for answer in those), name)

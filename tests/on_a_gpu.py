@@ -1,4 +1,9 @@
-"""What only a GPU can show: its attention kernels, and that the product trains on one. Skipped where there is none."""
+"""What only a GPU can show: its attention kernels, and that the product trains on one.
+
+    .venv/bin/python -m pytest -n 0 tests/on_a_gpu.py
+
+The suite does not collect it, because a machine without a GPU could only skip it.
+"""
 
 from __future__ import annotations
 
