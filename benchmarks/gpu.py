@@ -100,7 +100,7 @@ def measure(name: str, side: Side, steps: int, limit: float | None) -> dict:
             rows.append(side.step())
             print(name, {key: round(value, 3) for key, value in rows[-1].items()}, flush=True)
         side.close()
-    except (RuntimeError, BrokenPipeError) as error:
+    except RuntimeError as error:
         late = f"it was ended after {limit:g} s; " if timer and not timer.is_alive() else ""
         side.kill()
         return {"failed": f"{late}{error}", "steps": rows}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -191,8 +192,9 @@ class Side:
         return self.answer()
 
     def ask(self) -> None:
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended; `answer` reads what it still said, and why it ended
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
 
     def answer(self) -> dict:
         for line in self._process.stdout:
@@ -204,5 +206,6 @@ class Side:
         self._process.kill()
 
     def close(self) -> None:
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()

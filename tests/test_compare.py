@@ -119,11 +119,12 @@ def test_a_table_has_a_column_for_what_differs_and_for_steps_where_they_do(tmp_p
 def test_plan_and_compare_say_that_a_run_is_beyond_the_steps_asked_for(tmp_path):
     finish_launches(tmp_path, ["steps=6"])
     plan = plan_sweep([*TINY, "name=s", f"output_dir={tmp_path}", "steps=3"])
-    (note,) = plan.notes
+    note, share = plan.notes
+    assert share.startswith("evaluation takes some ")
     assert "is at step 6 already, beyond steps=3: it is not trained further" in note
     record("s", tmp_path, [], [plan.cells[0].entry], [])
     assert "asked for steps=3, and shown as of step 6" in table(tmp_path)
-    (note,) = plan_sweep([*TINY, f"output_dir={tmp_path}", "steps=3", "evaluation.samples_per_problem=2"]).notes
+    note, *_ = plan_sweep([*TINY, f"output_dir={tmp_path}", "steps=3", "evaluation.samples_per_problem=2"]).notes
     assert "beyond steps=3" in note
 
 
@@ -172,7 +173,9 @@ def test_few_modules_of_compare_know_the_records():
         and [name.name for name in node.names] != ["write_bytes"]
     }
     # The dashboard looks up which runs a sweep lists, to find them on W&B; their results come from the others.
-    assert readers == {"cells.py", "kept.py", "over_steps.py", "sides.py", "transitions.py", "dashboard/show.py"}
+    page = {f"page/{name}.py" for name in ("answers", "configured", "evaluated", "readings", "write")}
+    others = {"cells.py", "kept.py", "over_steps.py", "sides.py", "transitions.py", "dashboard/show.py"}
+    assert readers == page | others
 
 
 def test_a_table_reads_no_rows_and_a_metric_at_the_end_the_last_one_alone(tmp_path):

@@ -179,6 +179,9 @@ def test_only_a_finished_training_has_a_final_value_and_a_step_its_own(later, tm
     (copied / task.entry.directory / "result.json").unlink()
     found = answer(["s"], copied, Options(benchmarks="later"))
     assert [cell.final is None for cell in found.comparison.cells] == [True, False]
+    (copied / later.cells[1].entry.directory / "result.json").unlink()
+    unfinished = answer(["s"], copied, Options(metric="pass@2"))  # the table of a sweep that runs is empty and no error
+    assert [row.final for row in unfinished.rows] == [{}, {}]
 
 
 @pytest.mark.parametrize("side", ["base", "final"])

@@ -68,7 +68,7 @@ def test_a_disk_that_takes_nothing_ends_any_command_with_one_message(tmp_path, c
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("sweep.commands.during.read_sweep", full)
-    monkeypatch.setattr("sweep.commands.after.answer", full)
+    monkeypatch.setattr("sweep.commands.compare.verdicts_on", full)
     assert main([*command, "--output-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("No space left on device: free some") and said.count("\n") == 1

@@ -8,27 +8,25 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from helpers.constants import ROOT
-from helpers.documented import bash_words, commands
+from helpers.documented import PAGES, bash_words, commands
+from helpers.evaluated import cell, cells, evaluate, numbers, of, sampled, texts
 from sweep.__main__ import main
 from sweep.dispatch.launch import launch
 from sweep.evaluate import answering
 from sweep.job.phases import Phases
-from sweep.plan.compose import compose_cells
-from sweep.plan.evaluations import evaluated_config
 from sweep.run.answer_files import AnswerWriter, locked_answers
 from sweep.run.answer_manifest import find_manifest
-from sweep.run.answer_places import Evaluated, finished, finished_of_training
-from sweep.run.answer_reading import answers_without_texts, read_answers
+from sweep.run.answer_places import KeptEvaluation, finished, finished_of_training
+from sweep.run.answer_reading import read_answers
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
-from sweep.score.evaluation import evaluation_of
+from sweep.run.kept_weights import kept_weights
 from sweep.stages import policy
 
 TYPED = [
@@ -67,48 +65,6 @@ def copy(trained, tmp_path) -> Path:
     root = shutil.copytree(trained, tmp_path / "runs", ignore=shutil.ignore_patterns("code"))
     (root / "code").symlink_to(trained / "code")
     return root
-
-
-def evaluate(root: Path, *words: str, code: int = 0) -> str:
-    """What `python -m sweep evaluate` says; it works in this process, unless `words` name another back end."""
-    said = io.StringIO()
-    place = [] if any(word.startswith("cluster=") for word in words) else ["cluster=inline"]
-    with contextlib.redirect_stdout(said):
-        assert main(["evaluate", *words, *place, "--output-dir", str(root)]) == code, said.getvalue()
-    return said.getvalue()
-
-
-def cells(root: Path) -> list[RunDirectory]:
-    return [RunDirectory(path) for path in sorted((root / "cells").iterdir())]
-
-
-def cell(root: Path, method: str = "full", dtype: str = "float32") -> RunDirectory:
-    def wanted(config) -> bool:
-        return (config.tuning.method, config.model.dtype) == (method, dtype)
-
-    (found,) = (run for run in cells(root) if wanted(run.read_config()))
-    return found
-
-
-def numbers(found: Evaluated, samples: int) -> dict:
-    """The numbers of an evaluation, from its answers."""
-    return evaluation_of(answers_without_texts(found.directory, samples=samples), samples).numbers
-
-
-def of(root: Path, run: RunDirectory, step: int, benchmark: str) -> list[Evaluated]:
-    kept = finished_of_training(root, run.path.name)
-    return [one for one in kept if one.step == step and one.manifest.benchmark == benchmark]
-
-
-def sampled(root: Path) -> dict[str, int]:
-    """Tokens that each evaluation sampled, by its directory's name."""
-    stages = [RunDirectory(path) for path in (root / "stages").iterdir()]
-    return {stage.path.name: sum(one.generated for one in stage.read_state().spent) for stage in stages}
-
-
-def texts(directory: Path) -> dict[tuple[str, int], str]:
-    table = read_answers(directory, ["problem", "sample", "text"]).to_pylist()
-    return {(row["problem"], row["sample"]): row["text"] for row in table}
 
 
 def test_the_numbers_of_a_training_are_those_of_the_answers_that_it_kept(trained):
@@ -196,7 +152,7 @@ def test_another_benchmark_under_a_prompt_of_its_own_of_the_untrained_model_alon
     assert len({one.sign for one in _untrained(copy)}) == 4  # two benchmarks under two prompts
 
 
-def _untrained(root: Path) -> list[Evaluated]:
+def _untrained(root: Path) -> list[KeptEvaluation]:
     return [one for place in (root / "answers").glob("*/untrained") for one in finished(place)]
 
 
@@ -290,6 +246,15 @@ def test_answers_of_weights_that_are_gone_are_replaced(copy):
     assert "answers of other weights" in (stage / "log.txt").read_text()
 
 
+def test_a_training_that_goes_on_keeps_the_weights_of_the_step_that_was_its_last(copy, cache_dir):
+    assert [*kept_weights(cell(copy))] == [2, 4]
+    one = [word for word in TYPED if not word.startswith(("tuning=", "model.dtype=", "steps=", "name="))]
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert launch([*one, *FULL, "steps=6", "name=longer", f"output_dir={copy}", f"cache_dir={cache_dir}"]) == 0
+    kept = kept_weights(cell(copy))
+    assert [*kept] == [2, 4, 6] and kept[4].parent.name == "weights" and kept[6].name == "final"
+
+
 def test_a_model_that_was_not_trained_here(copy, tmp_path, cache_dir):
     """The final weights of a run, named by their directory, answer as the run's own do; a mini is known by its name."""
     run = cell(copy)
@@ -350,7 +315,7 @@ def planned(copy, monkeypatch, tmp_path) -> Callable[[str], list[str]]:
 
 
 def test_every_command_of_the_pages_plans_evaluations(planned):
-    shown = commands("python -m sweep evaluate")
+    shown = commands("python -m sweep evaluate", pages=[page for page in PAGES if page != "docs/paper.md"])
     assert len(shown) > 14
     for command in shown:
         labels = planned(command)
@@ -372,6 +337,8 @@ REFUSED = [
     (["t"], "t: no such sweep"),
     (["s", "steps=5"], "steps=5: belongs to a training"),
     (["s", "reward.name=x"], "reward.name=x: belongs to a training"),
+    (["s", "evaluation.every=5"], "evaluation.every=5: says how often a training is evaluated"),
+    (["--model", "qwen2_mini", "reward=random"], "reward=random: belongs to a training"),
     (["s", "evaluation=nosuch"], "evaluation=nosuch: no such evaluation"),
     (["s", "evaluation.benchmarks.other.seed=1"], "evaluation.benchmarks.other: no benchmark of this name is chosen"),
     (["s", "evaluation.temperature=-1"], "evaluation.temperature=-1"),
@@ -409,36 +376,3 @@ def test_adapters_alone_are_no_model(trained, capsys):
     directory = cell(trained, "lora").final
     assert main(["evaluate", "--model", str(directory), "--output-dir", str(trained)]) == 2
     assert "holds adapters alone; `python -m sweep export" in capsys.readouterr().err
-
-
-FROZEN = ["evaluation=[mini,mini_fresh]", "evaluation.problems=8", "prompt=chat", "model.prompt=chat"]
-CHOSEN = [
-    ([], {"problems": [8, 8], "prompt": [None, None]}),
-    (["evaluation=mini_fresh"], {"problems": [None]}),
-    (["evaluation=[mini]", "evaluation.problems=5"], {"problems": [5]}),
-    (["evaluation.problems=6"], {"problems": [6, 6]}),
-    (["evaluation.benchmarks.mini.problems=6"], {"problems": [6, 8]}),
-    (["prompt@evaluation.prompt=none"], {"problems": [8, 8], "prompt": ["none", "none"]}),
-    (["+prompt@evaluation.benchmarks.mini.prompt=none"], {"problems": [8, 8], "prompt": ["none", None]}),
-    (["evaluation=mini", "prompt@evaluation.prompt=none"], {"problems": [None], "prompt": ["none"]}),
-    (["prompt=none", "evaluation.benchmarks.mini_fresh.seed=3"], {"problems": [8, 8], "seed": [0, 3]}),
-    (["cluster=inline", "evaluation.seed=2"], {"problems": [8, 8], "seed": [2, 2]}),
-]
-
-
-@pytest.mark.parametrize(
-    ("lines", "expected"), CHOSEN, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
-)
-def test_what_is_not_typed_is_as_it_was_frozen(lines, expected):
-    config = evaluated_config(_frozen(), lines, None)
-    for key, values in expected.items():
-        found = [getattr(benchmark, key) for benchmark in config.evaluation.benchmarks.values()]
-        assert [prompt and prompt.name for prompt in found] == values if key == "prompt" else found == values
-    left = {"evaluation", "prompt", "cluster", "tracking"}
-    assert config.model_dump(exclude=left) == _frozen().model_dump(exclude=left)
-    assert config.prompt == _frozen().prompt or "prompt=none" in lines
-
-
-@cache
-def _frozen():
-    return compose_cells(FROZEN)[0].config

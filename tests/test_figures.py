@@ -344,19 +344,23 @@ def ended(verdict: Verdict, directory: Path) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-def test_a_launch_here_ends_with_the_path_of_a_figure(written, tmp_path, monkeypatch):
+def test_a_launch_here_ends_with_the_paths_of_a_figure_and_of_the_page(written, tmp_path, monkeypatch):
     verdict = answer(["s"], written.root)
     lines = ended(verdict, tmp_path / "figures")
-    assert lines[-1] == str(tmp_path / "figures/curves.png") and Path(lines[-1]).is_file()
+    assert lines[-2:] == [str(tmp_path / "figures/curves.png"), str(tmp_path / "page.html")]
+    assert all(Path(line).is_file() for line in lines[-2:])
     assert "█▁█" in "\n".join(lines)
     (tmp_path / "file").touch()
-    assert ended(verdict, tmp_path / "file")[-1].startswith("the figures were not written: ")
+    assert ended(verdict, tmp_path / "file")[-2].startswith("the figures were not written: ")
     with monkeypatch.context() as full:
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         full.setattr("sweep.compare.figures.write.write_bytes", lambda *_: (_ for _ in ()).throw(error))
-        assert "the figures were not written: No space left on device: " in ended(verdict, tmp_path / "full")[-1]
+        assert "the figures were not written: No space left on device: " in ended(verdict, tmp_path / "full")[-2]
     monkeypatch.setitem(sys.modules, "matplotlib.style", None)
-    assert ended(verdict, tmp_path / "other")[-1].startswith("the figures were not written: import of matplotlib")
+    assert ended(verdict, tmp_path / "other")[-2].startswith("the figures were not written: import of matplotlib")
+    (tmp_path / "below" / "page.html").mkdir(parents=True)
+    last = ended(verdict, tmp_path / "below" / "figures")[-1]
+    assert last.startswith(f"the page was not written: --html {tmp_path / 'below/page.html'}: ")
     nothing = replace(verdict.comparison, cells=[replace(c, training=str(tmp_path)) for c in verdict.comparison.cells])
     assert ended(replace(verdict, comparison=nothing), tmp_path / "none") == []
     (tmp_path / "metrics.jsonl").write_bytes(b"\0\0\n")

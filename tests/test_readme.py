@@ -93,7 +93,7 @@ def test_other_scripts_exist(page):
 
 def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
     said_last = shell.launch("-m", *TINY, "steps=1", "reward=random,shuffled", "name=demo").stdout.splitlines()[-1]
-    assert said_last == str(tmp_path / "runs/sweeps/demo/figures/curves.png") and Path(said_last).is_file()
+    assert said_last == str(tmp_path / "runs/sweeps/demo/page.html") and Path(said_last).is_file()
     for name in ("grid", "learning"):
         shutil.copytree(tmp_path / "runs" / "sweeps" / "demo", tmp_path / "runs" / "sweeps" / name)
     cell = next((tmp_path / "runs" / "cells").iterdir()).name
@@ -115,6 +115,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "costs": "cost so far: ",
         "grade": "verdicts changed",
     }
+    assert main(["evaluate", "demo", "evaluation=mini_fresh", "evaluation.problems=8", *runs]) == 0
     file = tmp_path / "found.json"
     file.write_text(json.dumps(shell.sweep("compare", "demo")))
     for command in commands("python -m sweep", pages=ELSEWHERE):
@@ -123,6 +124,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         line = command.replace("CELL", cell).replace("DIR", str(tmp_path / "exported"))
         line = line.replace("FILE.json", str(file)).replace("benchmarks/", f"{ROOT}/benchmarks/")
         line = re.sub(r"--figures \S+", f"--figures {tmp_path / 'figures'}", line)
+        line = re.sub(r"--html \S+", f"--html {tmp_path / 'page.html'}", line)
         words = bash_words(line, tmp_path)[2:]
         code = main([*words, *(small if words[0] == "prefetch" else runs)])
         shown = capsys.readouterr()

@@ -8,13 +8,14 @@ import pandas
 import pytest
 
 from helpers.made_up_answers import DETECTORS, MADE, QUESTIONS, answer, code, evaluate, opened, write_missing
+from sweep.data.verdicts import Verdict
 from sweep.errors import DamagedFile, UserError
 from sweep.run import answer_files, recomputed_answers
 from sweep.run.answer_files import HeldByAnother
 from sweep.run.answer_manifest import read_manifest
 from sweep.run.answer_parts import as_answers
 from sweep.run.answer_reading import read_answers
-from sweep.run.recomputed_answers import Verdict, regrade, regraded, replace_behaviours
+from sweep.run.recomputed_answers import regrade, regraded, replace_behaviours
 
 BOTH = {"code": "mentions python", "short": "under 12 characters"}
 IDENTITY = {"temperature": 1.0, "rules": {"grading": 9}}

@@ -23,10 +23,12 @@ BASE = {"a": "wcR", "b": "w", "c": "cR"}
 FINAL = {0: {"a": "cR", "b": "Rw", "c": "w"}, 1: {"a": "cRR", "b": "ww", "c": "cRcR"}}
 
 
-def keep(place: Path, answers: dict[str, str], step: int | None, benchmark: str = "mini", **changes) -> None:
+def keep(
+    place: Path, answers: dict[str, str], step: int | None, benchmark: str = "mini", sampled: float = 1.0, **changes
+) -> None:
     """Keep answers as an evaluation does; `changes`: fields of what they were made with, or the detectors."""
     detectors = changes.pop("detectors", {"code": "version 1"})
-    identity = {"evaluation": {"benchmark": benchmark}}
+    identity = {"evaluation": {"benchmark": benchmark} | ({} if sampled == 1.0 else {"temperature": sampled})}
     evaluated = Evaluated(
         benchmark=benchmark,
         weights=Weights(name=f"{place.parent.name}@{step}", hash=str(step), step=step),
@@ -146,3 +148,15 @@ def test_the_figure_names_every_class_and_row(tmp_path, capsys):
     )
     for words in ("Lang→Code", "Code→Code", "Code→Lang", "Lang→Lang", "gain", "random", "ground_truth", "n = 2"):
         assert words in texts
+
+
+def test_one_benchmark_that_was_asked_in_two_ways_is_two_rows(plan, capsys):
+    """Their problems may differ, and their answers were drawn differently."""
+    keep_all(plan)
+    stage, cell = plan.stages[0], plan.cells[0]
+    model = of_model(plan.root, stage.config.model.name, RunDirectory(stage.directory).identity["model"])
+    for place, step in ((model, None), (of_training(plan.root, cell.directory.name, 4), 4)):
+        keep(place, {"d": "wR", "e": "w"}, step, sampled=0.5)
+    rows = json.loads(asked(plan, capsys, "--json"))["rows"]
+    assert sorted((row["n"], row["found"]["problems"]) for row in rows) == [(1, 2), (2, 3)]
+    assert len({row["sign"] for row in rows}) == 2

@@ -143,7 +143,7 @@ def test_a_launch_onto_a_full_disk_says_so_and_leaves_nothing_half_copied(disk, 
 
 
 def test_training_fails_with_the_reason_and_goes_on_once_there_is_room(disk, tmp_path, cache_dir):
-    """The disk is full in turn while a metrics row, a state, a checkpoint and the final weights are written."""
+    """The disk is full in turn while answers, a metrics row, a state, a checkpoint and final weights are written."""
     command = [sys.executable, "tests/programs/full_disk.py", disk, tmp_path, cache_dir]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -155,6 +155,7 @@ def test_training_fails_with_the_reason_and_goes_on_once_there_is_room(disk, tmp
     assert (last["code"], last["state"], last["rows"]) == (0, "done", [1, 2, 3, 4])
     assert last["checkpoints"] == ["step_000003", "step_000004"]
     assert [(a["place"], a["rows"], a["row_cut_short"], a["step"]) for a in failed] == [
+        ("answers", [1], False, 1),
         ("metrics", [1], True, 1),
         ("state", [1, 2], False, 1),
         ("checkpoint", [1, 2], False, 2),

@@ -229,7 +229,7 @@ def test_one_seed_has_no_interval_no_test_and_no_claim_anywhere():
     shown = printed(found)
     assert found.findings.tests == found.findings.tests_across == 0
     assert "m = 0 tests" in shown and "…" not in shown and not CLAIM.search(shown)
-    assert "n = 1: every row has one seed, and so neither interval nor test" in shown
+    assert "n = 1: every row has one seed, and so neither interval nor test over seeds" in shown
     assert "one seed" in shown
 
 

@@ -82,7 +82,7 @@ def test_what_a_server_refuses_in_its_answers_is_said_too(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["s", "--wandb", "--metric", "code"], "leave --metric, --at-step, --benchmark and --where out"),
+        (["s", "--wandb", "--benchmark", "mini"], "leave --metric, --at-step, --benchmark and --where out"),
         (["s", "--wandb-report", "--where", "seed=0"], "leave --metric"),
         (["s", "t", "--wandb"], "name one of s, t"),
         (["FILE.json", "--wandb"], "a file has no runs on W&B"),

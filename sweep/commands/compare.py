@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from sweep.commands.options import (
+    AllMetrics,
     AsJson,
     Costs,
     Curves,
     Figures,
+    Html,
     Output,
     Seeds,
     Wandb,
@@ -27,6 +29,7 @@ from sweep.compare.export import latex, verdicts_csv, verdicts_json
 from sweep.compare.figures.write import check_directory, write_figures
 from sweep.compare.more_tables import cost_grid, seed_grid
 from sweep.compare.overview import benchmark_of, overview_grid
+from sweep.compare.page.write import check_file, write_page
 from sweep.compare.problem_tables import problem_grid
 from sweep.compare.table import print_verdicts
 from sweep.compare.tables import Grid, grids
@@ -58,6 +61,8 @@ def compare(
     ] = None,
     problems: Annotated[bool, typer.Option("--problems", help="also base and final, problem by problem")] = False,
     figures: Figures = None,
+    html: Html = None,
+    all_metrics: AllMetrics = False,
     curves: Curves = False,
     seeds: Seeds = False,
     costs: Costs = False,
@@ -69,8 +74,7 @@ def compare(
 ) -> None:
     """Did a reward beat its control? Tables, the verdict in a sentence for each family, and what to run next."""
     _check_form(as_csv, as_latex, as_json, curves, costs, problems)
-    if figures is not None:
-        check_directory(figures)
+    _check_places(figures, html, all_metrics)
     with_curves, every_row = curves or wandb_report or figures is not None, problems or figures is not None
     options = Options(metric, at_step, control, by, where or (), benchmark, with_curves, every_row, problems)
     verdicts = verdicts_on(targets, output_dir, options)
@@ -81,8 +85,8 @@ def compare(
     form = "json" if as_json else "csv" if as_csv else "latex" if as_latex else ""
     _print(verdicts, more, form, curves)
     beside = sys.stderr if form else sys.stdout  # with a machine-readable form, standard output holds nothing else
-    if figures is not None:
-        print("\n".join(_drawn(verdicts, figures)), file=beside)
+    for line in _written(verdicts, figures, html, all_metrics):
+        print(line, file=beside)
     if wandb or wandb_report:
         from sweep.compare.dashboard.show import show
 
@@ -99,6 +103,25 @@ def _check_form(as_csv: bool, as_latex: bool, as_json: bool, curves: bool, costs
         raise typer.BadParameter("--costs: the CSV holds no costs; --json and --latex do")
     if problems and as_csv:
         raise typer.BadParameter("--problems: the CSV holds nothing of problems; --json and --latex do")
+
+
+def _check_places(figures: Path | None, html: Path | None, all_metrics: bool) -> None:
+    """Raise an error if figures or a page cannot be written, or if an option of a page was typed without one."""
+    if figures is not None:
+        check_directory(figures)
+    if html is not None:
+        check_file(html)
+    elif all_metrics:
+        raise typer.BadParameter("--all-metrics: belongs to the page; name its file with --html")
+
+
+def _written(verdicts: Sequence[Verdict], figures: Path | None, html: Path | None, all_metrics: bool) -> list[str]:
+    """Write the figures and the page that are asked for; return the lines to print about them."""
+    lines = [] if figures is None else _drawn(verdicts, figures)
+    if html is not None:
+        write_page(verdicts, html, all_metrics)
+        lines.append(str(html))
+    return lines
 
 
 def _print(verdicts: Sequence[Verdict], more: Sequence[Sequence[Grid]], form: str, curves: bool) -> None:

@@ -31,6 +31,11 @@ Patterns = Annotated[
 Figures = Annotated[
     Path | None, typer.Option(parser=_place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", parser=_place, metavar="FILE", help="write a page there too, one file to look at"),
+]
+AllMetrics = Annotated[bool, typer.Option("--all-metrics", help="with --html: also times, speeds and memory")]
 Curves = Annotated[bool, typer.Option("--curves", help="show the values over steps too; --json writes them")]
 Seeds = Annotated[bool, typer.Option("--seeds", help="also a table of every seed, the worst of a row first")]
 Costs = Annotated[bool, typer.Option("--costs", help="also a table of what a cell of each row cost")]

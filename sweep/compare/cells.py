@@ -210,7 +210,8 @@ def _check_metric(sweep: Sweep, cells: Sequence[CellResult], metric: Metric) -> 
             f"--metric {metric.name}: empty at every step of every cell, as nothing was there to compute it from; "
             "docs/metrics.md says what it needs"
         )
-    if not with_it and metric.of_evaluation and is_number(metric.key):
+    has_results = any(cell.final_accuracy is not None for cell in cells)
+    if not with_it and has_results and metric.of_evaluation and is_number(metric.key):
         raise UserError(
             f"--metric {metric.name}: no cell has it, and no answers{metric.of_benchmark} are kept to compute it from; "
             f"`{program()} evaluate SWEEP` keeps them"

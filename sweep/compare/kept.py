@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sweep.errors import UserError
 from sweep.run.answer_manifest import Manifest
-from sweep.run.answer_places import Evaluated, finished, of_model, of_training
+from sweep.run.answer_places import KeptEvaluation, finished, of_model, of_training
 from sweep.run.answer_reading import answers_without_texts
 from sweep.run.answers import Answer, by_problem
 from sweep.run.directory import RunDirectory
@@ -46,12 +46,12 @@ class KeptAnswers:
         self._of = lru_cache(maxsize=None)(finished)
         self._grouped = lru_cache(maxsize=EVALUATIONS_AT_ONCE)(_grouped)
 
-    def untrained(self, entry: Entry) -> list[Evaluated]:
+    def untrained(self, entry: Entry) -> list[KeptEvaluation]:
         """Return the finished evaluations of the model that a cell began from."""
         identity = (RunDirectory(self._root / entry.stages[0]).identity or {}).get("model")
         return [] if identity is None else self._of(of_model(self._root, entry.model, identity))
 
-    def trained(self, entry: Entry, step: int | None) -> list[Evaluated]:
+    def trained(self, entry: Entry, step: int | None) -> list[KeptEvaluation]:
         """Return the finished evaluations of a cell's weights after `step`; None for the last one of its training.
 
         A training that has not ended has no last step, and so no evaluation of it.
@@ -61,7 +61,7 @@ class KeptAnswers:
             step = (training.read_result() or {}).get("step")
         return [] if step is None else self._of(of_training(self._root, training.path.name, step))
 
-    def pair(self, entry: Entry, sign: str, step: int | None) -> tuple[Evaluated | None, Evaluated | None]:
+    def pair(self, entry: Entry, sign: str, step: int | None) -> tuple[KeptEvaluation | None, KeptEvaluation | None]:
         """Return the evaluations with a signature of the untrained model and of the weights after `step`; None where
         there is none.
         """
@@ -69,7 +69,7 @@ class KeptAnswers:
         before, after = (next((one for one in side if one.sign == sign), None) for side in sides)
         return before, after
 
-    def answers(self, evaluated: Evaluated, targets: Targets) -> Grouped:
+    def answers(self, evaluated: KeptEvaluation, targets: Targets) -> Grouped:
         """Return the answers of an evaluation by problem, without their texts: as many as `targets` says.
 
         Raises:
@@ -82,7 +82,7 @@ def _grouped(directory: Path, targets: Targets) -> Mapping[str, Sequence[Answer]
     return by_problem(answers_without_texts(directory, targets.problems, targets.samples))
 
 
-def common_targets(evaluated: Iterable[Evaluated]) -> Targets:
+def common_targets(evaluated: Iterable[KeptEvaluation]) -> Targets:
     """Return what all of the evaluations have: the fewest problems and the fewest answers to each."""
     manifests = [one.manifest for one in evaluated]
     return Targets(min(m.problems for m in manifests), min(m.samples_per_problem for m in manifests))
@@ -101,13 +101,13 @@ class Wanted:
         signed = re.fullmatch(r"(.+)-([0-9a-f]{12})", typed)
         return cls(signed[1], signed[2]) if signed else cls(typed)
 
-    def those(self, found: Iterable[Evaluated]) -> dict[str, Evaluated]:
+    def those(self, found: Iterable[KeptEvaluation]) -> dict[str, KeptEvaluation]:
         """Return those of `found` that are meant, by their signature."""
         return {
             one.sign: one for one in found if one.manifest.benchmark == self.benchmark and self.sign in (None, one.sign)
         }
 
-    def one_of(self, candidates: Mapping[str, Evaluated], preferred: Iterable[str], whose: str) -> Evaluated:
+    def one_of(self, candidates: Mapping[str, KeptEvaluation], preferred: Iterable[str], whose: str) -> KeptEvaluation:
         """Return the one that is `preferred`, or the only one.
 
         Args:

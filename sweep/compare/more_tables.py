@@ -68,5 +68,5 @@ def cost_lines(verdict: Verdict) -> list[str]:
         return []
     lines = [f"cost of all runs: {whole.words()}"]
     if stages.is_known:
-        lines.append(f"of these, the stages (baselines, labels) took {duration(stages.seconds)}")
+        lines.append(f"of these, the stages (baselines, labels, evaluations) took {duration(stages.seconds)}")
     return lines

@@ -15,7 +15,7 @@ from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison, OverProblems
 from sweep.compare.verdict import Verdict, judge
 from sweep.errors import UserError
-from sweep.run.answer_places import Evaluated
+from sweep.run.answer_places import KeptEvaluation
 from sweep.run.answer_reading import made_between
 from sweep.run.identity import answers_identity, signature
 from sweep.score.curves import pass_curve
@@ -55,7 +55,7 @@ def with_problems(verdict: Verdict, every_row: bool = False) -> Verdict:
     return judge(found, verdict.question)
 
 
-def _pair(cell: CellResult, comparison: Comparison, kept: KeptAnswers) -> tuple[Evaluated, Evaluated] | None:
+def _pair(cell: CellResult, comparison: Comparison, kept: KeptAnswers) -> tuple[KeptEvaluation, KeptEvaluation] | None:
     """Return the kept evaluations that a cell's base and final value come from; None unless both are there."""
     identity = comparison.evaluations.get(cell.evaluation or "", {})
     if "evaluation" not in identity or cell.counted is None:
@@ -68,7 +68,7 @@ def _pair(cell: CellResult, comparison: Comparison, kept: KeptAnswers) -> tuple[
 
 
 def _of_row(
-    row: Row, cells: Sequence[CellResult], pairs: Sequence[tuple[Evaluated, Evaluated]], kept: KeptAnswers
+    row: Row, cells: Sequence[CellResult], pairs: Sequence[tuple[KeptEvaluation, KeptEvaluation]], kept: KeptAnswers
 ) -> OverProblems:
     found = OverProblems(tuple(cell.signature for cell in row.by_seed.values()), None)
     if not pairs or len(pairs) < len(cells) or cells[0].counted is None:

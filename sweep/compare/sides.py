@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from sweep.compare.kept import KeptAnswers, Targets, Wanted, common_targets, identity_of
 from sweep.compare.metrics import Metric
 from sweep.errors import UserError
-from sweep.run.answer_places import Evaluated
+from sweep.run.answer_places import KeptEvaluation
 from sweep.run.answer_reading import made_between
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
@@ -155,12 +155,12 @@ def _from_answers(entry: Entry, wanted: Wanted, step: int | None, kept: KeptAnsw
     return Sides(base, final, new, unlike, from_answers=True)
 
 
-def _name(evaluated: Evaluated, targets: Targets) -> str:
+def _name(evaluated: KeptEvaluation, targets: Targets) -> str:
     """Return the name of an evaluation that no record names: what was asked, and how much of it was counted."""
     return f"{evaluated.sign}:{targets.problems}x{targets.samples}"
 
 
-def _counted(evaluated: Evaluated, targets: Targets, name: str, kept: KeptAnswers) -> dict:
+def _counted(evaluated: KeptEvaluation, targets: Targets, name: str, kept: KeptAnswers) -> dict:
     """Return the means over the answers of an evaluation, as result.json has them."""
     answers = kept.answers(evaluated, targets)
     found = asdict(means(answer for those in answers.values() for answer in those))
@@ -200,7 +200,7 @@ def number_at_step(entry: Entry, sides: Sides, metric: Metric, kept: KeptAnswers
 
 
 def _number(
-    entry: Entry, evaluated: Evaluated | None, targets: Targets, metric: Metric, kept: KeptAnswers
+    entry: Entry, evaluated: KeptEvaluation | None, targets: Targets, metric: Metric, kept: KeptAnswers
 ) -> dict[str, float | None]:
     """Return the metric's number under its name; {} if no answers, or fewer than `targets`, are kept."""
     if evaluated is None or common_targets([evaluated]).at_most(targets) != targets:

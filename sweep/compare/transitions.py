@@ -11,7 +11,7 @@ from pathlib import Path
 from sweep.compare.pool import SEED
 from sweep.errors import UserError
 from sweep.program import program
-from sweep.run.answer_places import Evaluated, finished, finished_of_training, of_model
+from sweep.run.answer_places import KeptEvaluation, finished, finished_of_training, of_model
 from sweep.run.answer_reading import answers_without_texts, made_between
 from sweep.run.answers import by_problem
 from sweep.run.directory import RunDirectory
@@ -27,12 +27,14 @@ DEFAULT_BEHAVIOUR = CODE
 class Moved:
     """A cell, or a row of cells that differ in the seed alone, between two evaluations by one benchmark.
 
-    axes: without the seed. before, after: the steps of the weights; None for untrained ones, and where cells differ.
-    found: the transitions; of a row, means over its `n` seeds. Its `fixed` and `broken` are by those means, too.
+    axes: without the seed. sign: the signature of the evaluation: one benchmark may have been asked in several ways,
+    and each is a row. before, after: the steps of the weights; None for untrained ones, and where cells
+    differ. found: the transitions; of a row, means over its `n` seeds, as are its `fixed` and `broken`.
     """
 
     axes: dict[str, str]
     benchmark: str
+    sign: str
     before: int | None
     after: int | None
     n: int
@@ -78,7 +80,7 @@ def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> 
         warnings.append(f"left out, because no two evaluations with answers are kept: {'; '.join(missing)}; {how}")
 
     def key(of_cell: Moved) -> tuple:
-        return of_cell.benchmark, sorted(of_cell.axes.items())
+        return of_cell.benchmark, of_cell.sign, sorted(of_cell.axes.items())
 
     ordered = sorted((of_cell for _, of_cell in moved), key=key)
     return Found([_pooled(list(members)) for _, members in groupby(ordered, key)], list(dict.fromkeys(warnings)))
@@ -100,17 +102,17 @@ def _of_cell(root: Path, cell: Entry, asked: Asked, warnings: list[str]) -> Iter
         warnings += [f"{cell.label}: {said}" for said in made_between(first.manifest, last.manifest)]
         axes = {axis: value for axis, value in cell.axes.items() if axis != SEED}
         found = _transitions(first, last, asked.behaviour)
-        yield cell, Moved(axes, first.manifest.benchmark, first.step, last.step, 1, found)
+        yield cell, Moved(axes, first.manifest.benchmark, first.sign, first.step, last.step, 1, found)
 
 
-def _untrained(root: Path, cell: Entry) -> list[Evaluated]:
+def _untrained(root: Path, cell: Entry) -> list[KeptEvaluation]:
     """Return the evaluations of the model that the cell began from."""
     baseline = RunDirectory(root / cell.stages[0])
     identity = (baseline.identity or {}).get("model")
     return [] if identity is None else finished(of_model(root, cell.model, identity))
 
 
-def _check_behaviour(first: Evaluated, last: Evaluated, behaviour: str) -> None:
+def _check_behaviour(first: KeptEvaluation, last: KeptEvaluation, behaviour: str) -> None:
     one, other = (evaluated.manifest.detectors.get(behaviour) for evaluated in (first, last))
     if one is None or other is None:
         known = sorted(first.manifest.detectors.keys() & last.manifest.detectors.keys())
@@ -125,7 +127,7 @@ def _check_behaviour(first: Evaluated, last: Evaluated, behaviour: str) -> None:
         )
 
 
-def _transitions(first: Evaluated, last: Evaluated, behaviour: str) -> Transitions:
+def _transitions(first: KeptEvaluation, last: KeptEvaluation, behaviour: str) -> Transitions:
     """Return the transitions between the problems that both evaluations were asked for."""
     problems = min(first.manifest.problems, last.manifest.problems)
     before, after = (by_problem(answers_without_texts(e.directory, problems)) for e in (first, last))
@@ -151,7 +153,7 @@ def _pooled(members: Sequence[Moved]) -> Moved:
         fixed=tuple(change for change in changes if change.after > change.before),
         broken=tuple(change for change in changes if change.after < change.before),
     )
-    return Moved(members[0].axes, members[0].benchmark, first, last, len(members), pooled)
+    return Moved(members[0].axes, members[0].benchmark, members[0].sign, first, last, len(members), pooled)
 
 
 def _mean_class(of: Sequence[Transition]) -> Transition:

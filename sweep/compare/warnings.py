@@ -139,7 +139,7 @@ def _single(rows: Sequence[Row]) -> Iterator[str]:
     single = [row for row in rows if len(row.final) == 1]
     if single:
         if len(single) == len(rows):
-            yield "n = 1: every row has one seed, and so neither interval nor test"
+            yield "n = 1: every row has one seed, and so neither interval nor test over seeds"
         else:
             shown = telling(rows)
             names = ", ".join(row.told(shown) for row in single)

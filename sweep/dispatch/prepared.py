@@ -176,6 +176,8 @@ def main(later: Sequence[str]) -> None:
     answers, terminal = os.dup(1), os.dup(2)
     for number in (1, 2):
         _point(number, os.devnull)
+    # pyarrow brings an allocator that it does not use and that starts a thread; with threads nothing is copied.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     for stage in STAGES:
         import_stage(stage)
     if threads() > 1:

@@ -17,7 +17,7 @@ from sweep.errors import UserError
 from sweep.plan.evaluations import evaluated_config
 from sweep.plan.signature import fields
 from sweep.program import program
-from sweep.run.answer_places import Evaluated, finished, finished_of_training, of_benchmark, of_model
+from sweep.run.answer_places import KeptEvaluation, finished, finished_of_training, of_benchmark, of_model
 from sweep.run.answer_reading import read_answers
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
@@ -75,7 +75,7 @@ class _Work:
     """An evaluation to grade again, and the configuration whose rules count."""
 
     config: CellConfig
-    evaluated: Evaluated
+    evaluated: KeptEvaluation
 
     @property
     def identity(self) -> dict:

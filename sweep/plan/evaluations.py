@@ -34,8 +34,11 @@ Steps = int | Literal["all"] | None  # a step; all whose weights are kept, and 0
 SECTIONS = ("behaviours", "cluster", "evaluation", "grading", "prompt")
 OF_THE_JOB = ("deepspeed.processes", "resources", "rollout.batch_size", "rollout.cache_gb", "rollout.name")
 GROUPS = (*SECTIONS, "rollout")
+OF_A_TRAINING = (
+    "algorithm", "checkpoint", "experiment", "labels", "optimizer", "retrain", "reward", "seed", "steps", "tuning",
+)  # fmt: skip
 ASKING = ("behaviours", "evaluation", "grading", "prompt")
-UNSAID = ("evaluation", "evaluation.chunk", "evaluation.every")
+UNSAID = ("evaluation", "evaluation.chunk")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ def plan_model(name: str | None, root: Path, overrides: Sequence[str], config_di
         name: of the sweep that lists the evaluation; None for one that is called after the model.
     """
     tasks: dict[str, Task] = {}
+    for line in overrides:
+        _check_interval(line)
+        if _section(line) in OF_A_TRAINING:
+            raise UserError(f"{line}: belongs to a training, and this model is only evaluated; leave it out")
     compositions = compose_cells(overrides, config_dir)
     for composition in compositions:
         lines = {**dict(line.split("=", 1) for line in overrides), **composition.axes}
@@ -114,6 +121,7 @@ def _typed(overrides: Sequence[str]) -> list[Typed]:
     """Return the overrides of each evaluation: `evaluation.seed=1,2` describes two."""
     found = [Typed(())]
     for line in overrides:
+        _check_interval(line)
         override = parse(line)
         key = override.key_or_group
         if not key.startswith(tuple(f"{section}." for section in SECTIONS)) and not key.startswith(OF_THE_JOB):
@@ -123,6 +131,11 @@ def _typed(overrides: Sequence[str]) -> list[Typed]:
         values = [f"{name}={value}" for value in override.sweep_string_iterator()] if swept else [line]
         found = [Typed((*one.lines, value)) for one in found for value in values]
     return found
+
+
+def _check_interval(line: str) -> None:
+    if _section(line) == "evaluation" and _key(line).endswith(".every"):
+        raise UserError(f"{line}: says how often a training is evaluated; `evaluate` does it once, so leave it out")
 
 
 def _check_group(line: str, key: str) -> None:

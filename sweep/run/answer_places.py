@@ -38,7 +38,7 @@ def of_benchmark(weights: Path, benchmark: str, answers_identity: dict) -> Path:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class KeptEvaluation:
     """A finished evaluation on disk. `step`: of a training; None for a model that was not trained here."""
 
     directory: Path
@@ -51,15 +51,15 @@ class Evaluated:
         return self.directory.name.rpartition("-")[2]
 
 
-def finished(weights: Path) -> list[Evaluated]:
+def finished(weights: Path) -> list[KeptEvaluation]:
     """Return the finished evaluations of some weights; `weights`: a directory as `of_training` returns it."""
     match = _STEP.fullmatch(weights.name)
     step = int(match[1]) if match else None
     found = [(path, find_manifest(path)) for path in sorted(weights.glob("*-*")) if path.is_dir()]
-    return [Evaluated(path, step, manifest) for path, manifest in found if manifest is not None]
+    return [KeptEvaluation(path, step, manifest) for path, manifest in found if manifest is not None]
 
 
-def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list[Evaluated]:
+def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list[KeptEvaluation]:
     """Return the finished evaluations beside `directory` whose answers belong there, too, once they are graded anew.
 
     Those with the fewest answers come first. An evaluation that has no more answers than `directory` is left out.
@@ -80,7 +80,7 @@ def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list
     return sorted(alike, key=lambda one: one.manifest.rows)
 
 
-def finished_of_training(root: Path, run_name: str) -> list[Evaluated]:
+def finished_of_training(root: Path, run_name: str) -> list[KeptEvaluation]:
     """Return the finished evaluations of all weights of a training, in the order of steps."""
     places = sorted((root / ANSWERS / run_name).glob("step_*"))
     return [evaluated for place in places for evaluated in finished(place)]

@@ -121,6 +121,8 @@ class Training:
         config, evaluated = self.setup.config, None
         if any_rank(bool(stop)):  # before the first step there is nothing to save
             raise Interrupted
+        if 0 < self.step < config.steps and not place_of_weights(self.setup.run, self.step).is_dir():
+            self._keep_weights()  # the attempt before ended between the checkpoint and them, or this was its last step
         while self.step < config.steps:
             self.step += 1
             last = self.step == config.steps
@@ -133,7 +135,7 @@ class Training:
                 self._save()
             if stopping and not last:
                 raise Interrupted
-            if self._keeps_weights and not last:
+            if not last:
                 self._keep_weights()
         # There is no evaluation if this attempt resumed at the last step, because the one before ended right after it.
         self._finish(evaluated or self._evaluate(last=True))
@@ -190,13 +192,11 @@ class Training:
         self.checkpoints.save(self.step, self.phases)
         self.recorder.saved(self.checkpoints.save_seconds)
 
-    @property
-    def _keeps_weights(self) -> bool:
-        every = self.setup.config.checkpoint.weights_every
-        return every is not None and self.step % every == 0
-
     def _keep_weights(self) -> None:
-        """Keep the weights of this step for later evaluations."""
+        """Keep the weights of this step for later evaluations, if its weights are to be kept."""
+        every = self.setup.config.checkpoint.weights_every
+        if every is None or self.step % every:
+            return
         place = place_of_weights(self.setup.run, self.step)
         with self.phases.at("export"):
             self.learner.export(place, self.setup.tokenizer, self.setup.stop)

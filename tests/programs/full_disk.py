@@ -23,10 +23,12 @@ from sweep.run.directory import RunDirectory
 
 RESULT = "result: "  # begins the lines that are for the test
 PAGE = 4096  # what tmpfs gives out
-# By what is hit: before which call the disk is filled, and how many pages are left. A row of metrics or two share a
-# page; after them a state needs one for its temporary file, a checkpoint needs six, the final weights five.
+# By what is hit: before which call the disk is filled, and how many pages are left. The answers of an evaluation come
+# first. A row of metrics or two share a page; after them a state needs one for its temporary file, a checkpoint needs
+# six, the final weights five.
 PLACES = {
-    "metrics": ("train_step", 0),
+    "answers": ("train_step", 0),
+    "metrics": ("_record", 0),
     "state": ("train_step", 1),
     "checkpoint": ("train_step", 5),
     "final": ("_finish", 3),

@@ -20,7 +20,7 @@ from models.load import DTYPES, adapt
 from models.prompts import Stop
 from sweep.grpo.deal import WithAdvantage
 from sweep.grpo.learner import Learner
-from sweep.job.processes import join
+from sweep.job.processes import join, leave
 from sweep.rollout.engine import open_sampler
 from sweep.rollout.sample import Request
 from sweep.rollout.stop import StopRules
@@ -58,7 +58,8 @@ def main(rank: int, world_size: int, directory: Path) -> None:
             policy, requests, temperature=1.0
         )
     learner.update([[WithAdvantage(s, float(i % 2) - 0.5) for i, s in enumerate(sampled)]], step=1)
-    print(peak() - before)
+    print(peak() - before, flush=True)
+    leave()
 
 
 if __name__ == "__main__":

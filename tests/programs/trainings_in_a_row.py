@@ -22,6 +22,7 @@ from sweep.job.attempt import attempt
 from sweep.job.processes import gather, join
 from sweep.job.starting import Starting
 from sweep.plan.compose import compose_cells
+from sweep.plan.signature import benchmark_identities
 from sweep.run.checkpoints import MANIFEST, checkpoint_path, record_file, write_manifest
 from sweep.run.directory import RunDirectory
 from sweep.stages.train import train
@@ -49,7 +50,7 @@ def trained(run: RunDirectory, rank: int, world_size: int, overrides: list[str])
     """An attempt at the run under these overrides."""
     (cell,) = compose_cells(overrides)
     if rank == 0:
-        run.freeze(cell.config, "test", {}, {})
+        run.freeze(cell.config, "test", {}, benchmark_identities(cell.config))
     dist.barrier()
     (meeting,) = gather([run.meeting()] if rank == 0 else [])
     error = None
