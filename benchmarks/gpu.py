@@ -89,14 +89,14 @@ def describe(given: argparse.Namespace, config: CellConfig, model: Path) -> Work
     )
 
 
-def measure(name: str, side: Side, steps: int, limit: float | None) -> dict:
-    """Medians of a side's steps after one that warms up; {"failed": why} if it ends early or has to be ended."""
+def measure(name: str, side: Side, warm_up: int, steps: int, limit: float | None) -> dict:
+    """Medians of a side's steps after `warm_up` others; {"failed": why} if it ends early or has to be ended."""
     timer = threading.Timer(limit, side.kill) if limit else None
     if timer:
         timer.start()
     rows: list[dict] = []
     try:
-        for _ in range(steps + 1):
+        for _ in range(warm_up + steps):
             rows.append(side.step())
             print(name, {key: round(value, 3) for key, value in rows[-1].items()}, flush=True)
         side.close()
@@ -107,7 +107,7 @@ def measure(name: str, side: Side, steps: int, limit: float | None) -> dict:
     finally:
         if timer:
             timer.cancel()
-    return {key: statistics.median(row[key] for row in rows[1:]) for key in rows[0]}
+    return {key: statistics.median(row[key] for row in rows[warm_up:]) for key in rows[0]}
 
 
 def gpu() -> tuple[str | None, str | None]:
@@ -156,14 +156,15 @@ def rates(side: dict, tflop: float, tokens: int, peak: float | None) -> dict:
     return found
 
 
-def beside_plan(predicted: Memory, ours: dict) -> dict:
+def beside_plan(predicted: Memory, ours: dict, warm_up: int) -> dict:
     """The predicted memory in GiB, and measured over predicted where there is a GPU.
 
-    What CUDA takes beside the tensors is predicted too, but torch does not count it: the ratio leaves it out.
+    What CUDA takes beside the tensors is predicted too, but torch does not count it: the ratio leaves it out. The first
+    rollout of a run comes before the optimiser has made its moments, so that no ratio is given without a warm-up.
     """
     parts = {name: size / 2**30 for name, size in vars(predicted).items()}
     found = {"peak_gb": predicted.peak / 2**30, "parts_gb": parts}
-    if "peak_gpu_gb" in ours:
+    if "peak_gpu_gb" in ours and warm_up:
         found["measured_over_predicted"] = ours["peak_gpu_gb"] / (found["peak_gb"] - parts["libraries"])
     return found
 
@@ -181,7 +182,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--prompt-tokens", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=3, help="of each side, after one that warms up")
+    parser.add_argument("--warm-up", type=int, default=1, help="steps of each side that do not count")
+    parser.add_argument("--steps", type=int, default=3, help="of each side that count")
     parser.add_argument("--limit", type=float, help="seconds that each side may take")
     parser.add_argument("--out", type=Path, help="a file to which the result is added")
     parser.add_argument("--peer", choices=["trl"])
@@ -222,9 +224,9 @@ def main() -> int:
         sides["trl"] = (given.peer_python, "step_trl.py")
     for name, (python, script, *arguments) in sides.items():
         side = Side(python, script, file, place / f"{name}.log", *arguments)
-        found = measure(name, side, given.steps, given.limit)
+        found = measure(name, side, given.warm_up, given.steps, given.limit)
         result[name] = found if "failed" in found else found | rates(found, tflop, workload.tokens, peak)
-    result["plan"] = beside_plan(predict_memory(config, on_gpu=device is not None), result["ours"])
+    result["plan"] = beside_plan(predict_memory(config, on_gpu=device is not None), result["ours"], given.warm_up)
     failed = [name for name in sides if "failed" in result[name]]
     if given.peer and not failed:
         result["ratio"] = result["ours"]["seconds"] / result["trl"]["seconds"]

@@ -20,7 +20,7 @@ if not torch.cuda.is_available():
 import deepspeed
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoTokenizer, LogitsProcessor, LogitsProcessorList, TrainerCallback
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedTokenizerFast, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.workload import END, Workload, answer, asked, has_weights, load_policy
@@ -103,6 +103,9 @@ def settings_of(workload: Workload) -> dict:
 def main(file: str) -> None:
     workload = Workload.read(file)
     prompts = [" ".join(f"t{i}" for i in ids) for ids in workload.prompt_ids()]
+    # AutoTokenizer would take the class that belongs to the model's type, which splits these words otherwise.
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(workload.model, truncation_side="left", padding_side="left")
+    assert tokenizer(prompts)["input_ids"] == workload.prompt_ids(), "TRL's side would train on other prompts"
     adapters = None
     if workload.lora:
         rank, alpha = workload.lora
@@ -110,7 +113,7 @@ def main(file: str) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = GRPOTrainer(
         model=workload.model if has_weights(workload.model) else load_policy(workload, device),
-        processing_class=AutoTokenizer.from_pretrained(workload.model, truncation_side="left", padding_side="left"),
+        processing_class=tokenizer,
         # Every completion of a group gets a reward of its own, so that no advantage is 0.
         reward_funcs=lambda completions, **_: [float(i % workload.samples) for i in range(len(completions))],
         args=GRPOConfig(**settings_of(workload)),

@@ -104,14 +104,20 @@ def make_model(shape: str, directory: Path) -> None:
 
 
 def make_tokenizer(vocabulary: int, directory: Path) -> None:
-    """One word a token: `t5 t17` is 5, 17."""
+    """One word a token: `t5 t17` is 5, 17. No word contains a special token, which would be found inside it."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(vocabulary)}, unk_token=f"t{PAD}"))
+    special = {PAD: "<pad>", END: "<end>"}
+    names = {special.get(i, f"t{i}"): i for i in range(vocabulary)}
+    words = Tokenizer(models.WordLevel(names, unk_token=special[PAD]))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token=f"t{PAD}", eos_token=f"t{END}", unk_token=f"t{PAD}", padding_side="left"
+        tokenizer_object=words,
+        pad_token=special[PAD],
+        eos_token=special[END],
+        unk_token=special[PAD],
+        padding_side="left",
     ).save_pretrained(directory)
 
 

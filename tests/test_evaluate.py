@@ -20,6 +20,7 @@ from sweep.__main__ import main
 from sweep.dispatch.launch import launch
 from sweep.evaluate import answering
 from sweep.job.phases import Phases
+from sweep.plan.model_here import overrides_for
 from sweep.run.answer_files import AnswerWriter, locked_answers
 from sweep.run.answer_manifest import find_manifest
 from sweep.run.answer_places import KeptEvaluation, finished, finished_of_training
@@ -376,3 +377,10 @@ def test_adapters_alone_are_no_model(trained, capsys):
     directory = cell(trained, "lora").final
     assert main(["evaluate", "--model", str(directory), "--output-dir", str(trained)]) == 2
     assert "holds adapters alone; `python -m sweep export" in capsys.readouterr().err
+
+
+def test_a_file_of_weights_needs_no_directory_around_it(tmp_path):
+    file = tmp_path / "small.gguf"
+    file.touch()
+    found = overrides_for(str(file), ["model=smollm2_135m"], None)
+    assert f"model.path={file}" in found and "model.name=small" in found

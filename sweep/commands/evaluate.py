@@ -53,7 +53,8 @@ def evaluate(
         str | None, typer.Option(metavar="N|all", help="the step whose weights are evaluated; the last by default")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="HUB_ID|DIR", help="a model that was not trained here, instead of a sweep")
+        str | None,
+        typer.Option(metavar="HUB_ID|DIR|FILE.gguf", help="a model that was not trained here, instead of a sweep"),
     ] = None,
     name: Annotated[str | None, typer.Option(help="with --model: the sweep that lists the evaluation")] = None,
     output_dir: Output = Path("runs"),

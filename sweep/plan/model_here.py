@@ -51,7 +51,7 @@ def overrides_for(model: str, overrides: Sequence[str], config_dir: str | None) 
         "model.architecture=null",
         override("model.name", _name_of(directory)),
     ]
-    values = _config_of(directory)
+    values = {} if directory.is_file() else _config_of(directory)  # a .gguf file describes itself
     if typed:
         return of_path
     name = _like(values, files, model)
@@ -87,12 +87,12 @@ def _check_is_there(model: str, directory: Path, files: Iterable[str], described
 
 
 def _name_of(directory: Path) -> str:
-    """Return the name of a directory of weights; that of the run where a training kept them."""
+    """Return the name of a file or directory of weights; that of the run where a training kept them."""
     if directory == RunDirectory(directory.parent).final:
         return directory.parent.name
     if directory.parent == RunDirectory(directory.parent.parent).weights:
         return f"{directory.parent.parent.name}-{directory.name}"
-    return directory.name
+    return directory.stem if directory.is_file() else directory.name
 
 
 def _config_of(directory: Path) -> dict[str, Any]:
