@@ -1,15 +1,28 @@
-# `make` lists what can be made. Everything makes .venv first, from requirements.lock.
+# `make` lists what can be made. Everything makes .venv first, from requirements.lock, but for gpu, which has its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo check test env minis smollm2 trl vllm-cpu carried docs lock lint clean
+.PHONY: help demo gpu check test env minis smollm2 trl vllm-cpu carried docs lock lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: env ## a real sweep on this machine in minutes: three mini families × two rewards, with a comparison
 	$(BIN)/python launch.py -m experiment=demo
+
+# The lock asks for torch===2.13.0, with three signs: pip takes a build such as 2.13.0+cpu for 2.13.0 otherwise, and
+# prefers it where a folder or an index of the machine has one.
+gpu: .venv-gpu/installed ## .venv-gpu, for machines with NVIDIA GPUs: CUDA's torch, vLLM and the rest
+
+.venv-gpu/installed: requirements-gpu.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+		{ echo "vLLM needs Python 3.11 to 3.14; say which with: make gpu PYTHON=python3.12"; exit 1; }
+	@sed -n 's/^# Download: /.venv-gpu: the download is /p' requirements-gpu.lock
+	$(PYTHON) -m venv --clear .venv-gpu
+	.venv-gpu/bin/python -m pip install --disable-pip-version-check -r requirements-gpu.lock
+	.venv-gpu/bin/python install/cuda.py
+	touch $@
 
 PYTEST := $(BIN)/python -m pytest -n 2
 
@@ -83,15 +96,27 @@ docs: env ## docs/configuration.md and docs/figures/rooms.svg again
 	$(BIN)/python -m sweep.plan.reference > docs/configuration.md
 	$(BIN)/python docs/figures/rooms.py
 
-# Resolves pyproject.toml for every supported Python and platform, CUDA included, into requirements-gpu.lock.
-# requirements.lock is the same without the CUDA packages, which pip skips where a CPU build of torch is served.
-LOCK := uv pip compile --quiet --universal --python-version 3.10 --extra test --no-annotate --no-header
-lock: env ## requirements.lock and requirements-gpu.lock, resolved anew from pyproject.toml
+# requirements.lock is for every supported Python and platform, without CUDA's packages, which pip skips where a CPU build
+# of torch is served. requirements-gpu.lock adds vLLM and CUDA to the same versions. Pins stay as they are as long as
+# pyproject.toml and requirements.in allow them: make lock UPGRADE=--upgrade takes the newest. The size of the download is
+# that of x86_64 and Python 3.12.
+UPGRADE :=
+LOCK := uv pip compile --quiet --no-annotate --no-header
+PINS := $(LOCK) --universal $(UPGRADE) --constraint requirements.in --extra test
+SIZES := $(LOCK) --no-deps --format pylock.toml --python-version 3.12 --python-platform x86_64-manylinux_2_34
+lock: env ## requirements.lock and requirements-gpu.lock, resolved from pyproject.toml; UPGRADE=--upgrade for the newest
 	$(BIN)/python -m pip install --quiet uv
-	{ echo "# CUDA counterpart of requirements.lock, by \`make lock\`. UNVERIFIED: nobody ran it on a GPU yet."; \
-	  $(BIN)/$(LOCK) --constraint requirements.in pyproject.toml; } > requirements-gpu.lock
+	mkdir -p build/lock && cp requirements.lock requirements-gpu.lock build/lock
+	$(BIN)/$(PINS) --python-version 3.10 pyproject.toml -o build/lock/requirements.lock > /dev/null
 	{ echo "# Every version make demo and make test use, by \`make lock\`."; \
-	  grep -vE '^(#|cuda-|nvidia-|triton)' requirements-gpu.lock; } > requirements.lock
+	  grep -vE '^(#|cuda-|nvidia-|triton)' build/lock/requirements.lock; } > requirements.lock
+	$(BIN)/$(PINS) --python-version 3.11 --extra gpu --constraint requirements.lock pyproject.toml \
+		-o build/lock/requirements-gpu.lock > /dev/null
+	$(BIN)/$(SIZES) build/lock/requirements-gpu.lock -o build/lock/pylock.toml > /dev/null
+	size=$$($(BIN)/python install/download.py build/lock/pylock.toml) && \
+	{ echo "# Every version make gpu uses, by \`make lock\`, for Python 3.11 to 3.14 on Linux."; echo "# Download: $$size"; \
+	  sed -e '/^#/d' -e 's/^torch==/torch===/' build/lock/requirements-gpu.lock; } > requirements-gpu.lock
+	rm -r build/lock
 
 clean: ## remove the environments and what tools left
-	rm -rf $(VENV) .venv-trl .venv-vllm .carried .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-gpu .venv-trl .venv-vllm .carried .pytest_cache .ruff_cache .mypy_cache

@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.workload import END, PAD, ROOT, Side, Workload, make_tokenizer
 from models.architecture import read_architecture
 from sweep.config.cell import CellConfig
-from sweep.grpo.flops import peak_tflops, update_flops
+from sweep.config.devices import peak_tflops
+from sweep.config.flops import update_flops
 from sweep.plan.compose import compose_cells
 from sweep.plan.resources import DTYPE_BYTES, Memory, predict_memory
 
@@ -50,6 +51,7 @@ def overrides_of(given: argparse.Namespace) -> list[str]:
     return [
         *CASES[given.case],
         "data=mini_arithmetic",
+        "rollout=transformers",
         "resources.gpus=1",
         "model.context=32768",
         f"rollout.max_prompt_tokens={given.prompt_tokens}",

@@ -16,20 +16,20 @@ if __name__ == "__main__":
 
 import typer
 
-from sweep.commands import after, before, compare, during, evaluate, inside, launch, transitions
+from sweep.commands import after, before, compare, doctor, during, evaluate, inside, launch, transitions
 from sweep.config.local import default_output_dir, local_file
 from sweep.errors import UserError
 from sweep.run.unwritable import complaint
 from sweep.shown import shown_lines
 
-COMPOSING = ("launch", "plan", "prefetch")  # these commands take overrides, of which output_dir is one
+COMPOSING = ("launch", "plan", "prefetch", "doctor")  # these commands take overrides, of which output_dir is one
 app = typer.Typer(
     help="Plan, launch, watch and compare sweeps.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (before, launch, during, evaluate, inside, compare, after, transitions):
+for commands in (before, launch, during, evaluate, inside, compare, after, transitions, doctor):
     app.add_typer(commands.commands)
 
 

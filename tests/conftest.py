@@ -7,15 +7,18 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from filelock import FileLock
 
 from helpers.constants import ROOT
+from helpers.pretend_devices import pretend_gpus
 from helpers.quick import is_quick
 from helpers.shells import Shell, SlurmShell
 from helpers.slurm_queue import ask_slurm
 from helpers.workers import WholeUnits, place_of
+from sweep.plan.machine import Gpu
 
 # The settings of the machine that runs the tests count in none of them, nor in what they start.
 os.environ["RLVR_SWEEP_LOCAL"] = "null"
@@ -95,3 +98,9 @@ def composed():
         return cell.config.model_copy(update={"tracking": changed, "cluster": cluster, "name": "sweep"})
 
     return composed
+
+
+@pytest.fixture
+def four_gpus() -> tuple[Gpu, ...]:
+    """Four GPUs that no other test has."""
+    return pretend_gpus(4, of=uuid4().hex[:12])

@@ -16,6 +16,7 @@ import torch
 
 from helpers.random_models import answers, tiny
 from sweep.grpo.logprobs import Policy, pack_sequences
+from sweep.plan.machine import gpus
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 GPU = torch.device("cuda")
@@ -75,12 +76,20 @@ def test_the_sampler_reports_the_trainers_log_probs(dtype, tolerance):
 )
 def test_a_sweep_trains_on_a_gpu(overrides, shell):
     shell.launch(*overrides, *SMOKE)
-    assert {run["state"] for run in shell.sweep("status", "smoke")["runs"]} == {"done"}
+    runs = shell.sweep("status", "smoke")["runs"]
+    assert {run["state"] for run in runs} == {"done"}
+    assert {run["devices"] for run in runs} <= {gpu.visible for gpu in gpus()}
     for metrics in Path(shell.root, "runs", "cells").glob("*/metrics.jsonl"):
         rows = [json.loads(line) for line in metrics.read_text().splitlines()]
         assert any(row.get("memory_gb/update", 0) > 0 for row in rows)
         gaps = [row["train/sampler_difference"] for row in rows if "train/sampler_difference" in row]
         assert len(gaps) == 2 and max(gaps) < 0.1
+
+
+def test_a_cell_that_asks_for_no_gpu_computes_on_the_cpu(shell):
+    shell.launch("experiment=smoke", "resources.gpus=0")
+    for run in shell.sweep("status", "smoke")["runs"]:
+        assert (run["state"], run["devices"], run["cost"]["gpu_seconds"]) == ("done", "", 0)
 
 
 def test_a_run_that_is_killed_goes_on_from_its_checkpoint(shell):

@@ -122,7 +122,9 @@ echo "Submitted batch job $number"
     "sacct": "",
     "scancel": "",
 }
-FORGOTTEN = re.compile(r"WANDB_|HF_|HUGGING|SLURM|SBATCH|SQUEUE|HYDRA|RLVR_|CUDA_|COLUMNS|FORCE_COLOR|TTY_")
+FORGOTTEN = re.compile(
+    r"OMP_NUM_THREADS|WANDB_|HF_|HUGGING|SLURM|SBATCH|SQUEUE|HYDRA|RLVR_|CUDA_|COLUMNS|FORCE_COLOR|TTY_"
+)
 
 
 def pin_the_machine(home: Path) -> None:

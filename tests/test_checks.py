@@ -66,6 +66,7 @@ def random_model(model_type: str, **changes):
         ("qwen3", {}),
         ("mistral", {"sliding_window": 200}),
         ("olmo3", {"sliding_window": 200}),
+        ("smollm3", {"no_rope_layers": [0, 1]}),
         ("gemma", {}),
     ],
 )

@@ -75,6 +75,11 @@ def table(root: Path) -> str:
             ["model.learning_rate=1e-4 reward=random,majority_vote", "model=llama3_mini reward=format"],
             {("reward=random",): [0], ("reward=majority_vote",): [0], ("reward=format",): [0]},
         ),
+        # Nor has the size of a batch that follows from the model.
+        (
+            ["model=qwen2_mini reward=random", "model=llama3_mini reward=format algorithm.prompts_per_step=8"],
+            {("reward=random",): [0], ("reward=format",): [0]},
+        ),
         # What was typed for one reward alone has.
         (
             ["reward=random optimizer.learning_rate=1e-4", "reward=format"],

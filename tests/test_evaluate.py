@@ -16,6 +16,7 @@ import pytest
 from helpers.constants import ROOT
 from helpers.documented import PAGES, bash_words, commands
 from helpers.evaluated import cell, cells, evaluate, numbers, of, sampled, texts
+from helpers.pretend_devices import pretend_gpus
 from sweep.__main__ import main
 from sweep.dispatch.launch import launch
 from sweep.evaluate import answering
@@ -299,7 +300,7 @@ def planned(copy, monkeypatch, tmp_path) -> Callable[[str], list[str]]:
         shutil.copytree(copy / "sweeps" / "s", copy / "sweeps" / name)
     export = shutil.copytree(cell(copy).final, tmp_path / "DIR")
     # Enough to sample from published models, and no room for the checkpoints of their training.
-    monkeypatch.setattr("sweep.plan.machine.gpu_memories", lambda: [40 * 2**30] * 8)
+    monkeypatch.setattr("sweep.plan.machine.gpus", lambda: pretend_gpus(8, 40))
     monkeypatch.setattr("sweep.plan.places.shutil.disk_usage", lambda _: SimpleNamespace(free=2**30))
     found: list[str] = []
     carried = "sweep.dispatch.evaluate._carry_out"
@@ -340,6 +341,7 @@ REFUSED = [
     (["s", "reward.name=x"], "reward.name=x: belongs to a training"),
     (["s", "evaluation.every=5"], "evaluation.every=5: says how often a training is evaluated"),
     (["--model", "qwen2_mini", "reward=random"], "reward=random: belongs to a training"),
+    (["--model", "qwen2_mini", "sizes=demo"], "sizes=demo: belongs to a training"),
     (["s", "evaluation=nosuch"], "evaluation=nosuch: no such evaluation"),
     (["s", "evaluation.benchmarks.other.seed=1"], "evaluation.benchmarks.other: no benchmark of this name is chosen"),
     (["s", "evaluation.temperature=-1"], "evaluation.temperature=-1"),

@@ -6,7 +6,8 @@ import pytest
 
 from helpers.presets import algorithm
 from models.config import Architecture
-from sweep.grpo.flops import forward_flops, peak_tflops, update_flops
+from sweep.config.devices import peak_tflops
+from sweep.config.flops import forward_flops, update_flops
 
 SHAPE = Architecture(
     parameters=1, num_hidden_layers=2, hidden_size=8, intermediate_size=16, num_attention_heads=2,

@@ -38,7 +38,7 @@ def queue(tmp_path, monkeypatch):
         RunDirectory(task.directory).freeze(task.config, task.signature, task.identity, task.evaluations)
     made = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)
     made.submitted = []
-    monkeypatch.setattr(made, "_submit", lambda task: made.submitted.append(task.label) or Submitted())
+    monkeypatch.setattr(made, "_submit", lambda task, _: made.submitted.append(task.label) or Submitted())
     return made
 
 

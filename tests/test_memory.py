@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.gpu import overrides_of
 from helpers.constants import ROOT
+from helpers.pretend_devices import pretend_gpus
 from helpers.processes import python_processes
 from models.architecture import architecture_from, count_parameters
 from sweep.plan.compose import compose_cells
@@ -92,11 +95,20 @@ PUBLISHED = sorted(f.stem for f in (CONF / "model").glob("*.yaml") if not f.stem
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_architectures_in_conf_are_what_transformers_builds(name):
     import torch
-    from transformers import AutoModelForCausalLM, LlamaConfig, Olmo2Config, Qwen2Config, Qwen3Config
+    from transformers import (
+        AutoModelForCausalLM,
+        LlamaConfig,
+        Olmo2Config,
+        Olmo3Config,
+        Qwen2Config,
+        Qwen3Config,
+        SmolLM3Config,
+    )
 
     (cell,) = compose_cells([f"model={name}", "data=mini_arithmetic"])
     shape = cell.config.model.architecture.model_dump()
-    families = {"qwen": Qwen3Config if "qwen3" in name else Qwen2Config, "olmo2": Olmo2Config}
+    families = {"qwen": Qwen3Config if "qwen3" in name else Qwen2Config, "olmo2": Olmo2Config, "olmo3": Olmo3Config}
+    families["chatml"] = SmolLM3Config if "smollm3" in name else LlamaConfig
     settings = families.get(cell.config.model.family, LlamaConfig)(
         **{k: v for k, v in shape.items() if k not in ("parameters", "query_key_norm")}
     )
@@ -110,7 +122,7 @@ def test_architectures_in_conf_are_what_transformers_builds(name):
 
 
 def seven_billion(*overrides: str):
-    (cell,) = compose_cells(["model=qwen2_5_7b", *overrides])
+    (cell,) = compose_cells(["model=qwen2_5_7b", "sizes=demo", *overrides])
     return cell
 
 
@@ -179,6 +191,8 @@ def test_samples_of_a_run_are_bounded_and_predicted(overrides, lines, characters
         (["deepspeed.micro_batch_tokens=131072", "algorithm.updates_per_rollout=1"], "deepspeed.micro_batch_tokens="),
         (["rollout.batch_size=1024", "algorithm.samples_per_prompt=512"], "rollout.batch_size=128"),
         (["resources.gpus=1"], "deepspeed.offload_optimizer=true"),
+        (["rollout=auto", "rollout.cache_gb=40"], "rollout.cache_gb=20"),  # vLLM's batches change no memory
+        (["rollout=vllm", "rollout.cache_gb=0.4", "resources.gpu_memory_gb=40"], "deepspeed.offload_optimizer=true"),
         (["resources.gpu_memory_gb=24"], "deepspeed=zero3"),
         (["resources.gpu_memory_gb=4"], "no change of shape"),
     ],
@@ -192,10 +206,10 @@ def test_a_shape_too_small_is_refused_with_the_cheapest_change(overrides, remedy
 
 
 def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
-    monkeypatch.setattr("sweep.plan.machine.gpu_memories", lambda: (80 * 2**30,) * 4)
+    monkeypatch.setattr("sweep.plan.machine.gpus", lambda: pretend_gpus(4, 80))
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "asks for 8 GPUs and this machine has 4; set resources.gpus=4" in fault
-    monkeypatch.setattr("sweep.plan.machine.gpu_memories", lambda: ())
+    monkeypatch.setattr("sweep.plan.machine.gpus", lambda: ())
     (fault, *_) = machine_faults([seven_billion(f"output_dir={tmp_path}")])
     assert "this machine has no GPU" in fault
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
@@ -204,9 +218,38 @@ def test_this_machine_is_asked_before_a_launch(monkeypatch, tmp_path):
     assert machine_faults(compose_cells(["rollout=vllm", "model.mini.heads=2", f"output_dir={tmp_path}"])) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     (fault, *_) = machine_faults(compose_cells(["rollout=vllm", f"output_dir={tmp_path}"]))
-    assert "it is not installed here" in fault
+    assert "it is not installed here" in fault and "`make gpu`" in fault
     huge = compose_cells(["model.mini.hidden_size=100000000", f"output_dir={tmp_path}"])
     assert any("output_dir" in fault and "free" in fault for fault in machine_faults(huge))
+
+
+def test_auto_is_counted_as_what_it_is_on_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setattr("sweep.plan.machine.gpus", lambda: pretend_gpus(8, 48))
+    monkeypatch.setattr("sweep.plan.places.shutil.disk_usage", lambda _: SimpleNamespace(free=2**50))
+    cells = [seven_billion("rollout=auto", f"output_dir={tmp_path}")]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert machine_faults(cells) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    (fault,) = machine_faults(cells)
+    assert "needs 55.0 GiB a process (rollout 28.2 GiB" in fault
+
+
+@pytest.mark.parametrize(
+    ("version", "gpus", "refused"),
+    [("0.32.0", 0, True), ("0.32.0+cpu", 0, False), (None, 0, False), ("0.32.0", 1, False)],
+)
+def test_a_vllm_for_gpus_is_refused_where_there_are_none(version, gpus, refused, monkeypatch, tmp_path):
+    def installed(name: str) -> str:
+        if version is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr("importlib.metadata.version", installed)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    monkeypatch.setattr("sweep.plan.machine.gpus", lambda: pretend_gpus(gpus, 80))
+    typed = ["rollout=vllm", "model.mini.heads=2", f"resources.gpus={gpus}", f"output_dir={tmp_path}"]
+    faults = machine_faults(compose_cells(typed))
+    assert any("samples on GPUs, and the cell has none; choose rollout=auto" in f for f in faults) == refused
 
 
 def test_a_launch_this_machine_cannot_hold_writes_nothing(shell, tmp_path):

@@ -59,14 +59,3 @@ def test_ruff_before_a_commit_is_the_locked_one():
     (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     locked = re.search(r"^ruff==(.*)$", (ROOT / "requirements.lock").read_text(), flags=re.M).group(1)
     assert hooks["rev"] == f"v{locked}"
-
-
-def test_both_locks_pin_the_same_versions():
-    """The one for GPUs has CUDA's packages beside them."""
-    pins = {
-        name: {line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")}
-        for name in ("requirements.lock", "requirements-gpu.lock")
-    }
-    more = pins["requirements-gpu.lock"] - pins["requirements.lock"]
-    assert pins["requirements.lock"] <= pins["requirements-gpu.lock"]
-    assert all(line.startswith(("cuda-", "nvidia-", "triton")) for line in more)

@@ -190,9 +190,9 @@ def test_own_prompts_are_frozen_into_the_configuration(tmp_path):
             ["reward=random", "reward=ground_"],
         ),
         (["model.mini=null", "model.path=./nowhere"], ["model.path=", "nowhere", "no such file"]),
-        (["model.family=gemma"], ["family 'gemma' is unknown", "chatml, llama3, olmo2, qwen"]),
+        (["model.family=gemma"], ["family 'gemma' is unknown", "chatml, llama3, olmo2, olmo3, qwen"]),
         (
-            ["model=qwen2_5_7b", "rollout.batch_size=1024", "algorithm.samples_per_prompt=512"],
+            ["model=qwen2_5_7b", "rollout=transformers", "rollout.batch_size=1024", "algorithm.samples_per_prompt=512"],
             ["a process", "rollout.batch_size=128"],
         ),
         (["prompt=file", "prompt.path=/nowhere.txt"], ["prompt.path", "/nowhere.txt"]),

@@ -160,15 +160,15 @@ def test_what_was_started_goes_on_without_the_process_it_was_copied_from(prepare
 def test_a_queue_prepares_for_several_processes_and_goes_on_where_that_fails(tmp_path, monkeypatch):
     tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
     queue = LocalQueue(tasks, tmp_path, tasks[0].config.cluster)  # no code lies there: nothing can be imported
-    monkeypatch.setattr(queue, "_submit", lambda task: pytest.fail("too early"))
+    monkeypatch.setattr(queue, "_submit", lambda *_: pytest.fail("too early"))
     first = queue._start_ready(queue._statuses())
     assert [(str(s.state), s.note) for s in first] == [("queued", "waits while what all jobs need is imported")] * 2
     until(lambda: queue._may_start(queue._statuses()))
     assert queue._prepared.copy(tmp_path, {}) is None
 
     started = []
-    monkeypatch.setattr("sweep.dispatch.local.start_controller", lambda folder, _: started.append(folder))
-    queue._controller(tmp_path, {})
+    monkeypatch.setattr("sweep.dispatch.local.start_controller", lambda folder, *_: started.append(folder))
+    queue._controller([], tmp_path, {})
     assert started == [tmp_path]
 
 

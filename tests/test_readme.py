@@ -18,13 +18,15 @@ from helpers.documented import PAGES, PROGRAMS, bash, bash_words, commands, inli
 from helpers.real_weights import smollm2
 from sweep import __version__
 from sweep.__main__ import main
+from sweep.plan.compose import compose_cells
 
 SLURM = "docs/slurm.md"  # tests/slurm/test_docs.py runs its commands on a real Slurm
 WANDB = "docs/wandb.md"  # tests/test_wandb_sync.py gives its commands, with a W&B server
 VIEWS = "docs/wandb-views.md"  # tests/test_wandb_views.py gives its commands, with another
 EVALUATE = "python -m sweep evaluate"  # tests/test_evaluate.py plans these commands on a sweep that has their steps
+DOCTOR = "docs/doctor.md"  # tests/test_doctor_sweep.py and tests/slurm/test_doctoring.py give its commands
 PAPER = "docs/paper.md"  # tests/test_paper.py and tests/test_paper_minis.py give its commands
-ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS, PAPER)]
+ELSEWHERE = [page for page in PAGES if page not in (SLURM, WANDB, VIEWS, DOCTOR, PAPER)]
 LAUNCHED = [c for c in commands("python launch.py", pages=[p for p in PAGES if p != PAPER]) if "--help" not in c]
 OVERRIDES = re.compile(r"'?[\w.]+=.*[^\w.,=-].*")
 
@@ -113,6 +115,7 @@ def test_sweep_commands_run(shell, tmp_path, cache_dir, capsys):
         "sync": "launched with tracking.mode=disabled",
         "samples": "kept answers",
         "costs": "cost so far: ",
+        "doctor": "0 broken, ",
         "grade": "verdicts changed",
     }
     assert main(["evaluate", "demo", "evaluation=mini_fresh", "evaluation.problems=8", *runs]) == 0
@@ -145,9 +148,14 @@ def test_commands_for_slurm_are_understood_without_one(command, tmp_path, capsys
         assert code == 2 and shown.err.startswith("first: no such sweep; no sweep was launched into")
 
 
-def test_the_first_commands_are_demo_and_test():
+def test_the_first_commands_are_those_of_a_laptop_of_a_machine_with_gpus_and_of_a_cluster():
     first = re.search(r"```\n(.*?)```", Path(ROOT / "README.md").read_text(), flags=re.S).group(1)
-    assert [line.split()[:2] for line in first.splitlines()] == [["make", "demo"], ["make", "test"]]
+    laptop, gpus, cluster = (line.partition(" # ")[0].split() for line in first.splitlines())
+    assert laptop == ["make", "demo"]
+    assert gpus[:5] == ["make", "gpu", "&&", ".venv-gpu/bin/python", "launch.py"]
+    assert cluster[:2] == gpus[3:5] and cluster[-1] == "cluster=slurm"
+    for launch_line in (gpus[5:], cluster[2:]):
+        assert all(cell.config.resources.gpus for cell in compose_cells([w for w in launch_line if w != "-m"]))
 
 
 def test_the_citation_is_one():

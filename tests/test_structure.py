@@ -42,13 +42,16 @@ MAY_IMPORT = {
     "sweep.dispatch": {
         "sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models", "rewards",
     },
-    "sweep.commands": {"sweep.plan", "sweep.dispatch", "sweep.compare", "sweep.track", "sweep.run", "sweep.config"},
+    "sweep.doctor": {"sweep.dispatch", "sweep.plan", "sweep.run", "sweep.config", "models"},
+    "sweep.commands": {
+        "sweep.plan", "sweep.dispatch", "sweep.doctor", "sweep.compare", "sweep.track", "sweep.run", "sweep.config",
+    },
     "sweep.__main__": {"sweep.plan", "sweep.commands", "sweep.run", "sweep.config"},
 }  # fmt: skip
 # Rooms that a login node loads: importing any of their modules loads none of HEAVY.
 WITHOUT_TORCH = (
     "rewards", "sweep/config", "sweep/run", "sweep/data", "sweep/plan", "sweep/dispatch", "sweep/compare",
-    "sweep/score", "sweep/commands",
+    "sweep/score", "sweep/doctor", "sweep/commands",
 )  # fmt: skip
 HEAVY = {"torch", "transformers", "deepspeed", "vllm"}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50  # lines

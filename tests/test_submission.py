@@ -244,7 +244,7 @@ def test_a_local_job_inherits_nothing_of_another_job_either(tmp_path, monkeypatc
     for name in ("RANK", "MASTER_ADDR", "SLURM_JOB_ID", "OWN_VARIABLE"):
         monkeypatch.setenv(name, "7")
     tasks = plan_sweep([*TINY, f"output_dir={tmp_path}"]).tasks
-    LocalQueue(tasks, tmp_path, tasks[0].config.cluster)._submit(tasks[0])
+    LocalQueue(tasks, tmp_path, tasks[0].config.cluster)._submit(tasks[0], [])
     assert seen["OWN_VARIABLE"] == "7" and not {"RANK", "MASTER_ADDR", "SLURM_JOB_ID"} & seen.keys()
 
 

@@ -15,6 +15,7 @@ PAGE, FIGURE = HERE.parent / "architecture.md", HERE / "rooms.svg"
 WIDTH, HEIGHT, BOX = 920, 590, (118, 36)
 PLACES = {  # centres of the boxes
     "sweep.__main__": (130, 66), "sweep.commands": (130, 146), "sweep.dispatch": (130, 226), "sweep.plan": (88, 316),
+    "sweep.doctor": (243, 190),
     "sweep.compare": (233, 316), "sweep.track": (380, 166), "sweep.stages": (700, 106), "sweep.grpo": (805, 196),
     "sweep.evaluate": (610, 196), "sweep.job": (825, 316), "sweep.rollout": (650, 316), "sweep.score": (465, 338),
     "sweep.data": (245, 406), "sweep.run": (400, 406), "sweep.config": (338, 476), "models": (260, 546),

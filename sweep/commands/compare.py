@@ -119,8 +119,7 @@ def _written(verdicts: Sequence[Verdict], figures: Path | None, html: Path | Non
     """Write the figures and the page that are asked for; return the lines to print about them."""
     lines = [] if figures is None else _drawn(verdicts, figures)
     if html is not None:
-        write_page(verdicts, html, all_metrics)
-        lines.append(str(html))
+        lines += [*write_page(verdicts, html, all_metrics), str(html)]
     return lines
 
 

@@ -12,7 +12,7 @@ import typer
 from sweep.shown import shown_lines
 
 
-def _place(typed: str | Path) -> Path:
+def place(typed: str | Path) -> Path:
     """Return a directory as an absolute path.
 
     A leading ~ is expanded here, because bash does not expand that of --output-dir=~/runs.
@@ -23,17 +23,17 @@ def _place(typed: str | Path) -> Path:
 
 
 Name = Annotated[str, typer.Argument(metavar="SWEEP", help="a sweep's name, as the launch printed it")]
-Output = Annotated[Path, typer.Option(parser=_place, help="the output_dir of the launch; output_dir=DIR does as well")]
+Output = Annotated[Path, typer.Option(parser=place, help="the output_dir of the launch; output_dir=DIR does as well")]
 Patterns = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CELL…]", help="axis=value, a label, a directory's name or a signature"),
 ]
 Figures = Annotated[
-    Path | None, typer.Option(parser=_place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
+    Path | None, typer.Option(parser=place, metavar="DIR", help="write figures there too, each as SVG and as PNG")
 ]
 Html = Annotated[
     Path | None,
-    typer.Option("--html", parser=_place, metavar="FILE", help="write a page there too, one file to look at"),
+    typer.Option("--html", parser=place, metavar="FILE", help="write a page there too, one file to look at"),
 ]
 AllMetrics = Annotated[bool, typer.Option("--all-metrics", help="with --html: also times, speeds and memory")]
 Curves = Annotated[bool, typer.Option("--curves", help="show the values over steps too; --json writes them")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sweep.errors import UserError
@@ -40,10 +40,10 @@ class Targets:
 class KeptAnswers:
     """The answers in an output directory."""
 
-    def __init__(self, root: Path) -> None:
-        """`root`: the output directory."""
+    def __init__(self, root: Path, damaged: list[str] | None = None) -> None:
+        """Prepare to read the answers in the output directory `root`; `damaged`: see `finished`."""
         self._root = root
-        self._of = lru_cache(maxsize=None)(finished)
+        self._of = lru_cache(maxsize=None)(partial(finished, damaged=damaged))
         self._grouped = lru_cache(maxsize=EVALUATIONS_AT_ONCE)(_grouped)
 
     def untrained(self, entry: Entry) -> list[KeptEvaluation]:

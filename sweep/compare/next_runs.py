@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.compare.contrasts import Contrast, Findings, free_axes, holds
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison, Launch
-from sweep.config.local import default_output_dir
 from sweep.errors import HIDDEN
-from sweep.program import launcher
+from sweep.run.launches import key_of, launch_command
 from sweep.run.state import ACTIVE, State
 
 FEW_SEEDS = 5  # suggested if there is a single seed, which has no spread
@@ -62,22 +60,9 @@ class _Launches:
         if launch is UNKNOWN:
             changed = " ".join(f"{key}={value}" for key, value in changes.items())
             return f"their launch, which this file does not name, again{f' with {changed}' if changed else ''}"
-        replaced = free_axes(changes, [_key(word) for word in launch.overrides])
-        hidden = [word for word in launch.overrides if HIDDEN in word]
-        words = [word for word in launch.overrides if _key(word) not in replaced and word not in hidden]
-        keys = {_key(word) for word in words}
-        if "name" not in keys:
-            words.append(f"name={launch.sweep}")
-        if "output_dir" not in keys and self.root.absolute() != default_output_dir():
-            words.append(f"output_dir={self.root}")
-        typed = [*words, *(f"{key}={value}" for key, value in changes.items())]
-        command = f"{launcher()} -m {shlex.join(typed)}"
-        keys_left = ", ".join(_key(word) for word in hidden)
-        return f"{command}  # and {keys_left}, whose values are not recorded" if hidden else command
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
+        replaced = free_axes(changes, [key_of(word) for word in launch.overrides])
+        words = [word for word in launch.overrides if HIDDEN in word or key_of(word) not in replaced]
+        return launch_command(words, launch.sweep, self.root, [f"{key}={value}" for key, value in changes.items()])
 
 
 def _unfinished(cells: Sequence[CellResult], launches: _Launches) -> list[Suggestion]:
@@ -133,5 +118,5 @@ def _up_to(seeds: Sequence[int], number: int) -> list[int]:
 def _narrowed(launch: Launch, rows: Sequence[Row]) -> dict[str, str]:
     """Return an override for the models of the rows, if the launch typed these models among others."""
     models = list(dict.fromkeys(row.axes.get("model", "") for row in rows))
-    typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if _key(w) == "model"), [])
+    typed = next((w.partition("=")[2].split(",") for w in reversed(launch.overrides) if key_of(w) == "model"), [])
     return {"model": ",".join(models)} if set(models) < set(typed) else {}

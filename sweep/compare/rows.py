@@ -16,10 +16,13 @@ from sweep.run.state import State
 
 LONGEST_VALUE = 40  # characters of a value in a table; a longer one, such as a reward's source, is shown as a hash
 CHOICES = ("model", "reward")
-# The sections that a model's or a reward's file sets, or that only some of them read. A key of these sections whose
-# value follows from the choice of the model or reward is not an axis; a rate that was typed for one reward alone is.
+# The sections and keys that a model's or a reward's file sets, or that only some of them read. If the value of such a
+# key follows from the choice of the model or reward, it is not an axis; a rate that was typed for one reward alone is.
 FOLLOW = {
-    "model": ("model", "optimizer", "prompt", "data", "rollout"),
+    "model": (
+        *("model", "optimizer", "prompt", "data", "rollout"),
+        *("algorithm.prompts_per_step", "algorithm.samples_per_prompt"),
+    ),
     "reward": ("reward", "labels", "grading"),
 }
 
@@ -158,7 +161,7 @@ def _brought(axis: str, known: Mapping) -> str:
 def _follows(key: str, values: Sequence[str], named: Mapping[str, Sequence[str]], typed: Iterable[str]) -> bool:
     """Return True if a key's values are determined by the model, by the reward, or by typed axes of its section."""
     section = key.partition(".")[0]
-    choices = [choice for choice in CHOICES if section in FOLLOW[choice]]
+    choices = [choice for choice in CHOICES if section in FOLLOW[choice] or key in FOLLOW[choice]]
     axes = [axis for axis in typed if axis in named and axis.partition(".")[0] == section]
     if not choices and not axes:
         return False

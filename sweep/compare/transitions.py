@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from sweep.run.answer_reading import answers_without_texts, made_between
 from sweep.run.answers import by_problem
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
+from sweep.score.grouped import Grouped
 from sweep.score.means import CODE
 from sweep.score.transitions import Change, Transition, Transitions, transitions
 
@@ -62,6 +63,35 @@ class Asked:
     after: int | None = None
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two evaluations of a cell by one benchmark, asked in one way: of earlier weights, and of later ones."""
+
+    cell: Entry
+    first: KeptEvaluation
+    last: KeptEvaluation
+
+    @property
+    def made_differently(self) -> list[str]:
+        """In words how the two were made differently; nothing if they were not."""
+        return [f"{self.cell.label}: {said}" for said in made_between(self.first.manifest, self.last.manifest)]
+
+    def answers(self) -> tuple[Grouped, Grouped]:
+        """Return the answers of both without texts, by problem: those to the problems that both were asked for.
+
+        Raises:
+            UserError: a file of the answers is missing or damaged.
+        """
+        problems = min(self.first.manifest.problems, self.last.manifest.problems)
+        first, last = (by_problem(answers_without_texts(e.directory, problems)) for e in (self.first, self.last))
+        return first, last
+
+    def moved(self, found: Transitions) -> Moved:
+        """Return the row of this cell alone."""
+        axes = {axis: value for axis, value in self.cell.axes.items() if axis != SEED}
+        return Moved(axes, self.first.manifest.benchmark, self.first.sign, self.first.step, self.last.step, 1, found)
+
+
 def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> Found:
     """Return a row for each benchmark and each set of cells that differ in the seed alone.
 
@@ -69,47 +99,65 @@ def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> 
         UserError: no answers are kept of any of the cells, the behaviour was not looked for, or two evaluations are
             not of the same problems.
     """
-    warnings: list[str] = []
-    moved = [of_cell for cell in cells for of_cell in _of_cell(root, cell, asked, warnings)]
-    missing = [cell.label for cell in cells if not any(one is cell for one, _ in moved)]
+    pairs = [pair for cell in cells for pair in pairs_of(root, cell, asked)]
+    left_out = without_pairs(sweep, cells, pairs, asked)
+    for pair in pairs:
+        _check_behaviour(pair.first, pair.last, asked.behaviour)
+    moved = [pair.moved(transitions(*pair.answers(), asked.behaviour)) for pair in pairs]
+    warnings = [said for pair in pairs for said in pair.made_differently]
+    return Found(pooled_rows(moved), list(dict.fromkeys([*warnings, *left_out])))
+
+
+def without_pairs(sweep: str, cells: Sequence[Entry], pairs: Sequence[Pair], asked: Asked) -> list[str]:
+    """Return in words which cells no pair is of, or nothing.
+
+    Raises:
+        UserError: there is no pair.
+    """
     how = f"`{program()} evaluate {sweep}` makes those of the last step"
-    if not moved:
+    if not pairs:
         of = f" to {asked.benchmark}" if asked.benchmark else ""
         raise UserError(f"sweep {sweep}: no answers{of} are kept of two evaluations of any of its cells; {how}")
-    if missing:
-        warnings.append(f"left out, because no two evaluations with answers are kept: {'; '.join(missing)}; {how}")
+    missing = [cell.label for cell in cells if not any(pair.cell is cell for pair in pairs)]
+    if not missing:
+        return []
+    return [f"left out, because no two evaluations with answers are kept: {'; '.join(missing)}; {how}"]
+
+
+def pooled_rows(moved: Sequence[Moved]) -> list[Moved]:
+    """Return a row for each set of cells that differ in the seed alone and were asked equally many problems."""
 
     def key(of_cell: Moved) -> tuple:
-        return of_cell.benchmark, of_cell.sign, sorted(of_cell.axes.items())
+        return of_cell.benchmark, of_cell.sign, sorted(of_cell.axes.items()), of_cell.found.problems
 
-    ordered = sorted((of_cell for _, of_cell in moved), key=key)
-    return Found([_pooled(list(members)) for _, members in groupby(ordered, key)], list(dict.fromkeys(warnings)))
+    return [_pooled(list(members)) for _, members in groupby(sorted(moved, key=key), key)]
 
 
-def _of_cell(root: Path, cell: Entry, asked: Asked, warnings: list[str]) -> Iterable[tuple[Entry, Moved]]:
-    """Yield what became of a cell, for each benchmark whose answers are kept of both weights."""
+def pairs_of(root: Path, cell: Entry, asked: Asked, damaged: list[str] | None = None) -> Iterator[Pair]:
+    """Yield the pair of each benchmark whose answers are kept of both weights of a cell.
+
+    Args:
+        damaged: takes a message for each manifest that cannot be read.
+    Raises:
+        UserError: a manifest cannot be read, and `damaged` is None.
+    """
     training = RunDirectory(root / cell.training).path
-    trained = finished_of_training(root, training.name)
-    before = _untrained(root, cell) if asked.before is None else [e for e in trained if e.step == asked.before]
+    trained = finished_of_training(root, training.name, damaged)
+    before = _untrained(root, cell, damaged) if asked.before is None else [e for e in trained if e.step == asked.before]
     for first in before:
         same = [e for e in trained if e.sign == first.sign and asked.after in (None, e.step)]
         if not same or asked.benchmark not in (None, first.manifest.benchmark):
             continue
         last = max(same, key=lambda evaluated: evaluated.step or 0)
-        if last.directory == first.directory:
-            continue
-        _check_behaviour(first, last, asked.behaviour)
-        warnings += [f"{cell.label}: {said}" for said in made_between(first.manifest, last.manifest)]
-        axes = {axis: value for axis, value in cell.axes.items() if axis != SEED}
-        found = _transitions(first, last, asked.behaviour)
-        yield cell, Moved(axes, first.manifest.benchmark, first.sign, first.step, last.step, 1, found)
+        if last.directory != first.directory:
+            yield Pair(cell, first, last)
 
 
-def _untrained(root: Path, cell: Entry) -> list[KeptEvaluation]:
+def _untrained(root: Path, cell: Entry, damaged: list[str] | None) -> list[KeptEvaluation]:
     """Return the evaluations of the model that the cell began from."""
     baseline = RunDirectory(root / cell.stages[0])
     identity = (baseline.identity or {}).get("model")
-    return [] if identity is None else finished(of_model(root, cell.model, identity))
+    return [] if identity is None else finished(of_model(root, cell.model, identity), damaged)
 
 
 def _check_behaviour(first: KeptEvaluation, last: KeptEvaluation, behaviour: str) -> None:
@@ -125,13 +173,6 @@ def _check_behaviour(first: KeptEvaluation, last: KeptEvaluation, behaviour: str
             f"--behaviour {behaviour}: another detector decided before ({one}, {first.directory}) than after ({other}, "
             f"{last.directory}); evaluate both again, which looks for it with one detector and samples nothing"
         )
-
-
-def _transitions(first: KeptEvaluation, last: KeptEvaluation, behaviour: str) -> Transitions:
-    """Return the transitions between the problems that both evaluations were asked for."""
-    problems = min(first.manifest.problems, last.manifest.problems)
-    before, after = (by_problem(answers_without_texts(e.directory, problems)) for e in (first, last))
-    return transitions(before, after, behaviour)
 
 
 def _pooled(members: Sequence[Moved]) -> Moved:

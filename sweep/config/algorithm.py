@@ -10,7 +10,10 @@ from models.config import RECORDED, Strict
 
 
 class AlgorithmConfig(Strict):
-    """One objective. Every file in `conf/algorithm` states or inherits every choice; none has a default here."""
+    """One objective. Every file in `conf/algorithm` states or inherits every choice; none has a default here.
+
+    How many prompts and responses a step has is stated in `conf/sizes`, unless an algorithm's file states it.
+    """
 
     name: str = Field(
         json_schema_extra=RECORDED, description="what tables call the algorithm; what it does is said by the other keys"

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_serializer, field_validator
 
 from models.architecture import cache_row_bytes
-from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Resources, Strict, TuningConfig
+from models.config import AT_LAUNCH, LABEL, RECORDED, Architecture, ModelConfig, Strict, TuningConfig
 from models.prompts import PromptConfig
 from rewards.behaviours import BehavioursConfig
 from rewards.grading import GradingConfig
@@ -23,6 +23,7 @@ from rewards.signals import RewardConfig
 from sweep.config.algorithm import AlgorithmConfig
 from sweep.config.data import DataConfig
 from sweep.config.evaluation import EvaluationConfig
+from sweep.config.speed import JobResources
 
 DEFAULT_PROJECT = "rlvr-sweep"  # of W&B
 
@@ -175,7 +176,11 @@ class LocalCluster(ThisMachine):
 
     kind: Literal["local"] = Field(description="local: a queue of jobs on this machine")
     name: str = Field(pattern=LABEL, description="what messages call the cluster")
-    max_parallel: int | None = Field(None, ge=1, description="processes at once, of all jobs; null: one for each core")
+    max_parallel: int | None = Field(
+        None,
+        ge=1,
+        description="processes at once, of all jobs; null: one for each GPU, and one for each core of those without",
+    )
     threads: int | None = Field(
         None,
         ge=1,
@@ -328,7 +333,7 @@ class CellConfig(Strict):
         json_schema_extra=RECORDED, description="the W&B mirror, and the answers that are kept"
     )
     cluster: ClusterConfig = Field(json_schema_extra=RECORDED, description="where jobs run")
-    resources: Resources = Field(
+    resources: JobResources = Field(
         json_schema_extra=RECORDED, description="what the job asks for; by default what its model's file says"
     )
 

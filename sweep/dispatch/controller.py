@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
+from submitit.core.utils import JobPaths
 from submitit.local.local import Controller
 
 GRACE_SECONDS = 60.0  # for processes to end by themselves once another has failed
@@ -24,6 +25,30 @@ POLL_SECONDS = 0.05
 
 class LocalController(Controller):
     """Starts a job's processes and waits for them. `folder` is the run's directory of attempts."""
+
+    def start_tasks(self) -> None:
+        """Start the processes of the job, each with files for its output and its errors.
+
+        They inherit the descriptors that hold the job's GPUs (`sweep.dispatch.devices`), so that processes that outlive
+        this one keep them. Python makes other descriptors such that no process inherits them.
+        """
+        self.open_files()
+        for rank in range(self.ntasks):
+            place = {"LOCALID": str(rank), "GLOBALID": str(rank), "JOB_ID": self.pid}
+            started = subprocess.Popen(
+                self.command,
+                env={**os.environ, **{f"SUBMITIT_LOCAL_{name}": value for name, value in place.items()}},
+                stdout=self.stdouts[rank],
+                stderr=self.stderrs[rank],
+                close_fds=False,
+            )
+            self.tasks.append(started)
+
+    def open_files(self) -> None:
+        """Open the files for the output and the errors of each process."""
+        self.folder.mkdir(exist_ok=True)
+        paths = [JobPaths(self.folder, self.pid, rank) for rank in range(self.ntasks)]
+        self.stdouts, self.stderrs = ([getattr(p, kind).open("a") for p in paths] for kind in ("stdout", "stderr"))
 
     def wait(self, freq: int = 24) -> list[int]:
         """Wait until all processes have ended. Return their exit codes; -N for one that the signal N killed."""
@@ -92,10 +117,10 @@ class LocalExecutor(submitit.LocalExecutor):
         return submitit.LocalJob(self.folder, str(process.pid), tasks=list(range(count)), process=process)
 
 
-def start_controller(folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    """Start a controller in a new Python process."""
+def start_controller(folder: Path, environment: dict[str, str], inherited: Sequence[int] = ()) -> subprocess.Popen:
+    """Start a controller in a new Python process, which inherits these file descriptors."""
     command = [sys.executable, "-m", "sweep.dispatch.controller", str(folder)]
-    return subprocess.Popen(command, env={**os.environ, **environment})
+    return subprocess.Popen(command, env={**os.environ, **environment}, pass_fds=inherited)
 
 
 if __name__ == "__main__":

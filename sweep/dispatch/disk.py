@@ -10,7 +10,7 @@ from pathlib import Path
 from sweep.dispatch.states import statuses
 from sweep.run.answer_places import ANSWERS
 from sweep.run.checkpoints import checkpoints, checkpoints_set_aside, damage, partials
-from sweep.run.claims import latest_claim, read_submissions
+from sweep.run.claims import Submission, latest_claim, read_submissions
 from sweep.run.directory import CELLS, RunDirectory, run_directories
 from sweep.run.ledger import read_sweeps
 from sweep.run.provenance import code_hash
@@ -32,23 +32,34 @@ def garbage(root: Path) -> list[Garbage]:
     Nothing of a run that is queued or running is ever listed.
     """
     active, done, known = _states(root)
-    being_submitted = [s for s in read_submissions(root) if s.under_way]
+    being_submitted = _being_submitted(root)
     active |= {root / run for submission in being_submitted for run in submission.runs}
-    found = []
+    found = of_no_sweep(root)
     for run in run_directories(root):
-        if run.path in active or (run.path not in known and run.alive):
-            continue
-        if run.path not in known:
-            found.append((run.path, "belongs to no sweep"))
-        else:
+        if run.path in known and run.path not in active:
             found += _within(run, run.path in done)
-    found += [(place, "answers of a training that is gone") for place in _orphaned_answers(root)]
     used = {latest.submission for run in known if (latest := latest_claim(RunDirectory(run).attempts))}
     used |= {s.id for s in being_submitted}
     found += [(p, "submission of attempts that others followed") for p in _others(root / "submissions", used)]
     if not active:
         found += [(p, "code that no job waits for") for p in _others(root / "code", {code_hash()})]
     return [Garbage(path, reason, _size(path)) for path, reason in found]
+
+
+def of_no_sweep(root: Path) -> list[tuple[Path, str]]:
+    """Return the run directories that no sweep lists and nothing works on, and answers of trainings that are gone.
+
+    Each comes with the reason. No state of a run that a sweep lists is read.
+    """
+    listed = {sweep.directory(entry) for sweep in read_sweeps(root) for entry in (*sweep.stages, *sweep.cells)}
+    listed |= {root / run for submission in _being_submitted(root) for run in submission.runs}
+    others = [run.path for run in run_directories(root) if run.path not in listed and not run.alive]
+    found = [(path, "belongs to no sweep") for path in others]
+    return [*found, *((place, "answers of a training that is gone") for place in _orphaned_answers(root))]
+
+
+def _being_submitted(root: Path) -> list[Submission]:
+    return [submission for submission in read_submissions(root) if submission.under_way]
 
 
 def _states(root: Path) -> tuple[set[Path], set[Path], set[Path]]:
@@ -75,7 +86,12 @@ def _orphaned_answers(root: Path) -> list[Path]:
 
 def _within(run: RunDirectory, done: bool) -> Iterator[tuple[Path, str]]:
     config = run.read_config().checkpoint
-    for partial in (*partials(run.checkpoints), *run.weights.glob(".*.partial"), *run.unfinished()):
+    for partial in (
+        *partials(run.checkpoints),
+        *run.weights.glob(".*.partial"),
+        *run.unfinished(),
+        *run.attempts.glob(".claim-*"),
+    ):
         yield partial, "was not finished"
     for checkpoint in checkpoints_set_aside(run.checkpoints):
         yield checkpoint, "training went back from it"

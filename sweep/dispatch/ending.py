@@ -36,8 +36,7 @@ def show_curves(verdict: Verdict, directory: Path, screen: Console) -> None:
         lines = [f"the figures were not written: {why or error}"]
     page = directory.parent / "page.html"
     try:
-        write_page([verdict], page)
-        lines.append(str(page))
+        lines += [*write_page([verdict], page), str(page)]
     except (UserError, ImportError) as error:  # its message says which file
         lines.append(f"the page was not written: {error}")
     screen.print()

@@ -17,6 +17,7 @@ from sweep.plan.evaluations import Steps, plan_evaluations, plan_model
 from sweep.plan.model_here import overrides_for
 from sweep.plan.plan import Plan
 from sweep.plan.task import Task
+from sweep.plan.view import print_notes
 from sweep.run.directory import RunDirectory
 from sweep.run.ledger import Sweep, read_sweep, record
 from sweep.run.unwritable import complaint
@@ -66,6 +67,7 @@ def told_apart(sweep: Sweep, words: Sequence[str]) -> tuple[list[str], list[str]
 
 
 def _carry_out(plan: Plan, typed: Sequence[str], screen: Console) -> int:
+    print_notes(plan, screen)
     backend = backend_of(plan.cluster)
     backend.check(plan, screen)
     try:

@@ -14,6 +14,7 @@ from sweep.compare.ask import answer
 from sweep.compare.table import print_verdict
 from sweep.config.cell import LocalCluster
 from sweep.config.faults import plural
+from sweep.dispatch.devices import crowded
 from sweep.dispatch.ending import show_curves
 from sweep.dispatch.inline import InlineQueue
 from sweep.dispatch.local import LocalQueue
@@ -24,6 +25,7 @@ from sweep.dispatch.select import Run
 from sweep.dispatch.submit import Submitted
 from sweep.dispatch.view import LiveView, live_view, suggested
 from sweep.errors import UserError
+from sweep.plan.machine import gpus
 from sweep.plan.plan import Plan
 from sweep.plan.task import TRAIN, Task
 from sweep.plan.view import time_left
@@ -39,7 +41,9 @@ class _Here:
     """The common part of both back ends: they start missing runs during a launch, and never later."""
 
     def check(self, plan: Plan, screen: Console) -> None:
-        """Do nothing, because the plan has checked this machine already."""
+        """Print which GPUs other programs use. What makes a launch impossible here, the plan has refused already."""
+        for line in crowded(plan.tasks, gpus()):
+            screen.print(f"note: {line}", soft_wrap=True, markup=False, highlight=False)
 
     def retry(self, tasks: Sequence[Task], sweep: Sweep, force: bool) -> Submitted:
         """Refuse, because only a launch starts runs on this machine; see `Backend.retry`."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import submitit
 
 from sweep.config.cell import LocalCluster
 from sweep.dispatch.controller import LocalExecutor, start_controller
+from sweep.dispatch.devices import Lease
 from sweep.dispatch.job import Job
 from sweep.dispatch.prepared import Copy, Prepared, can_copy
 from sweep.dispatch.queue import Queue, processes_of
 from sweep.dispatch.surroundings import apart_from_any_job, changed_environment
-from sweep.plan.machine import local_processes
+from sweep.plan.machine import threads_of_a_process
 from sweep.plan.task import Task
 from sweep.run.directory import RunDirectory
 from sweep.run.state import State
@@ -28,15 +30,10 @@ class LocalQueue(Queue):
     """Runs tasks on this machine, each in processes of its own."""
 
     def __init__(self, tasks: list[Task], code: Path, cluster: LocalCluster) -> None:
-        super().__init__(tasks)
+        super().__init__(tasks, cluster.max_parallel)
         self.code = code
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.max_parallel = local_processes(cluster)
-        trainings = [task for task in tasks if task.steps] or tasks  # what takes longest
-        at_once = min(self.max_parallel, sum(map(processes_of, trainings)))
-        asked = os.environ.get("OMP_NUM_THREADS", "")
-        share = int(asked) if asked.isdigit() else cores // at_once
-        self.threads = cluster.threads or max(1, share)
+        trainings = [task.config for task in tasks if task.steps] or [task.config for task in tasks]  # take longest
+        self.threads = threads_of_a_process(trainings, cluster)
         self._share_imports = cluster.share_imports and can_copy()
         self._prepared: Prepared | None = None  # from the first job on, where there are several
 
@@ -46,21 +43,28 @@ class LocalQueue(Queue):
             self._prepared.close()
 
     def _may_start(self, statuses: list[Status]) -> bool:
-        """Return whether jobs may start. If several processes are to come, one first imports for all of them."""
-        coming = sum(processes_of(t) for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED)
+        """Return whether jobs may start. If several processes are to come, one first imports for all of them.
+
+        Jobs with GPUs import for themselves, because a GPU's driver does not survive that its process is copied.
+        """
+        queued = [t for t, s in zip(self.tasks, statuses, strict=True) if s.state == State.QUEUED]
+        coming = sum(processes_of(task) for task in queued if not self._devices_of(task))
         if self._share_imports and self._prepared is None and coming > 1:
             tracked = any(t.config.tracking.mode == "online" for t in self.tasks)
             with _surroundings(self.code, self.threads), apart_from_any_job():
                 self._prepared = Prepared(["wandb"] if tracked else [])
         return self._prepared is None or self._prepared.settled()
 
-    def _controller(self, folder: Path, environment: dict[str, str]) -> subprocess.Popen | Copy:
-        copy = self._prepared and self._prepared.copy(folder, environment)
-        return copy or start_controller(folder, environment)
+    def _controller(
+        self, leases: Sequence[Lease], folder: Path, environment: dict[str, str]
+    ) -> subprocess.Popen | Copy:
+        environment = environment | self.devices.environment(leases)
+        copy = None if leases or self._prepared is None else self._prepared.copy(folder, environment)
+        return copy or start_controller(folder, environment, [lease.fileno() for lease in leases])
 
-    def _submit(self, task: Task) -> submitit.Job:
+    def _submit(self, task: Task, leases: Sequence[Lease]) -> submitit.Job:
         run = RunDirectory(task.directory)
-        executor = LocalExecutor(run.attempts, self._controller)
+        executor = LocalExecutor(run.attempts, partial(self._controller, leases))
         executor.update_parameters(tasks_per_node=processes_of(task))
         with _surroundings(self.code, self.threads), apart_from_any_job():
             return executor.submit(Job(task.module, task.directory, run.meeting()))

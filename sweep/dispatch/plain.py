@@ -56,6 +56,8 @@ def plain_line(s: Status) -> str:
         parts.append(f"{s.tokens_per_second:.0f} tokens/s")
     if s.seconds_left is not None:
         parts.append(f"{duration(s.seconds_left)} left")
+    if s.state == State.RUNNING and s.devices:
+        parts.append(f"GPU {shown(s.devices)}")
     if s.note:
         parts.append(f"({shown(s.note)})")
     return "  ".join(parts)

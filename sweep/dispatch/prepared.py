@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from submitit.core.utils import JobPaths
-
 from sweep.dispatch.controller import LocalController
 from sweep.dispatch.imports import import_stage
 
@@ -146,9 +144,7 @@ class CopyingController(LocalController):
 
     def start_tasks(self) -> None:
         """Start the processes of the job, each with files for its output and its errors."""
-        self.folder.mkdir(exist_ok=True)
-        paths = [JobPaths(self.folder, self.pid, rank) for rank in range(self.ntasks)]
-        self.stdouts, self.stderrs = ([getattr(p, kind).open("a") for p in paths] for kind in ("stdout", "stderr"))
+        self.open_files()
         for rank in range(self.ntasks):
             self.tasks.append(cast(subprocess.Popen, self._task(rank)))
 

@@ -1,4 +1,4 @@
-"""The queue of a launch on this machine: stages run first, and no more processes at once than there is room for.
+"""The queue of a launch on this machine: stages run first, and no more at once than there are cores and GPUs for.
 
 submitit's local executor starts everything at once and supports no dependencies. Jobs that outlived a killed launcher
 are adopted.
@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,11 @@ from typing import IO
 
 import submitit
 
+from sweep.config.faults import plural
+from sweep.dispatch.devices import Devices, Lease, needed_bytes
+from sweep.dispatch.room import Room
 from sweep.errors import UserError
+from sweep.plan.machine import cores, devices_of, gpus
 from sweep.plan.task import LABEL, TRAIN, Task
 from sweep.run.directory import RunDirectory
 from sweep.run.ending import last_words
@@ -37,18 +41,19 @@ POLL_SECONDS, SECONDS_FOR_EACH = 0.5, 0.02  # between two looks: a look takes ab
 class Queue(ABC):
     """Runs tasks on this machine until each has ended. Subclasses define how a job is started."""
 
-    max_parallel = 1  # processes at once
-
-    def __init__(self, tasks: list[Task]) -> None:
+    def __init__(self, tasks: list[Task], max_parallel: int | None) -> None:
+        """`max_parallel`: processes at once; None: as many as there are GPUs, or cores for jobs without."""
         self.tasks = tasks
+        self.max_parallel = max_parallel
+        self.devices = Devices(gpus(), needed_bytes(tasks))
         self._jobs: dict[Path, StartedJob] = {}
         self._asked: dict[Path, float] = {}  # when a run that had begun was last signalled to stop
         self._elsewhere: set[Path] = set()  # runs on other machines, which are not this launch's to stop
         self.stopping = False  # set when the launch was interrupted
 
     @abstractmethod
-    def _submit(self, task: Task) -> submitit.Job | EndedJob:
-        """Start a job for the task."""
+    def _submit(self, task: Task, leases: Sequence[Lease]) -> submitit.Job | EndedJob:
+        """Start a job for the task, which inherits the GPUs that were taken for it."""
 
     def _may_start(self, statuses: list[Status]) -> bool:
         """Return whether jobs may start yet; called at every look at the runs."""
@@ -73,6 +78,7 @@ class Queue(ABC):
             with self._listening():
                 return self._run(watch, pause)
         finally:
+            self.devices.release()
             self.close()
 
     @contextmanager
@@ -96,6 +102,7 @@ class Queue(ABC):
         while True:
             statuses = self._statuses()
             if self.stopping:
+                self.devices.release()
                 statuses = [self._ask_to_stop(t, s) for t, s in zip(self.tasks, statuses, strict=True)]
             else:
                 statuses = self._start_ready(statuses)
@@ -144,18 +151,48 @@ class Queue(ABC):
         if not self._may_start(statuses):
             waiting = "waits while what all jobs need is imported"
             return [replace(s, note=s.note or waiting) if s.state == State.QUEUED else s for s in statuses]
-        busy = sum(processes_of(t) for t in self.tasks if by_directory[t.directory].state.at_work)
+        room = Room(self.max_parallel, cores())
         for task in self.tasks:
-            ready = by_directory[task.directory].state == State.QUEUED and task.directory not in self._jobs
+            if by_directory[task.directory].state.at_work:
+                room.occupy(processes_of(task), self._devices_of(task) > 0)
+        is_waiting = False  # whether a job waits for GPUs: none that comes later in the queue gets one before it
+        for task in self.tasks:
+            status, count = by_directory[task.directory], self._devices_of(task)
+            ready = status.state == State.QUEUED and task.directory not in self._jobs
             ready = ready and all(by_directory[d].state == State.DONE for d in task.after)
-            # A job wider than the machine still runs, alone.
-            if ready and (busy == 0 or busy + processes_of(task) <= self.max_parallel):
-                by_directory[task.directory] = self._start(task, by_directory[task.directory])
-                busy += processes_of(task)
+            if not ready or (count and is_waiting) or not room.take(processes_of(task), count > 0):
+                continue
+            leases = self._take(count)
+            is_waiting = is_waiting or leases is None
+            by_directory[task.directory] = (
+                replace(status, note=f"waits for {plural(count, 'free GPU')}")
+                if leases is None
+                else self._start(task, status, leases)
+            )
+        if not is_waiting:
+            self.devices.release()
         return list(by_directory.values())
 
-    def _start(self, task: Task, status: Status) -> Status:
-        """Start a task, unless another launch works on it; return its new status."""
+    def _devices_of(self, task: Task) -> int:
+        """Return the number of GPUs that a task's job takes."""
+        return devices_of(task.config)
+
+    def _take(self, count: int) -> list[Lease] | None:
+        """Take GPUs for a job; None if so many are not free."""
+        return self.devices.take(count) if count else []
+
+    def _start(self, task: Task, status: Status, leases: Sequence[Lease] = ()) -> Status:
+        """Start a task, unless another launch works on it; return its new status.
+
+        `leases`: the GPUs of its job, which this process need not hold any longer once the job has started.
+        """
+        try:
+            return self._start_with(task, status, leases)
+        finally:
+            for lease in leases:
+                lease.close()
+
+    def _start_with(self, task: Task, status: Status, leases: Sequence[Lease]) -> Status:
         run = RunDirectory(task.directory)
         turn = try_lock(run.starting)
         if turn is None:
@@ -166,7 +203,9 @@ class Queue(ABC):
             return now
         before = run.read_state()
         note = f"starting again, {before.note}" if before.starts_again else "starting"
-        self._jobs[task.directory] = StartedJob(self._submit(task), turn, note, before.attempt)
+        if leases:
+            note += f" on GPU {self.devices.named(leases)}"
+        self._jobs[task.directory] = StartedJob(self._submit(task, leases), turn, note, before.attempt)
         return replace(status, state=State.RUNNING, note=note)
 
     def _ask_to_stop(self, task: Task, status: Status) -> Status:

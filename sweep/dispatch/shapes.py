@@ -24,14 +24,15 @@ from sweep.run.environment import environment_file
 from sweep.run.provenance import ROOT
 
 LONGEST_NAME = 100
+NODE = "sweep.dispatch.node"  # the program of a job's processes
 
 
 class ArrayExecutor(submitit.SlurmExecutor):
     """submitit's Slurm executor, but with one script for a whole array, which reads its work from a file."""
 
-    def __init__(self, submission: Submission, cluster: SlurmCluster) -> None:
+    def __init__(self, submission: Submission, cluster: SlurmCluster, program: str) -> None:
         super().__init__(submission.folder, python=cluster.python)
-        self.submission = submission
+        self.submission, self.program = submission, program
 
     @classmethod
     def affinity(cls) -> int:
@@ -40,7 +41,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     @property
     def _submitit_command_str(self) -> str:
-        return f"{self.python} -u -m sweep.dispatch.node {shlex.quote(str(self.submission.file))}"
+        return f"{self.python} -u -m {self.program} {shlex.quote(str(self.submission.file))}"
 
     def script(self) -> str:
         """Return the text of the script for sbatch."""
@@ -60,6 +61,7 @@ def executor(
     after: str = "",
     at_once: int | None = None,
     indices: Sequence[int] = (0,),
+    program: str = NODE,
 ) -> ArrayExecutor:
     """Return the executor that submits the runs of `submission`, all of which have the shape of `task`.
 
@@ -68,9 +70,10 @@ def executor(
         after: Slurm's dependency, or "".
         at_once: how many elements may run at a time; None: all.
         indices: which of the submission's runs.
+        program: the module that each process runs, with the submission's file as its argument.
     """
     config, cluster = task.config, task.config.slurm
-    made = ArrayExecutor(submission, cluster)
+    made = ArrayExecutor(submission, cluster, program)
     made.update_parameters(job_name=name, wckey=None)
     own = {
         **_request(config),

@@ -132,6 +132,28 @@ def history(ids: Iterable[str]) -> dict[str, JobView]:
     return found
 
 
+def elapsed(ids: Iterable[str]) -> dict[str, list[int]] | None:
+    """Return the seconds that jobs ran, by id, one number for each time that Slurm started them.
+
+    None if the cluster keeps no accounts.
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    jobs = ",".join(sorted({one.partition("_")[0] for one in wanted}))
+    what = ("--allocations", "--allusers", "--duplicates", "--noheader", "--parsable2", "--format=JobID,ElapsedRaw")
+    try:
+        shown = call("sacct", *what, f"--jobs={jobs}")
+    except SlurmError:
+        return None
+    found: dict[str, list[int]] = {}
+    for line in shown.splitlines():
+        identifier, seconds = line.split("|")
+        if identifier in wanted and seconds.isdigit():
+            found.setdefault(identifier, []).append(int(seconds))
+    return found
+
+
 def expand(identifier: str) -> list[str]:
     """Return `12_[1-3,7,10-20:5%2]` as 12_1, 12_2, 12_3, 12_7, 12_10, 12_15, 12_20."""
     match = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", identifier)

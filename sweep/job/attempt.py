@@ -243,6 +243,7 @@ def _begin(
         pid=os.getpid(),
         process_started=started,
         host=platform.node(),
+        devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
         job=None if job is None else job.id,
         grace_seconds=None if job is None else job.grace_seconds,
         started=time.time(),

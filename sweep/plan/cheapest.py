@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.architecture import read_architecture
+from models.architecture import cache_row_bytes, read_architecture
 from models.config import LoraTuning
 from sweep.config.cell import CellConfig
-from sweep.plan.machine import local_processes
-from sweep.plan.resources import DTYPE_BYTES, predict_memory
+from sweep.plan import machine
+from sweep.plan.resources import DTYPE_BYTES, predict_memory, samples_with_vllm
 
 MOST_GPUS = 64
 
@@ -27,7 +27,7 @@ def cheapest_change(config: CellConfig, budget: float, on_gpu: bool, may_run_alo
         the override, or several with spaces between them; None where all of them together do not fit.
     """
     if may_run_alone:
-        alone = budget * local_processes(config.cluster) / config.processes
+        alone = budget * machine.local_processes(config.cluster) / config.processes
         if _peak(config, on_gpu) <= alone:
             return f"cluster.max_parallel={config.processes}"
     changes = list(_changes(config, on_gpu))
@@ -76,8 +76,12 @@ def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
     deepspeed = config.deepspeed
     for tokens in _halvings(deepspeed.micro_batch_tokens):
         yield Change(f"deepspeed.micro_batch_tokens={tokens}", {"deepspeed": {"micro_batch_tokens": tokens}})
-    for size in _halvings(_rows(config)):
-        yield Change(f"rollout.batch_size={size}", {"rollout": {"batch_size": size}})
+    if samples_with_vllm(config, on_gpu):
+        for size in _caches(config):
+            yield Change(f"rollout.cache_gb={size:g}", {"rollout": {"cache_gb": size}})
+    else:
+        for size in _halvings(_rows(config)):
+            yield Change(f"rollout.batch_size={size}", {"rollout": {"batch_size": size}})
     if not deepspeed.gradient_checkpointing:
         yield Change("deepspeed.gradient_checkpointing=true", {"deepspeed": {"gradient_checkpointing": True}})
     if deepspeed.zero_stage < 3 and config.processes > 1:
@@ -85,7 +89,9 @@ def _changes(config: CellConfig, on_gpu: bool) -> Iterator[Change]:
     if on_gpu and not deepspeed.offload_optimizer:
         yield Change("deepspeed.offload_optimizer=true", {"deepspeed": {"offload_optimizer": True}})
     gpus = config.processes
-    while on_gpu and (gpus := gpus * 2) <= MOST_GPUS:
+    here = len(machine.gpus()) if config.cluster.runs_here else 0  # without any, the plan may be for another machine
+    most = here or MOST_GPUS
+    while on_gpu and (gpus := gpus * 2) <= most:
         yield Change(f"resources.gpus={gpus}", {"resources": {"gpus": gpus}, "deepspeed": {"processes": gpus}})
     if not isinstance(config.tuning, LoraTuning):
         yield Change("tuning=lora", {"tuning": {"method": "lora", "rank": 64, "alpha": 128}})
@@ -96,6 +102,18 @@ def _peak(config: CellConfig, on_gpu: bool) -> int:
     memory = predict_memory(config, on_gpu)
     assert memory is not None
     return memory.peak
+
+
+def _caches(config: CellConfig) -> Iterator[float]:
+    """Yield a half and a quarter of vLLM's cache in GiB, if one longest sequence fits.
+
+    With less, so few responses are sampled together that another change costs less time.
+    """
+    shape = read_architecture(config.model)
+    assert shape is not None
+    least = cache_row_bytes(shape, config.longest_tokens, DTYPE_BYTES[config.model.dtype]) / 2**30
+    cache = config.rollout.cache_gb
+    yield from (size for size in (cache / 2, cache / 4) if size >= least)
 
 
 def _rows(config: CellConfig) -> int:

@@ -20,7 +20,7 @@ from sweep.plan.earlier import Shelf
 from sweep.plan.explain import explain_validation
 from sweep.plan.frozen import put, put_value
 from sweep.plan.overrides import parse
-from sweep.plan.plan import Plan
+from sweep.plan.plan import Plan, with_time_noted
 from sweep.plan.signature import baseline_identity, benchmark_identities, evaluation_identity, rerun_identity
 from sweep.plan.task import BASELINE, EVALUATION, Task, new_task
 from sweep.plan.validate import check, check_data
@@ -35,7 +35,8 @@ SECTIONS = ("behaviours", "cluster", "evaluation", "grading", "prompt")
 OF_THE_JOB = ("deepspeed.processes", "resources", "rollout.batch_size", "rollout.cache_gb", "rollout.name")
 GROUPS = (*SECTIONS, "rollout")
 OF_A_TRAINING = (
-    "algorithm", "checkpoint", "experiment", "labels", "optimizer", "retrain", "reward", "seed", "steps", "tuning",
+    "algorithm", "checkpoint", "experiment", "labels", "optimizer", "retrain", "reward", "seed", "sizes", "steps",
+    "tuning",
 )  # fmt: skip
 ASKING = ("behaviours", "evaluation", "grading", "prompt")
 UNSAID = ("evaluation", "evaluation.chunk")
@@ -114,7 +115,7 @@ def _untracked(config: CellConfig) -> CellConfig:
 def _checked(name: str, root: Path, tasks: list[Task]) -> Plan:
     check(tasks)
     check_data(tasks)
-    return Plan(name, root, [], tasks, [], [])
+    return with_time_noted(Plan(name, root, [], tasks, [], []))
 
 
 def _typed(overrides: Sequence[str]) -> list[Typed]:

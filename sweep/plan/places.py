@@ -32,7 +32,7 @@ def _places(config: CellConfig) -> Iterator[tuple[str, Path]]:
 
 
 def _place_fault(key: str, wanted: Path) -> Iterator[str]:
-    place = _existing_parent(wanted)
+    place = existing_parent(wanted)
     if not place.is_dir():
         yield f"{key}={wanted}: {place} is a file; set {key} to a directory"
     elif not os.access(place, os.W_OK | os.X_OK):
@@ -44,7 +44,7 @@ def disk_faults(cells: Sequence[Labelled]) -> list[str]:
     """Return a message if the checkpoints of all cells do not fit on the disk beside what it holds now."""
     needed: dict[Path, int] = {}
     for cell in cells:
-        place = _existing_parent(Path(cell.config.output_dir).expanduser().absolute())
+        place = existing_parent(Path(cell.config.output_dir).expanduser().absolute())
         disk = predict_disk(cell.config)
         needed[place] = needed.get(place, 0) + (disk.peak if disk else 0)
     return [
@@ -56,5 +56,6 @@ def disk_faults(cells: Sequence[Labelled]) -> list[str]:
     ]
 
 
-def _existing_parent(path: Path) -> Path:
-    return path if os.path.exists(path) else _existing_parent(path.parent)  # Path.exists raises where it may not look
+def existing_parent(path: Path) -> Path:
+    """Return the path, or the nearest directory above it that exists."""
+    return path if os.path.exists(path) else existing_parent(path.parent)  # Path.exists raises where it may not look

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sweep.errors import UserError
 from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.evaluation_share import share_warnings
+from sweep.plan.expected import TaskTime, task_times, too_long
 from sweep.plan.fit import machine_faults
 from sweep.plan.functions import function_faults
 from sweep.plan.local import settings_that_count
@@ -62,6 +64,11 @@ class Plan:
         """The cluster of every cell: a sweep has one."""
         return self.cells[0].config.cluster
 
+    @cached_property
+    def times(self) -> list[TaskTime]:
+        """The time of every task whose model's shape is known, in order."""
+        return task_times(self.tasks, self.root)
+
     def statuses(self) -> list[Status]:
         """Return the state of every task, as its directory has it."""
         return [read_status(t.entry, t.root) for t in self.tasks]
@@ -73,7 +80,19 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     Raises:
         UserError: the input is at fault; every faulty cell is named.
     """
-    compositions, notes = checked_cells(overrides, config_dir)
+    return lay_out(*checked_cells(overrides, config_dir), overrides, config_dir)
+
+
+def lay_out(
+    compositions: list[Composition], notes: Sequence[str], overrides: Sequence[str], config_dir: str | None
+) -> Plan:
+    """Return the plan of cells that break no rule.
+
+    Args:
+        compositions, notes: what `checked_cells` returned for `overrides` and `config_dir`.
+    Raises:
+        UserError: the cells are of two sweeps, or their problems cannot be read.
+    """
     root = _one(compositions, "output_dir", lambda c: str(Path(c.output_dir).expanduser().absolute()))
     name = _one(compositions, "name", lambda c: c.name)
     _one(compositions, "cluster", lambda c: c.cluster)
@@ -88,7 +107,15 @@ def plan_sweep(overrides: Sequence[str], config_dir: str | None = None) -> Plan:
     obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
     of_functions, doubts = function_faults(compositions)
-    return Plan(name or _default_name(cells), Path(root), stages, cells, [*obstacles, *of_functions], [*notes, *doubts])
+    named = name or _default_name(cells)
+    return with_time_noted(Plan(named, Path(root), stages, cells, [*obstacles, *of_functions], [*notes, *doubts]))
+
+
+def with_time_noted(plan: Plan) -> Plan:
+    """Add to the notes of a plan which of its tasks on Slurm, that are not done, cannot end in the hours of one job."""
+    if plan.cells and not plan.cluster.runs_here:
+        plan.notes.extend(too_long([time for time in plan.times if not _is_done(time.task)]))
+    return plan
 
 
 def checked_cells(overrides: Sequence[str], config_dir: str | None) -> tuple[list[Composition], list[str]]:

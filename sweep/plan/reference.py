@@ -38,7 +38,8 @@ A key is given as an override, `key=value`, or in a file of your own ([add a mod
 be an axis: `key=a,b`. `python launch.py --cfg job` prints the first cell composed.
 
 * **Default**: the value that the default choice of the group sets. `= key` means that the value is taken from that key,
-  *none* that a value must be given, and — that only some files set it.
+  *none* that a value must be given, and — that only some files set it. Steps, batches and the interval of checkpoints
+  are those of `sizes=demo`; published models choose `sizes=published` ([sizes](paper.md#sizes)).
 * **Counts**: whether the key is part of a run's identity ([identity](identity.md)). *no* means that attempts of one run
   may differ in it, and that each attempt records it. *at launch* means the same, except that `retry` cannot change it.
   *as `key`* means that the key only gives another its value. *by content* means that the file's content counts, not its

@@ -84,7 +84,7 @@ def predict_memory(config: CellConfig, on_gpu: bool) -> Memory | None:
         step, rollout = step + gradients, rollout + gradients
     if stage == 3 and world > 1:  # sampling gathers every weight
         rollout += (shape.parameters + (trained if adapted else 0)) * width
-    if config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu):
+    if samples_with_vllm(config, on_gpu):
         engine = shape.parameters * width + config.rollout.cache_gb * 2**30  # weights of its own, and all of its cache
         rollout -= _rollout_bytes(config, shape)
         if on_gpu:
@@ -114,9 +114,14 @@ def predict_sampling(config: CellConfig, on_gpu: bool) -> int | None:
     width = DTYPE_BYTES[config.model.dtype]
     adapters = trained if isinstance(config.tuning, LoraTuning) else 0
     held = (shape.parameters + adapters) * width + (CUDA_BYTES if on_gpu else 0)
-    if config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu):
+    if samples_with_vllm(config, on_gpu):
         return int(held + shape.parameters * width + config.rollout.cache_gb * 2**30)  # weights of its own, its cache
     return int(held + _rollout_bytes(config, shape))
+
+
+def samples_with_vllm(config: CellConfig, on_gpu: bool) -> bool:
+    """Return whether memory is counted for vLLM; `auto` may become vLLM wherever there is a GPU."""
+    return config.rollout.name == "vllm" or (config.rollout.name == "auto" and on_gpu)
 
 
 def trained_parameters(config: CellConfig) -> int | None:

@@ -42,3 +42,17 @@ def _common(cells: Sequence[Axes]) -> Axes:
     """Return the values that all of the cells have."""
     first, *rest = cells
     return {axis: value for axis, value in first.items() if all(cell.get(axis) == value for cell in rest)}
+
+
+def shared_axes(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
+    """Return the axis values, other than the model, that all `tasks` share and some other cell of the plan does not.
+
+    They title a column.
+    """
+    first = tasks[0].axes
+    shared = {key for key, value in first.items() if all(task.axes.get(key) == value for task in tasks)}
+    return [f"{key}={first[key]}" for key in first if key in shared - {"model"} and _varies(key, among)]
+
+
+def _varies(key: str, among: Sequence[Task]) -> bool:
+    return len({task.axes.get(key) for task in among}) > 1

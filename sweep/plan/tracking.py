@@ -69,7 +69,7 @@ def _mode(asked: TrackingConfig, given: Mapping[str, str], base_url: str | None)
     if (typed := given.get("WANDB_MODE")) is not None:
         fault = f"WANDB_MODE={typed}: should be one of {', '.join(MODES)}; correct it, or set tracking.mode"
         return MODES.get(typed, "offline"), " (WANDB_MODE)", None if typed in MODES else fault
-    if _has_key(given, base_url or PUBLIC):
+    if has_key(given, base_url or PUBLIC):
         return "online", "", None
     later = f"`wandb login`, then `{program()} sync` sends the runs"
     return "offline", f", because there is no API key ({later})", None
@@ -113,7 +113,8 @@ def _not_taken(asked: TrackingConfig, given: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _has_key(given: Mapping[str, str], base_url: str) -> bool:
+def has_key(given: Mapping[str, str], base_url: str) -> bool:
+    """Return whether an API key for the server `base_url` is in the variables `given`, or was stored by a login."""
     if "WANDB_API_KEY" in given or "WANDB_IDENTITY_TOKEN_FILE" in given:
         return True
     host = base_url.split("//")[-1].split(":")[0].split("/")[0]

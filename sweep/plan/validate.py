@@ -22,15 +22,24 @@ from sweep.run.identity import signature
 
 
 def validate(cells: Sequence[Composition]) -> None:
-    """Refuse the sweep if any cell breaks a rule.
+    """Refuse the sweep if any cell breaks a rule, or writes where it cannot.
 
     Raises:
         UserError: a line for each fault, naming its cells, the keys and the remedy.
     """
+    check_rules(cells)
+    _refuse(place_faults(cells))
+
+
+def check_rules(cells: Sequence[Composition]) -> None:
+    """Refuse the sweep if any cell breaks a rule, whatever machine this is.
+
+    Raises:
+        UserError: as in `validate`.
+    """
     planned = say_once((cell.label, fault) for cell in cells for fault in _planned_faults(cell.config))
     _refuse([*planned, *faults_of(cells)])
     _refuse(_same_runs(cells))
-    _refuse(place_faults(cells))
 
 
 def check(made: Sequence[Task]) -> None:

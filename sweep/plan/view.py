@@ -14,12 +14,16 @@ from sweep.config.faults import plural
 from sweep.data.problems import describe, load_split
 from sweep.plan.evaluation_share import evaluation_share, share_lines
 from sweep.plan.labels import problems_left
-from sweep.plan.machine import local_processes
+from sweep.plan.machine import devices_of, gpus, jobs_at_once
 from sweep.plan.plan import Plan
 from sweep.plan.resources import Memory, predict_disk, predict_memory
 from sweep.plan.task import TRAIN, Task
+from sweep.plan.time_view import time_lines, times_json
+from sweep.plan.told_apart import shared_axes
 from sweep.plan.validate import problem_sets
+from sweep.run.costs import duration
 from sweep.run.outlook import outlook
+from sweep.run.state import State
 from sweep.run.status import Status
 from sweep.shown import human_bytes, shown, shown_lines
 
@@ -48,10 +52,13 @@ def print_plan(plan: Plan, console: Console) -> None:
     else:
         console.print(_runs(plan, rows))
     trained = [task.config for task in plan.cells if task.module == TRAIN]
-    for line in [*_data(plan), *share_lines(trained), *_kept(plan), *filter(None, [time_left(plan, statuses)])]:
+    left = filter(None, [time_left(plan, statuses)])
+    for line in [*_data(plan), *share_lines(trained), *_kept(plan), *_devices(plan), *left]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for table in _memory(plan):
         console.print(table)
+    for line in time_lines(plan.times, plan.cells):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     print_notes(plan, console)
     for obstacle in plan.obstacles:
         console.print(f"a launch here would be refused: {obstacle}", style="yellow", markup=False, soft_wrap=True)
@@ -64,17 +71,18 @@ def print_notes(plan: Plan, console: Console) -> None:
 
 
 def plan_json(plan: Plan) -> dict:
-    """Return the plan with every prediction in bytes."""
-    statuses = plan.statuses()
+    """Return the plan with every prediction, in bytes, seconds and hours."""
+    statuses, times = plan.statuses(), {time.task.signature: time.as_json() for time in plan.times}
     rows = [
         {"label": t.label, "signature": t.signature, "directory": str(t.directory), "state": s.state, **t.axes}
         | (_shape_json(t) | {"problems": problems_left(t, plan.root)} if t.steps else {})
+        | {"time": times.get(t.signature)}
         for t, s in zip(plan.tasks, statuses, strict=True)
     ]
     stages = len(plan.stages)
     cells = {"stages": rows[:stages], "cells": rows[stages:]}
     said = {"notes": plan.notes, "obstacles": plan.obstacles, "time_left": time_left(plan, statuses)}
-    return {"sweep": plan.name, **cells, "data": _data_json(plan), **said}
+    return {"sweep": plan.name, **cells, "data": _data_json(plan), "time": times_json(plan.times), **said}
 
 
 def _data(plan: Plan) -> Iterator[str]:
@@ -86,13 +94,48 @@ def _data(plan: Plan) -> Iterator[str]:
 
 
 def time_left(plan: Plan, statuses: Sequence[Status]) -> str:
-    """Return how long the plan will take here, estimated from its runs; "" if nothing is left.
+    """Return how long the plan will take here, estimated from its runs or else predicted; "" if nothing is left.
 
     On Slurm the number of runs at once is unknown, because the cluster decides it.
     """
     config = plan.cells[0].config
-    at_once = max(1, local_processes(config.cluster) // config.processes) if config.cluster.runs_here else None
-    return outlook(statuses, at_once).words()
+    at_once = jobs_at_once(config) if config.cluster.runs_here else None
+    estimated = outlook(statuses, at_once)
+    predicted = _predicted_seconds(plan, statuses) if estimated.seconds is None else None
+    if predicted is None:
+        return estimated.words()
+    if at_once is None:
+        return f"time left: about {duration(predicted)} of runs, as predicted"
+    return f"time left: about {duration(predicted / min(at_once, estimated.runs))}, as predicted"
+
+
+def _predicted_seconds(plan: Plan, statuses: Sequence[Status]) -> float | None:
+    """Return the predicted seconds of what is left, one run after another; None if some run has no prediction."""
+    expected = {time.task.signature: time.expected.seconds for time in plan.times}
+    seconds = 0.0
+    for task, status in zip(plan.tasks, statuses, strict=True):
+        if status.state == State.DONE:
+            continue
+        if task.signature not in expected:
+            return None
+        seconds += expected[task.signature] * (1 - status.step / status.steps if status.steps else 1)
+    return seconds
+
+
+def _devices(plan: Plan) -> Iterator[str]:
+    """Yield a line for each number of GPUs that cells take on this machine; none on a machine without GPUs."""
+    here = [task.config for task in plan.cells if task.config.cluster.runs_here and gpus()]
+    counts = Counter(map(devices_of, here))
+    for count, config in {devices_of(config): config for config in here}.items():
+        if count > len(gpus()):
+            continue  # the launch is refused, which says so
+        takes = (
+            f"takes {count} of the {plural(len(gpus()), 'GPU')} that a launch here may use"
+            if count
+            else f"asks for no GPU and sees none of the {len(gpus())} here"
+        )
+        which = "a cell" if len(counts) > 1 else "each cell"
+        yield f"{which} {takes}; {plural(min(jobs_at_once(config), counts[count]), 'cell')} at once"
 
 
 def _kept(plan: Plan) -> Iterator[str]:
@@ -127,12 +170,14 @@ def _data_json(plan: Plan) -> list[dict]:
 
 def _shape_json(task: Task) -> dict:
     memory, disk = _predicted(task), predict_disk(task.config)
+    devices = devices_of(task.config) if task.config.cluster.runs_here else 0  # of this machine
     return {
         "processes": task.config.processes,
         "memory": memory and {**asdict(memory), "peak": memory.peak},
         "disk": disk and disk.peak,
         "disk_after": disk and disk.after,
         "evaluation_share": evaluation_share(task.config),
+        **({"devices": devices} if devices else {}),
     }
 
 
@@ -177,7 +222,7 @@ def _memory(plan: Plan) -> Iterator[Table]:
     shapes: dict[tuple[str, tuple[tuple[str, str], ...]], list[Task]] = {}
     for task in plan.cells:
         shapes.setdefault((task.config.model.name, _account(task)), []).append(task)
-    titles = [" ".join([model, *_told_apart_by(tasks, plan.cells)]) for (model, _), tasks in shapes.items()]
+    titles = [" ".join([model, *shared_axes(tasks, plan.cells)]) for (model, _), tasks in shapes.items()]
     for first in range(0, len(shapes), SHAPES):
         table = Table(title="memory of each process, predicted", title_justify="left")
         table.add_column("")
@@ -202,17 +247,3 @@ def _account(task: Task) -> tuple[tuple[str, str], ...]:
         ("processes", str(task.config.processes)),
         ("prompt + response", f"{lengths.max_prompt_tokens} + {lengths.max_response_tokens} tokens"),
     )
-
-
-def _told_apart_by(tasks: Sequence[Task], among: Sequence[Task]) -> list[str]:
-    """Return the axis values, other than the model, that all `tasks` share and some other cell of the plan does not.
-
-    They title a column.
-    """
-    first = tasks[0].axes
-    shared = {key for key, value in first.items() if all(task.axes.get(key) == value for task in tasks)}
-    return [f"{key}={first[key]}" for key in first if key in shared - {"model"} and _varies(key, among)]
-
-
-def _varies(key: str, among: Sequence[Task]) -> bool:
-    return len({task.axes.get(key) for task in among}) > 1

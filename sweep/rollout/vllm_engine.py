@@ -72,6 +72,7 @@ class VllmSampler:
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         shape = architecture_from(base.config.to_dict())
         self._vocabulary = shape.vocab_size
+        keep_its_call(base.get_decoder())
         with tempfile.TemporaryDirectory() as directory:
             config = copy.deepcopy(base.config)
             config.architectures = [type(base).__name__]  # a model that was not loaded from files names none
@@ -109,6 +110,16 @@ class VllmSampler:
             detokenize=bool(stop.strings),
             logprobs=0,  # the drawn token's
         )
+
+
+def keep_its_call(decoder: torch.nn.Module) -> None:
+    """Give the policy's decoder a class of its own, which is called as any module is.
+
+    vLLM has no code of its own for some architectures (OLMo, SmolLM3). It makes those models of transformers' classes,
+    and replaces `__call__` of the decoder's class by one that only its own instances know how to answer.
+    """
+    kind = type(decoder)
+    decoder.__class__ = type(kind.__name__, (kind,), {"__call__": torch.nn.Module.__call__})
 
 
 def _sampled(request: Request, output, stop: StopRules) -> Sampled:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.errors import UserError
 from sweep.run.answer_manifest import Manifest, find_manifest
 from sweep.run.identity import signature, without_grading
 
@@ -51,12 +52,29 @@ class KeptEvaluation:
         return self.directory.name.rpartition("-")[2]
 
 
-def finished(weights: Path) -> list[KeptEvaluation]:
-    """Return the finished evaluations of some weights; `weights`: a directory as `of_training` returns it."""
+def finished(weights: Path, damaged: list[str] | None = None) -> list[KeptEvaluation]:
+    """Return the finished evaluations of some weights.
+
+    Args:
+        weights: a directory as `of_training` returns it.
+        damaged: takes a message for each manifest that cannot be read, whose evaluation is then left out.
+    Raises:
+        UserError: a manifest cannot be read, and `damaged` is None.
+    """
     match = _STEP.fullmatch(weights.name)
     step = int(match[1]) if match else None
-    found = [(path, find_manifest(path)) for path in sorted(weights.glob("*-*")) if path.is_dir()]
-    return [KeptEvaluation(path, step, manifest) for path, manifest in found if manifest is not None]
+    found = []
+    for path in sorted(weights.glob("*-*")):
+        try:
+            manifest = find_manifest(path) if path.is_dir() else None
+        except UserError as error:
+            if damaged is None:
+                raise
+            damaged.append(str(error))
+            continue
+        if manifest is not None:
+            found.append(KeptEvaluation(path, step, manifest))
+    return found
 
 
 def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list[KeptEvaluation]:
@@ -80,7 +98,7 @@ def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list
     return sorted(alike, key=lambda one: one.manifest.rows)
 
 
-def finished_of_training(root: Path, run_name: str) -> list[KeptEvaluation]:
-    """Return the finished evaluations of all weights of a training, in the order of steps."""
+def finished_of_training(root: Path, run_name: str, damaged: list[str] | None = None) -> list[KeptEvaluation]:
+    """Return the finished evaluations of all weights of a training, by step; `damaged`: see `finished`."""
     places = sorted((root / ANSWERS / run_name).glob("step_*"))
-    return [evaluated for place in places for evaluated in finished(place)]
+    return [evaluated for place in places for evaluated in finished(place, damaged)]

@@ -65,6 +65,7 @@ def environment() -> dict:
         "host": platform.node(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "threads": int(threads) if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit() else None,
         "processor": _named("/proc/cpuinfo", "model name") or platform.processor(),
         "gpus": [_named(file, "Model") for file in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))],
     }

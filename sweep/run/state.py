@@ -67,6 +67,7 @@ class RunState(BaseModel):
     attempt: the number of attempts so far; the first one is 1.
     pid, process_started, host: the process that works on the run, when it started (seconds since 1970), and its
     machine.
+    devices: the GPUs that the attempt may use, as CUDA_VISIBLE_DEVICES names them; "" for none, None if it is not set.
     job: Slurm's id of its job, ARRAY_INDEX; None elsewhere. grace_seconds: from its SIGTERM to its SIGKILL.
     started, updated: when the attempt began, and when the state was last written (seconds since 1970).
     error: the error that ended the attempt, in one line. note: a remark that is shown with the state.
@@ -88,6 +89,7 @@ class RunState(BaseModel):
     pid: int | None = None
     process_started: float | None = None
     host: str | None = None
+    devices: str | None = None
     job: str | None = None
     grace_seconds: float | None = None
     started: float | None = None

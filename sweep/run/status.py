@@ -23,7 +23,8 @@ class Status:
 
     entry: the record of the run. step: the last step that it finished. seconds_left: until its last step at the pace of
     the latest steps. save_seconds: of its slowest checkpoint. grace_seconds: between the signal that its job gets and
-    the end of the job. job: Slurm's id, or "". note: a remark to show beside the state. cost: of all its attempts.
+    the end of the job. job: Slurm's id, or "". devices: the GPUs of its latest attempt, as CUDA_VISIBLE_DEVICES names
+    them; None if it was not set. note: a remark to show beside the state. cost: of all its attempts.
     """
 
     entry: Entry
@@ -36,6 +37,7 @@ class Status:
     save_seconds: float | None = None
     grace_seconds: float | None = None
     job: str = ""
+    devices: str | None = None
     note: str = ""
     cost: Cost = field(default_factory=Cost)
 
@@ -62,7 +64,8 @@ class Status:
     def as_json(self) -> dict:
         """Return the values that `status --json` shows."""
         names = ("state", "step", "steps", "reward", "accuracy", "tokens_per_second", "seconds_left", "save_seconds")
-        values = {name: getattr(self, name) for name in ("label", *names, "grace_seconds", "job", "note", "run")}
+        more = ("grace_seconds", "job", "devices", "note", "run")
+        values = {name: getattr(self, name) for name in ("label", *names, *more)}
         return values | {"cost": asdict(self.cost)}
 
 
@@ -86,6 +89,7 @@ def read_status(entry: Entry, root: Path) -> Status:
         seconds_left=(steps - written.step) * pace if state == State.RUNNING and pace else None,
         save_seconds=written.save_seconds,
         grace_seconds=written.grace_seconds,
+        devices=written.devices,
         note=note,
         cost=written.cost(run.last_heartbeat() if written.begun else None),
     )

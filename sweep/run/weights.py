@@ -83,6 +83,21 @@ def directory_hash(directory: Path) -> str:
         raise error if isinstance(error, UserError) else UserError(f"{directory}: {error}") from None
 
 
+def damage(directory: Path) -> str | None:
+    """Return what is wrong with the weights in a directory, whole or adapters; None if all files have their sizes.
+
+    Only the beginning of each file is read, so that a change of its numbers is not seen.
+    """
+    adapters = directory / ADAPTERS
+    try:
+        for file in [adapters] if adapters.exists() else _weight_files(directory):
+            with open(file, "rb") as opened:
+                _header(file, opened)
+    except UserError as error:
+        return str(error)
+    return None
+
+
 def _weight_files(directory: Path) -> list[Path]:
     index = directory / INDEX
     if index.exists():

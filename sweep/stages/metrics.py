@@ -10,8 +10,9 @@ import torch
 
 from models.architecture import architecture_from
 from sweep.config.cell import CellConfig
+from sweep.config.devices import peak_tflops
+from sweep.config.flops import update_flops
 from sweep.grpo.deal import WithAdvantage
-from sweep.grpo.flops import peak_tflops, update_flops
 from sweep.rollout.sample import Finish, Sampled
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from helpers.browsing import changed, move
+from helpers.made_up_results import cells, verdict
+from sweep.compare.page.facts import page_facts
+from sweep.compare.page.write import page_html
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
+# Neighbours whose boxes lie over each other by more than a pixel.
+OVERLAPPING = """() => [...document.querySelectorAll("main :is(section, figure, table, p, .bar)")].flatMap((one) => {
+    const next = one.nextElementSibling;
+    if (!next) return [];
+    const [a, b] = [one.getBoundingClientRect(), next.getBoundingClientRect()];
+    const apart = b.top >= a.bottom - 1 || b.left >= a.right - 1 || !a.height || !b.height;
+    return apart ? [] : [`${one.tagName} ${one.className} over ${next.tagName} ${next.className}`];
+})"""
 VIEWS = ("summary", "curves", "contrasts", "health", "code", "passes", "transitions", "answers", "settings")
 
 
@@ -27,7 +39,7 @@ def count(tab) -> int:
         ("health", ["train/entropy"]),
         ("code", ["answers with code, %", "untrained model (open circle)"]),
         ("passes", ["at least one of k answers", "intervals over problems", "adjusted p, Wilcoxon"]),
-        ("transitions", ["Lang→Lang", "contribution", "problems of"]),
+        ("transitions", ["Lang→Lang", "gain", "fixed (", "of 10 problems, n = 2"]),
         ("answers", ["of them right", "gold: 1"]),
         ("settings", ["Configurations of the two", "seed", "Environment, versions, code"]),
     ],
@@ -126,13 +138,31 @@ def test_it_is_used_with_the_keyboard_alone(opened):
     assert tab.evaluate("[...document.querySelectorAll('.scrolling')].every((one) => one.tabIndex === 0)")
 
 
-def test_in_print_it_is_light_and_without_controls(opened):
-    tab = opened("view=curves", color_scheme="dark")
+def test_all_views_are_printed_in_light_colours_without_controls(opened):
+    tab = opened("view=curves&verdict=wrong", color_scheme="dark")
     assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    tab.wait_for_function("() => document.documentElement.dataset.unpacked")
     changed(tab, lambda: tab.emulate_media(media="print"))
     assert tab.evaluate("document.documentElement.dataset.theme") == "light"
-    assert not tab.locator("#views").is_visible() and not tab.locator(".filters").first.is_visible()
-    tab.wait_for_function("() => document.querySelectorAll('.chart canvas').length === 2")  # also those out of sight
+    assert tab.locator("main :is(select, input, summary):visible").count() == 0 == tab.locator("nav:visible").count()
+    assert tab.locator(".sheet").evaluate_all("all => all.map((one) => one.id)") == [f"sheet-{name}" for name in VIEWS]
+    assert tab.locator(".chart").count() == tab.locator(".chart canvas").count() > 4  # also those out of sight
+    assert "filters: verdict = wrong; page 1 of" in tab.inner_text("#count")
+    assert tab.locator("#sheet-transitions table").count() > 4  # what is closed on the screen
+    assert tab.evaluate("[...document.querySelectorAll('[id]')].every((one, i, all) => all.indexOf(one) === i)")
+    assert tab.evaluate(OVERLAPPING) == []
+    changed(tab, lambda: tab.emulate_media(media="screen"))
+    assert tab.locator(".sheet").count() == 0 and tab.locator("#views").is_visible()
+
+
+def test_the_print_command_prints_all_views(opened):
+    """A browser tells the page before it prints, and does not wait for what the page begins then."""
+    tab = opened("view=answers")
+    tab.wait_for_function("() => document.documentElement.dataset.unpacked")
+    tab.evaluate("addEventListener('beforeprint', () => { window.seen = document.querySelectorAll('.sheet').length; })")
+    assert tab.pdf()[:4] == b"%PDF"
+    assert tab.evaluate("window.seen") == len(VIEWS)
+    tab.wait_for_function("() => !document.querySelector('.sheet')")
 
 
 def test_colours_can_be_chosen_and_are_a_link(opened):
@@ -140,3 +170,72 @@ def test_colours_can_be_chosen_and_are_a_link(opened):
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
     changed(tab, lambda: tab.get_by_label("Colours").select_option("light"))
     assert "theme=light" in tab.url
+
+
+def test_without_scripts_there_are_sentences_and_the_map(opened, browser, page_file):
+    tab = browser.new_context(java_script_enabled=False).new_page()
+    tab.goto(page_file.as_uri())
+    assert "ground_truth is not told apart from random" in tab.inner_text("noscript")
+    assert tab.locator("noscript tbody tr").all_inner_texts() == [
+        "qwen2_mini\t+21.0 (+8.3 … +33.7), n = 2\t-1.5 (-20.6 … +17.6), n = 2",
+        "llama3_mini\t+21.0 (+8.3 … +33.7), n = 2\t+0.0 (no interval), n = 1 of 2",
+    ]
+    assert tab.locator("select:visible").count() == 0 and "Unpacking" not in tab.inner_text("main")
+    tab.context.close()
+
+
+def test_transitions_by_another_behaviour_and_the_texts_of_a_problem(opened):
+    tab = opened("view=transitions")
+    changed(tab, lambda: tab.get_by_label("Told apart by").select_option("boxed"))
+    assert "shows=boxed" in tab.url and "no boxed→boxed" in tab.inner_text(".legend")
+    tab.get_by_text("llama3_mini ground_truth mini: ").last.click()
+    line = tab.locator("tr", has_text="fixed").first
+    assert re.search(r"\d \+ 1 = \?.*gold \d+.*\+25.0.*5 2 of 2.*5 4 of 4", line.inner_text().replace("\n", " "))
+    changed(tab, lambda: line.get_by_text("texts side by side").click())
+    assert count(tab) > 0 and tab.locator("article h4").first.inner_text() == "untrained llama3_mini"
+
+
+@pytest.fixture(scope="session")
+def odd_pages(tmp_path_factory) -> dict[str, Path]:
+    """Pages of comparisons that lack most of what a page shows, or of which files are damaged."""
+    odd = {
+        "one cell": verdict(cells("random", 0.5)),
+        "nothing done": verdict([replace(cell, base=None, final=None) for cell in cells("random", 0.5)]),
+    }
+    root = tmp_path_factory.mktemp("odd")
+    pages = {name: page_facts([one]) for name, one in odd.items()}
+    found = pages["one cell"]
+    lines = [f"runs/{n}: damaged; put a copy back" for n in range(7)]
+    pages["damaged"] = replace(found, facts={**found.facts, "damaged": lines, "later": ["amc"]})
+    for name, page in pages.items():
+        (root / f"{name}.html").write_text(page_html(page))
+    return {name: root / f"{name}.html" for name in pages}
+
+
+@pytest.mark.parametrize("name", ["one cell", "nothing done", "damaged"])
+def test_a_page_with_little_in_it_draws_every_view(opened, odd_pages, name):
+    tab = opened(file=odd_pages[name])
+    for view in VIEWS:
+        changed(tab, lambda view=view: move(tab, f"view={view}"))
+        assert len(tab.inner_text("main")) > 60, view  # says what there is, or why there is nothing
+    changed(tab, lambda: move(tab, "view=summary"))
+    if name == "damaged":
+        tab.get_by_text("Which files, and what to do").click()
+        assert "7 files could not be read" in tab.inner_text("main") and "runs/6: damaged" in tab.inner_text(".damaged")
+        assert "Asked after the launch, and here from kept answers: amc" in tab.inner_text("main")
+    changed(tab, lambda: tab.emulate_media(media="print"))
+    assert tab.locator(".sheet").count() == len(VIEWS)
+
+
+def test_an_address_with_a_typing_error_says_so(opened):
+    tab = opened("view=contrast&metric=eval/acuracy&theme=dark")
+    assert "asks for view=contrast, metric=eval/acuracy, which this page does not have" in tab.inner_text("#unknown")
+    changed(tab, lambda: tab.get_by_role("link", name="Remove it from the address").click())
+    assert tab.locator("#unknown").count() == 0 and tab.url.endswith("#theme=dark")
+
+
+def test_filters_that_leave_nothing_say_so_and_can_be_removed(opened):
+    tab = opened("view=answers&verdict=wrong&model=nowhere&page=nine&side=perhaps")
+    assert count(tab) == 0 and "No answer passes all filters" in tab.inner_text("main")
+    changed(tab, lambda: tab.get_by_role("link", name="Remove all filters").last.click())
+    assert count(tab) == 244

@@ -47,8 +47,12 @@ def inline(page: str) -> list[str]:
 
 
 def commands(*programs: str, pages: list[str] = PAGES) -> list[str]:
-    """Every command of the pages that begins with one of `programs`, without what it redirects its output to."""
-    shown = [line for page in pages for line in [*lines_of_blocks(page), *inline(page)]]
+    """Every command of the pages that begins with one of `programs`, without what it redirects its output to.
+
+    One that names the environment of `make gpu` is given without it, and each side of `&&` is a command.
+    """
+    lines = [line for page in pages for line in [*lines_of_blocks(page), *inline(page)]]
+    shown = [command for line in lines for command in line.replace(".venv-gpu/bin/", "").split(" && ")]
     typed = {line.partition(" > ")[0].strip() for line in shown if line.startswith(programs)}
     return sorted(typed - {*programs})  # a program without a command is only named
 

@@ -2,7 +2,7 @@
 
 Usage: python tests/programs/vllm_equality.py RANK WORLD_SIZE DIRECTORY
 
-DIRECTORY is a run directory with a frozen configuration.
+DIRECTORY is a run directory with a frozen configuration, and with a model's type and other settings in kind.json.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.family_tokenizers import tokenizer_of
 from models.load import DTYPES, adapt
@@ -45,7 +45,8 @@ def main(rank: int, world_size: int, directory: Path) -> None:
     config = RunDirectory(directory).read_config()
     join(rank, world_size, rank, directory / "meeting.json")
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**SHAPE, tie_word_embeddings=(directory / "tied").exists()))
+    kind = json.loads((directory / "kind.json").read_text())
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**SHAPE | kind))
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     learner = Learner(adapt(model.to(DTYPES[config.model.dtype]), config.tuning, config.model), config)

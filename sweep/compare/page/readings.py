@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.compare.metrics import EVALUATED
 from sweep.compare.results import CellResult
 from sweep.config.keys import OF_OLDER_VERSIONS
+from sweep.errors import DamagedFile
 from sweep.run.directory import RunDirectory
 from sweep.run.series import read_rows
 
@@ -47,22 +48,23 @@ def by_benchmark(result: dict) -> dict[str, dict]:
     return {OF_OLDER_VERSIONS: result}
 
 
-def read_cells(cells: Sequence[CellResult], root: Path, all_metrics: bool) -> list[Reading]:
+def read_cells(cells: Sequence[CellResult], root: Path, all_metrics: bool, damaged: list[str]) -> list[Reading]:
     """Return the records of each cell, in order. A cell whose directories are not here has an empty reading.
 
     Args:
         root: the output directory, to which the records of stages are relative.
         all_metrics: also read times, speeds and memory.
+        damaged: takes a message for each file of metrics with a line that is no row; the rows before it are read.
     """
-    return [_read(cell, root, all_metrics) for cell in cells]
+    return [_read(cell, root, all_metrics, damaged) for cell in cells]
 
 
-def _read(cell: CellResult, root: Path, all_metrics: bool) -> Reading:
+def _read(cell: CellResult, root: Path, all_metrics: bool, damaged: list[str]) -> Reading:
     series: dict[str, Series] = {}
     evaluated: dict[int, str] = {}
     last = 0
     if cell.training:
-        for row in read_rows(RunDirectory(cell.training).metrics):
+        for row in _whole_rows(RunDirectory(cell.training).metrics, damaged):
             step = last = row["step"]
             if isinstance(row.get("evaluation"), str):
                 evaluated[step] = row["evaluation"]
@@ -72,6 +74,13 @@ def _read(cell: CellResult, root: Path, all_metrics: bool) -> Reading:
     stages = cell.entry.stages
     base = (RunDirectory(root / stages[0]).read_result() or {}) if stages else {}
     return Reading(series, last, evaluated, final, base, RunDirectory(cell.directory).evaluations)
+
+
+def _whole_rows(file: Path, damaged: list[str]) -> Iterable[dict]:
+    try:
+        yield from read_rows(file)
+    except DamagedFile as error:
+        damaged.append(str(error))
 
 
 def _numbers(row: dict, all_metrics: bool) -> Iterable[tuple[str, float]]:

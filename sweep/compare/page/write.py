@@ -18,14 +18,15 @@ from sweep.compare.verdict import Verdict
 from sweep.errors import UserError
 from sweep.run.files import write_text
 from sweep.run.unwritable import complaint
+from sweep.shown import shown
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "assets/page.css", "assets/parts.css")
 LIBRARY = "vendor/uPlot.iife.min.js"
 # One module in this order; each file uses what those before it define.
 SCRIPTS = (
-    "dom", "data", "address", "tables", "charts", "summary", "curves", "contrasts", "behaviour", "passes", "diff",
-    "filters", "answers", "settings", "main",
+    "dom", "data", "address", "tables", "charts", "summary", "curves", "contrasts", "code", "passes", "settings",
+    "transitions", "diff", "filters", "answers", "main",
 )  # fmt: skip
 TEMPLATE = "assets/page.html.jinja"
 LICENCE = "vendor/LICENSE-uPlot"
@@ -46,21 +47,25 @@ def check_file(file: Path) -> None:
         raise UserError(f"--html {file}: {there} may not be written; name another place")
 
 
-def write_page(verdicts: Sequence[Verdict], file: Path, all_metrics: bool = False) -> None:
+def write_page(verdicts: Sequence[Verdict], file: Path, all_metrics: bool = False) -> list[str]:
     """Write the page of a comparison to `file`, and replace an older one.
 
     Args:
         verdicts: one for each benchmark that was named.
         all_metrics: also show times, speeds and memory.
+    Returns:
+        A line for each damaged file, which says what the page lacks and what to do; the page says the same.
     Raises:
-        UserError: a file of answers is damaged, or the page cannot be written.
+        UserError: the page cannot be written.
     """
-    text = page_html(page_facts(verdicts, all_metrics))
+    found = page_facts(verdicts, all_metrics)
+    text = page_html(found)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, text)
     except OSError as error:
         raise UserError(f"--html {file}: {complaint(error, file.parent) or error}") from error
+    return [f"left out of the page: {line}" for line in found.damaged]
 
 
 def page_html(found: PageFacts) -> str:
@@ -72,7 +77,8 @@ def page_html(found: PageFacts) -> str:
     environment = Environment(autoescape=True, keep_trailing_newline=True)
     return environment.from_string((HERE / TEMPLATE).read_text(encoding="utf-8")).render(
         title=found.title,
-        sentences=found.sentences,
+        sentences=list(map(shown, found.sentences)),
+        tables=found.plain,
         licence=_asset(LICENCE),
         styles=styles,
         scripts=scripts,
@@ -81,6 +87,7 @@ def page_html(found: PageFacts) -> str:
         facts=as_json_text(found.facts),
         series=as_text(found.series),
         answers=as_json_text(found.answers),
+        texts=[as_json_text(block) for block in found.texts],
     )
 
 

@@ -7,7 +7,8 @@ const sizes = new ResizeObserver((entries) => {
     if (target.chart && width !== target.chart.width) target.chart.setSize({ width, height: target.chart.height });
   }
 });
-// A chart is drawn when its place comes near the window; in print, where nobody scrolls, at once.
+// A chart is drawn when its place comes near the window; in print, where nobody scrolls, as soon as it has a place.
+const forPaper = [];
 const seen = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
@@ -19,11 +20,8 @@ const seen = new IntersectionObserver((entries) => {
 function chartBox(label, drawChart) {
   const box = el("div", { class: "chart", role: "img", "aria-label": label });
   box.drawChart = () => drawChart(box);
-  requestAnimationFrame(() => {
-    if (!box.isConnected) return;
-    if (printed.matches) box.drawChart();
-    else seen.observe(box);
-  });
+  if (printing()) forPaper.push(box);
+  else requestAnimationFrame(() => box.isConnected && seen.observe(box));
   return box;
 }
 
@@ -35,8 +33,12 @@ function clearCharts() {
   }
 }
 
+// A colour of the style by its name. Known ones are kept until the theme changes, because asking lays the page out anew.
+const inks = new Map();
+
 function ink(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (!inks.has(name)) inks.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  return inks.get(name);
 }
 
 // Black is drawn in the colour of text, which is light on a dark page.
@@ -68,9 +70,10 @@ function seriesOf(lines) {
   const few = lines.every((line) => line.points.length <= 40);
   return lines.flatMap((line) => {
     const stroke = lineColour(line.colour);
-    const dash = line.dashes ? line.dashes.map((length) => 2.5 * length) : undefined;
+    const k = fineness();
+    const dash = line.dashes ? line.dashes.map((length) => 2.5 * k * length) : undefined;
     const joined = line.whole ? {} : { paths: () => null };
-    const mean = { label: line.label, stroke, dash, width: 2, spanGaps: true, points: { show: few || !line.whole, size: 5 }, ...joined };
+    const mean = { label: line.label, stroke, dash, width: 2 * k, spanGaps: true, points: { show: few || !line.whole, size: 5 * k }, ...joined };
     const edge = { stroke: "transparent", width: 0, spanGaps: true, points: { show: false } };
     return [mean, edge, edge];
   });
@@ -82,21 +85,27 @@ function bandsOf(lines) {
 
 function axis(label) {
   const line = { stroke: ink("line"), width: 1 };
-  return { stroke: ink("text"), grid: line, ticks: line, label, labelSize: 22, font: "12px sans-serif", labelFont: "12px sans-serif" };
+  const k = fineness();
+  return { stroke: ink("text"), grid: line, ticks: { ...line, size: 10 * k }, gap: 5 * k, label, labelSize: 22 * k, font: `${12 * k}px sans-serif`, labelFont: `${12 * k}px sans-serif`, size: 38 * k };
+}
+
+// Paper is finer than a screen: a chart is drawn larger there, and its style makes it as wide as its column.
+function fineness() {
+  return printing() ? 2 : 1;
 }
 
 // Draw lines into `box`. options: x, y: names of the axes; range: [low, high] of each axis; log: powers of two on x;
 // zoom(from, to): called when a range was dragged, and without one to show all again; hover(x): the place of the pointer.
 function lineChart(box, lines, { x, y, ranges, log = false, zoom = null, hover = null }) {
   const options = {
-    width: Math.max(240, Math.floor(box.clientWidth)),
-    height: 240,
+    width: printing() ? 270 * fineness() : Math.max(240, Math.floor(box.clientWidth)),
+    height: (printing() ? 190 : 240) * fineness(),
     legend: { show: false },
     cursor: { sync: { key: "steps" }, drag: { x: Boolean(zoom), y: false, setScale: false } },
     scales: { x: { time: false, ...(log ? { distr: 3, log: 2 } : { range: () => ranges.x }) }, y: { range: () => ranges.y } },
     series: [{ label: x }, ...seriesOf(lines)],
     bands: bandsOf(lines),
-    axes: [{ ...axis(x), ...(log ? { values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : String(tick))) } : {}) }, { ...axis(y), size: 60 }],
+    axes: [{ ...axis(x), values: tickTexts }, { ...axis(y), values: tickTexts, size: 66 * fineness() }],
     hooks: {
       setSelect: [(chart) => dragged(chart, zoom)],
       setCursor: [(chart) => hover && hover(chart.cursor.idx === null || chart.cursor.idx === undefined ? null : chart.data[0][chart.cursor.idx])],
@@ -106,7 +115,12 @@ function lineChart(box, lines, { x, y, ranges, log = false, zoom = null, hover =
   if (zoom) chart.over.addEventListener("dblclick", () => zoom(null, null));
   box.chart = chart;
   charts.push(chart);
-  sizes.observe(box);
+  if (!printing()) sizes.observe(box);
+}
+
+// Short, and with enough digits that very small numbers can be told apart.
+function tickTexts(chart, ticks) {
+  return ticks.map((tick) => (tick === null ? "" : String(Number(tick.toPrecision(4))).replace("-", "−")));
 }
 
 function dragged(chart, zoom) {
@@ -137,7 +151,7 @@ function legend(entries, hidden, toggle) {
 }
 
 // Round numbers from low to high for an axis that is drawn by hand.
-function ticks(low, high, most = 5) {
+function ticks(low, high, most = 6) {
   const raw = (high - low) / most || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);

@@ -4,14 +4,14 @@ const HEALTH = ["train/entropy", "train/clip_fraction_low", "train/clip_fraction
 
 function curvesView(data) {
   const metric = chosenMetric(data);
-  const section = el("section", { "aria-labelledby": "curves" }, el("h2", { id: "curves" }, "Curves"),
+  const section = put(titled("curves", "Curves"),
     el("div", { class: "filters" }, metricChoice(data, metric.name), ...rangeFields()));
   return [section, ...curvePanels(data, [metric.name], section)];
 }
 
 function healthView(data) {
   const names = HEALTH.filter((name) => data.places[name]);
-  const section = el("section", { "aria-labelledby": "health" }, el("h2", { id: "health" }, "Entropy and clipping"),
+  const section = put(titled("health", "Entropy and clipping"),
     el("div", { class: "filters" }, ...rangeFields()));
   if (!names.length) put(section, el("p", {}, "No cell has recorded an entropy or a fraction of clipped tokens yet."));
   return [section, ...curvePanels(data, names, section)];
@@ -33,7 +33,7 @@ function curvePanels(data, names, section) {
   const labels = [...new Map(every.map((curve) => [curve.row.label, curve.row])).values()];
   const every_n = data.facts.series.every > 1 ? ` Every ${data.facts.series.every}th step is kept in this file.` : "";
   put(section, el("p", { class: "note" }, "Lines: means over seeds. Bands: from the lowest to the highest seed, which are no confidence intervals. "
-    + `Points that rest on fewer seeds than others are not joined.${every_n} Drag across a panel to zoom, double-click to see all.`),
+    + `Points that rest on fewer seeds than others are not joined.${every_n} `, el("span", { class: "screen" }, "Drag across a panel to zoom, double-click to see all; press a name to hide its line.")),
   legend(labels, hidden, toggle));
   return names.map((name) => metricPanels(data, name, every.filter((curve) => curve.name === name), hidden)).filter(Boolean);
 }
@@ -41,7 +41,8 @@ function curvePanels(data, names, section) {
 function metricPanels(data, name, curves, hidden) {
   if (!curves.length) return null;
   const title = data.byName.get(name)?.title ?? name;
-  const how = { share: data.byName.get(name)?.scale === 100 };
+  // Fractions of training may be far below one per cent, and have as many digits as other numbers.
+  const how = { share: data.byName.get(name)?.scale === 100 && data.byName.get(name).evaluated };
   const drawn = curves.filter((curve) => !hidden.includes(curve.row.label));
   const last = Math.max(...curves.flatMap((curve) => curve.points.map((point) => point.step)));
   const [from, to] = [Number(address.get("from", 0)), Number(address.get("to", last)) || last];
@@ -57,7 +58,7 @@ function metricPanels(data, name, curves, hidden) {
 function numbersOf(curves, how) {
   const rows = [];
   for (const { row, points } of curves) {
-    const every = Math.ceil(points.length / 12);
+    const every = Math.ceil(points.length / (printing() ? 3 : 12));
     points.filter((_, i) => i % every === 0 || i === points.length - 1)
       .forEach((p) => rows.push([row.family, row.label, String(p.step), written(p.mean, how), `${written(p.low, how)} to ${written(p.high, how)}`, String(p.n)]));
   }

@@ -1,10 +1,11 @@
-// The page's data: compressed in three elements. Answers are unpacked when somebody looks at them.
+// The page's data: compressed in elements. Answers are unpacked in idle time, or when somebody looks at them; their texts
+// lie in blocks, of which only those are needed that are shown.
 
 const MISSING = 65535;
 const LEVELS = 65534;
 
-async function unpacked(id) {
-  const text = document.getElementById(id).textContent;
+async function unpacked(element) {
+  const text = element.textContent;
   const letters = atob(text);
   const bytes = new Uint8Array(letters.length);
   for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
@@ -12,8 +13,52 @@ async function unpacked(id) {
   return new Response(stream).arrayBuffer();
 }
 
-async function unpackedJson(id) {
-  return JSON.parse(new TextDecoder().decode(await unpacked(id)));
+async function unpackedJson(element) {
+  return JSON.parse(new TextDecoder().decode(await unpacked(element)));
+}
+
+function idle() {
+  return new Promise((done) => requestIdleCallback(done, { timeout: 1000 }));
+}
+
+// The texts of the answers by their place.
+class Texts {
+  constructor(size) {
+    this.elements = [...document.querySelectorAll("script.texts")];
+    this.size = size;
+    this.blocks = [];
+    this.small = []; // the same in small letters, for the search
+    this.loading = [];
+  }
+
+  get(place) {
+    return this.blocks[Math.floor(place / this.size)]?.[place % this.size];
+  }
+
+  load(block) {
+    this.loading[block] ??= unpackedJson(this.elements[block]).then((texts) => { this.blocks[block] = texts; });
+    return this.loading[block];
+  }
+
+  // Wait until the texts at these places are there.
+  async loaded(places) {
+    const needed = distinct(places.map((place) => Math.floor(place / this.size)));
+    await Promise.all(needed.map((block) => this.load(block)));
+  }
+
+  // Wait until all texts can be searched. `pause` is awaited between two blocks.
+  async searchable(pause = () => null) {
+    for (let block = 0; block < this.elements.length; block++) {
+      await pause();
+      await this.load(block);
+      this.small[block] ??= this.blocks[block].map((text) => text.toLowerCase());
+    }
+  }
+
+  // Of each text whether it holds `sought`.
+  holding(sought) {
+    return this.small.flatMap((texts) => texts.map((text) => text.includes(sought)));
+  }
 }
 
 // Where the numbers of each series begin, in the order of the index.
@@ -40,12 +85,13 @@ class Data {
   }
 
   static async read() {
-    const [facts, series] = await Promise.all([unpackedJson("facts"), unpacked("series")]);
+    const [facts, series] = await Promise.all([unpackedJson(document.getElementById("facts")), unpacked(document.getElementById("series"))]);
     return new Data(facts, series);
   }
 
+  // The table of all answers, made once; their texts are not in it yet.
   answers() {
-    this.loading ??= unpackedJson("answers");
+    this.loading ??= unpackedJson(document.getElementById("answers")).then((found) => { this.table = new AnswerTable(found, this.facts); return this.table; });
     return this.loading;
   }
 

@@ -19,13 +19,25 @@ function differences(before, after) {
   return [parts(a, inA, sameA), parts(b, inB, sameB)];
 }
 
+// The words as numbers, which are compared faster; equal words have equal numbers.
+function numbered(list, known) {
+  return Int32Array.from(list, (word) => {
+    if (!known.has(word)) known.set(word, known.size);
+    return known.get(word);
+  });
+}
+
 // The places, in both lists, of the words of a longest common subsequence.
-function common(a, b) {
+function common(wordsA, wordsB) {
+  const known = new Map();
+  const [a, b] = [numbered(wordsA, known), numbered(wordsB, known)];
   const width = b.length + 1;
   const longest = new Uint16Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
+    const [word, here, below] = [a[i], i * width, (i + 1) * width];
     for (let j = b.length - 1; j >= 0; j--) {
-      longest[i * width + j] = a[i] === b[j] ? longest[(i + 1) * width + j + 1] + 1 : Math.max(longest[(i + 1) * width + j], longest[i * width + j + 1]);
+      if (word === b[j]) longest[here + j] = longest[below + j + 1] + 1;
+      else longest[here + j] = Math.max(longest[below + j], longest[here + j + 1]);
     }
   }
   const [ofA, ofB] = [new Set(), new Set()];

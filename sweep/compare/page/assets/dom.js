@@ -49,11 +49,29 @@ function shown(name, props, text) {
   return el(name, { dir: "auto", ...props }, ...shownNodes(String(text)));
 }
 
-// What is shown when somebody opens it; `make` returns it, and is called then.
+const PRINTED_LINES = 120; // of a part that is closed on the screen; a longer one is not printed
+
+// What is shown when somebody opens it; `make` returns it, and is called then. In print it is open unless it is long.
 function details(summary, make) {
+  if (printing()) {
+    const heading = el("p", { class: "opened" }, ...shownNodes(summary));
+    const made = make();
+    const lines = made.querySelectorAll("tbody tr, li").length;
+    return lines > PRINTED_LINES ? put(heading, `: ${lines.toLocaleString("en")} lines, which are on the screen only`) : el("div", {}, heading, made);
+  }
   const node = el("details", {}, el("summary", {}, ...shownNodes(summary)));
   node.addEventListener("toggle", () => put(node, make()), { once: true });
   return node;
+}
+
+// True while the page is drawn for paper, where everything is shown and nothing can be pressed.
+function printing() {
+  return document.documentElement.dataset.printed === "yes";
+}
+
+// The section of a view with its heading.
+function titled(id, title) {
+  return el("section", { "aria-labelledby": id }, el("h2", { id }, title));
 }
 
 // A choice among [value, text] pairs, with its label.
@@ -61,7 +79,8 @@ function choice(label, pairs, value, change) {
   const known = pairs.some(([own]) => own === value);
   const options = pairs.map(([own, text]) => el("option", { value: own, selected: own === value }, ...shownNodes(text)));
   if (!known && value) options.unshift(el("option", { value, selected: true }, `${value} (not here)`));
-  const select = el("select", { onchange: (event) => change(event.target.value) }, options);
+  const isLong = pairs.some(([, text]) => text.length > 26);
+  const select = el("select", { class: isLong ? "wide" : null, onchange: (event) => change(event.target.value) }, options);
   return el("label", { class: "choice" }, el("span", {}, label), select);
 }
 

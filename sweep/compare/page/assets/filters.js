@@ -8,7 +8,7 @@ class AnswerTable {
     Object.assign(this, found);
     this.facts = facts;
     this.count = found.columns.subject.length;
-    this.lower = null;
+    this.texts = new Texts(found.block);
     this.byProblem = new Map();
     const { subject, problem, sample, benchmark } = found.columns;
     for (let i = 0; i < this.count; i++) {
@@ -25,7 +25,12 @@ class AnswerTable {
   }
 
   text(i) {
-    return this.texts[this.columns.text[i]];
+    return this.texts.get(this.columns.text[i]);
+  }
+
+  // Wait until the texts of these answers are there.
+  loaded(answers) {
+    return this.texts.loaded(answers.map((i) => this.columns.text[i]));
   }
 
   // The answer to the same problem of the same model before training, or of the cell's earliest step; null if there is none.
@@ -38,12 +43,6 @@ class AnswerTable {
     if (untrained !== undefined) return untrained === i ? null : untrained;
     const earlier = others.filter((j) => subject[j] === subject[i] && step[j] < step[i]);
     return earlier.length ? earlier.reduce((a, b) => (step[b] < step[a] ? b : a)) : null;
-  }
-
-  // The texts in small letters, made when somebody searches.
-  searchable() {
-    this.lower ??= this.texts.map((text) => text.toLowerCase());
-    return this.lower;
   }
 }
 
@@ -66,9 +65,9 @@ function filtered(table, wanted) {
   }
   if (wanted.rewarded) tests.push((i) => columns.reward[i] !== null && (columns.reward[i] > 0) === (wanted.rewarded === "yes"));
   if (wanted.problem) { const places = new Set(table.problems.flatMap(([, id], i) => (id === wanted.problem ? [i] : []))); tests.push((i) => places.has(columns.problem[i])); }
+  if (wanted.chosen) tests.push((i) => table.problems[columns.problem[i]][4] === (wanted.chosen === "drawn"));
   if (wanted.text) {
-    const sought = wanted.text.toLowerCase();
-    const holds = table.searchable().map((text) => text.includes(sought));
+    const holds = table.texts.holding(wanted.text.toLowerCase());
     tests.push((i) => holds[columns.text[i]]);
   }
   const found = [];
@@ -76,7 +75,13 @@ function filtered(table, wanted) {
   return found;
 }
 
-const FILTERS = ["model", "reward", "cell", "step", "on", "verdict", "outcome", "behaviour", "rewarded", "problem", "text"];
+const FILTERS = ["model", "reward", "cell", "step", "on", "verdict", "outcome", "behaviour", "rewarded", "chosen", "problem", "text"];
+
+// In words what is asked for, for print.
+function inWords(wanted) {
+  const told = FILTERS.filter((name) => wanted[name]).map((name) => `${name} = ${wanted[name]}`);
+  return told.length ? `; filters: ${told.join(", ")}` : "";
+}
 
 function wantedAnswers() {
   return Object.fromEntries(FILTERS.map((name) => [name, address.get(name)]));
@@ -95,8 +100,10 @@ function filterForm(table, wanted) {
     clearTimeout(waiting);
     waiting = setTimeout(() => address.set({ text: event.target.value, page: "" }), 150);
   };
-  const text = el("label", { class: "choice" }, el("span", {}, "Text"), el("input", { type: "search", id: "search", value: wanted.text, oninput: search }));
-  const problems = [...any, ...table.problems.map(([place, id, question]) => [id, `${table.benchmarks[place]} ${id}: ${question.slice(0, 40)}`])];
+  const text = el("label", { class: "choice" }, el("span", {}, "Text of the answer"), el("input", { type: "search", id: "search", value: wanted.text, oninput: search }));
+  // The problems that changed are many, so they are listed when only they are wanted.
+  const listed = table.problems.filter(([, id, , , drawn]) => drawn === (wanted.chosen !== "changed") || id === wanted.problem);
+  const problems = [...any, ...listed.map(([place, id, question]) => [id, `${table.benchmarks[place]} ${id}: ${question.slice(0, 40)}`])];
   return el("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
     choice("Model", pairs(table.models), wanted.model, set("model")),
     choice("Reward", pairs(table.rewards), wanted.reward, set("reward")),
@@ -107,6 +114,11 @@ function filterForm(table, wanted) {
     choice("Outcome", pairs(columns.outcome), wanted.outcome, set("outcome")),
     choice("Behaviour", [...any, ...names.flatMap((name) => [[name, name], [`-${name}`, `without ${name}`]])], wanted.behaviour, set("behaviour")),
     choice("Rewarded in training", [...any, ["yes", "yes"], ["no", "no"]], wanted.rewarded, set("rewarded")),
+    choice("Problem chosen", [...any, ["drawn", "by a hash of its id"], ["changed", "because it changed"]], wanted.chosen, set("chosen")),
     choice("Problem", problems, wanted.problem, set("problem")), text,
-    el("a", { class: "clear", href: address.with({ ...Object.fromEntries(FILTERS.map((name) => [name, ""])), page: "" }) }, "Remove all filters"));
+    el("a", { class: "clear", href: withoutFilters() }, "Remove all filters"));
+}
+
+function withoutFilters() {
+  return address.with({ ...Object.fromEntries(FILTERS.map((name) => [name, ""])), page: "" });
 }

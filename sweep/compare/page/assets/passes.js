@@ -4,7 +4,7 @@ const UNTRAINED = { label: "untrained", colour: "#767676", dashes: [2, 2] };
 
 function passesView(data) {
   const { passes, rows } = data.facts;
-  const section = el("section", { "aria-labelledby": "passes" }, el("h2", { id: "passes" }, "pass@k and problem by problem"));
+  const section = titled("passes", "pass@k and problem by problem");
   if (!passes.length) {
     return [put(section, el("p", {}, "No answers of both the untrained and the trained model are kept of any row. The command evaluate keeps them."))];
   }

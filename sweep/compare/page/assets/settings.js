@@ -7,17 +7,17 @@ function settingsView(data) {
   const [a, b] = [number("a", 0), number("b", labels.length - 1)];
   const pairs = labels.map((label) => [label, label]);
   return [
-    el("section", { "aria-labelledby": "settings" }, el("h2", { id: "settings" }, "Configurations"),
+    put(titled("settings", "Configurations"),
       el("p", { class: "note" }, "The identity of each training and of its evaluations: everything that its results follow from, the versions of rules included."),
       el("div", { class: "filters" }, choice("Cell", pairs, labels[a], (value) => address.set({ a: value })), choice("and cell", pairs, labels[b], (value) => address.set({ b: value }))),
       betweenTwo(facts.settings, labels, a, b, "Configurations of the two"),
       details("Keys that differ between any cells", () => ownTable(facts.settings, labels, "Keys that differ")),
       details("Keys that all cells share", () => sharedTable(facts.settings, "Shared by all cells"))),
-    el("section", { "aria-labelledby": "environments" }, el("h2", { id: "environments" }, "Environment, versions, code"),
+    put(titled("environments", "Environment, versions, code"),
       el("p", { class: "note" }, "Of the latest attempt of each training."),
       Object.keys(facts.environments.own).length ? ownTable(facts.environments, labels, "What differs") : el("p", {}, "All cells were made alike."),
-      details("What all cells share", () => sharedTable(facts.environments, "Shared by all cells"))),
-    el("section", { "aria-labelledby": "typed" }, el("h2", { id: "typed" }, "Launches and the question"),
+      sharedTable(facts.environments, "Shared by all cells")),
+    put(titled("typed", "Launches and the question"),
       facts.launches.map(([sweep, overrides]) => el("pre", { class: "command" }, ...shownNodes(`${sweep}: ${overrides.join(" ")}`))),
       shown("p", {}, `Control: ${Object.entries(facts.asked.control).map((pair) => pair.join("=")).join(", ")}. Family: ${facts.asked.by.join(", ")}.${Object.keys(facts.asked.where).length ? ` Only cells with ${Object.entries(facts.asked.where).map((pair) => pair.join("=")).join(", ")}.` : ""}`)),
   ];
@@ -50,5 +50,5 @@ function sharedTable(found, caption) {
 }
 
 function longText(text) {
-  return text.length > 120 ? details(`${text.slice(0, 100)}…`, () => el("pre", { tabindex: "0" }, ...shownNodes(text))) : shown("span", {}, text);
+  return text.length > 120 && !printing() ? details(`${text.slice(0, 100)}…`, () => el("pre", { tabindex: "0" }, ...shownNodes(text))) : shown("span", {}, text);
 }

@@ -8,15 +8,15 @@ function summaryView(data) {
   const parts = metric.evaluated ? ["gain", "final", "base"] : ["final"];
   const part = parts.includes(address.get("part")) ? address.get("part") : parts[0];
   const words = { gain: "difference: final − base", final: "final", base: "base (untrained)" };
+  const later = facts.later.length ? `Asked after the launch, and here from kept answers: ${facts.later.join(", ")}; the metrics of each are among the choices.` : "";
   return [
-    el("section", { "aria-labelledby": "verdict" },
-      el("h2", { id: "verdict" }, "Verdict"),
+    put(titled("verdict", "Verdict"), damagedFiles(facts),
       el("div", { class: "filters" }, metricChoice(data, metric.name),
         parts.length > 1 ? choice("Shown", parts.map((one) => [one, words[one]]), part, (value) => address.set({ part: value })) : null),
       metric.name === facts.metric ? null : shown("p", { class: "note" }, `By ${metric.title}, as compare --metric would judge it; the comparison itself is of ${data.byName.get(facts.metric).title}. Each metric's tests are adjusted among themselves: whoever looks at many and reports one has made more tests than m says.`),
-      el("ul", { class: "sentences" }, metric.sentences.map((sentence) => shown("li", {}, sentence)))),
-    el("section", { "aria-labelledby": "map" },
-      el("h2", { id: "map" }, "Models and rewards"),
+      el("ul", { class: "sentences" }, metric.sentences.map((sentence) => shown("li", {}, sentence))),
+      later ? shown("p", { class: "note" }, later) : null),
+    put(titled("map", "Models and rewards"),
       heatMaps(facts, metric, PARTS[part], words[part]),
       details("The same as compare prints it", () => gridTable(metric.results))),
     missingCells(facts),
@@ -92,10 +92,17 @@ function missingCells(facts) {
   const counts = states.map((state) => `${facts.cells.filter((cell) => cell.state === state).length} ${state}`).join(", ");
   const open = facts.cells.filter((cell) => cell.state !== "done" || cell.note);
   const rows = open.map((cell) => [cell.label, cell.state, `${cell.step} of ${cell.asked}`, cell.note]);
-  return el("section", { "aria-labelledby": "cells" },
-    el("h2", { id: "cells" }, "Cells"),
+  return put(titled("cells", "Cells"),
     el("p", {}, `${facts.cells.length} cells: ${counts}.` + (open.length ? " Cells that are not done have no final value yet; what they recorded so far is among the curves and answers." : "")),
     rows.length ? details(`Cells that are not done, or of which there is something to say (${rows.length})`, () => plainTable("Cells", ["cell", "state", "step", "note"], rows)) : null);
+}
+
+// What could not be read, with what to do; nothing where all files are whole.
+function damagedFiles(facts) {
+  if (!facts.damaged.length) return null;
+  const many = facts.damaged.length === 1 ? "A file could not be read, so that this page lacks what it holds:" : `${facts.damaged.length} files could not be read, so that this page lacks what they hold:`;
+  const lines = () => el("ul", { class: "sentences" }, facts.damaged.map((line) => shown("li", {}, line)));
+  return el("div", { class: "damaged", role: "note", "aria-label": "Damaged files" }, el("p", {}, many), facts.damaged.length > 5 ? details("Which files, and what to do", lines) : lines());
 }
 
 function remarks(facts) {

@@ -12,7 +12,8 @@ function interval(low, high, how = {}) {
   return low === null || high === null ? "no interval" : `${written(low, how)} … ${written(high, how)}`;
 }
 
-// A table of a Grid. `more`: a function from the number of a line to a further cell of it, under the head `head`.
+// A table of a Grid. `more`: a function from the number of a line to a further cell of it, under the head `head`, a text
+// or nodes.
 function gridTable(grid, { head = "", more = null, cell = null } = {}) {
   const heads = grid.columns.map((name, i) => el("th", { scope: "col", class: grid.numbers[i] ? "number" : "" }, name));
   if (more) heads.push(el("th", { scope: "col" }, head));
@@ -26,8 +27,13 @@ function gridTable(grid, { head = "", more = null, cell = null } = {}) {
   });
   const title = grid.title.split("\n");
   const caption = el("caption", {}, shown("strong", {}, title[0]), title.slice(1).map((line) => shown("span", {}, line)));
-  const table = el("table", {}, caption, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, lines));
+  const table = el("table", { class: shortOrNot(lines) }, caption, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, lines));
   return el("div", {}, scrolling(title[0], table), grid.foot.map((line) => shown("p", { class: "note" }, line)));
+}
+
+// A short table stays on one sheet of paper.
+function shortOrNot(lines) {
+  return lines.length <= 15 ? "short" : null;
 }
 
 // A plain table of texts or nodes.
@@ -35,7 +41,7 @@ function plainTable(caption, columns, rows) {
   const put = (value) => (value instanceof Node ? el("td", {}, value) : shown("td", {}, value));
   const head = el("tr", {}, columns.map((name) => el("th", { scope: "col" }, ...shownNodes(name))));
   const body = rows.map((row) => el("tr", {}, row.map(put)));
-  const table = el("table", {}, el("caption", {}, el("strong", {}, ...shownNodes(caption))), el("thead", {}, head), el("tbody", {}, body));
+  const table = el("table", { class: shortOrNot(body) }, el("caption", {}, el("strong", {}, ...shownNodes(caption))), el("thead", {}, head), el("tbody", {}, body));
   return scrolling(caption, table);
 }
 
@@ -43,7 +49,7 @@ function plainTable(caption, columns, rows) {
 function metricChoice(data, value) {
   const metrics = data.facts.metrics;
   const groups = distinct(metrics.map((metric) => metric.benchmark ?? "training"));
-  const select = el("select", { onchange: (event) => address.set({ metric: event.target.value }) });
+  const select = el("select", { class: "wide", onchange: (event) => address.set({ metric: event.target.value }) });
   for (const group of groups) {
     const own = metrics.filter((metric) => (metric.benchmark ?? "training") === group);
     const options = own.map((metric) => el("option", { value: metric.name, selected: metric.name === value }, metric.title));
