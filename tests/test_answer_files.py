@@ -13,7 +13,7 @@ from sweep.errors import DamagedFile, UserError
 from sweep.run.answer_files import HeldByAnother
 from sweep.run.answer_manifest import asked_questions, find_manifest, read_manifest
 from sweep.run.answer_parts import as_answers, found_part, read_part
-from sweep.run.answer_reading import answers_without_texts, made_between, made_within, read_answers
+from sweep.run.answer_reading import answers_without_texts, holds, made_between, made_within, read_answers
 
 
 def pairs(problems: int, samples: int) -> set:
@@ -65,6 +65,24 @@ def test_raising_a_target_samples_only_what_is_missing(tmp_path, second):
     assert manifest.parts[: len(first.parts)] == first.parts
     assert sorted(pairs_of(tmp_path)) == sorted(pairs(*second) | pairs(3, 2))
     assert {(a.problem, a.sample) for a in answers_without_texts(tmp_path, *second)} == pairs(*second)
+
+
+@pytest.mark.parametrize(
+    ("problems", "samples", "held"),
+    [
+        (2, 3, True),
+        (1, 3, True),
+        (5, 1, True),
+        (4, 1, True),
+        (5, 2, False),
+        (3, 3, False),
+        (6, 1, False),
+        (2, 4, False),
+    ],
+)
+def test_what_a_directory_holds_beyond_the_targets_of_its_manifest_is_counted(tmp_path, problems, samples, held):
+    evaluate(tmp_path, 5, 1)
+    assert holds(tmp_path, evaluate(tmp_path, 2, 3), problems, samples) is held
 
 
 def test_lowered_targets_change_nothing(tmp_path):
@@ -127,6 +145,15 @@ def test_a_damaged_part_is_named_and_sampled_again(tmp_path, damage, message, ca
         assert write_missing(writer) == 4 and "part-00001.parquet" in caplog.text
         writer.finish()
     assert sorted(map(str, read_answers(tmp_path).to_pylist())) == sorted(map(str, before))
+
+
+def test_what_replaces_a_damaged_part_is_kept_if_that_is_killed_too(tmp_path):
+    evaluate(tmp_path, 3, 4)
+    cut(tmp_path / "part-00002.parquet")
+    with opened(tmp_path, 3, 4) as writer:
+        writer.write([answer(*pair) for pair in writer.missing[:3]], MADE)  # and here its process dies
+    with opened(tmp_path, 3, 4) as writer:
+        assert writer.missing == [("p2", 3)]
 
 
 @pytest.mark.parametrize("damage", [cut, lambda part: part.write_bytes(b"")])

@@ -178,7 +178,7 @@ def test_few_modules_of_compare_know_the_records():
         and [name.name for name in node.names] != ["write_bytes"]
     }
     # The dashboard looks up which runs a sweep lists, to find them on W&B; their results come from the others.
-    page = {f"page/{name}.py" for name in ("answers", "configured", "evaluated", "readings", "write")}
+    page = {f"page/{name}.py" for name in ("answers", "configured", "evaluated", "later", "readings", "write")}
     others = {"cells.py", "kept.py", "over_steps.py", "sides.py", "transitions.py", "dashboard/show.py"}
     assert readers == page | others
 

@@ -19,6 +19,7 @@ from helpers.written_sweeps import launched
 from sweep.__main__ import main
 from sweep.compare.ask import Options, answer, verdicts_on
 from sweep.compare.kept import KeptAnswers
+from sweep.run.answer_manifest import read_manifest
 from sweep.run.directory import RunDirectory
 from sweep.run.files import write_json
 from sweep.score.paired import compare_problems
@@ -193,6 +194,21 @@ def test_of_unequal_targets_both_sides_count_the_smaller_ones(tmp_path, side):
     keep_trained(plan, plan.cells[0], "later", identity("later"), final)
     (cell,) = answer(["s"], tmp_path, Options(benchmarks="later")).comparison.cells
     assert (cell.base, cell.final, cell.answers) == (2 / 6, 1.0, 6)
+
+
+def test_answers_that_a_narrower_evaluation_followed_are_still_counted(tmp_path):
+    """6 × 1 answers were recorded; then 3 × 2 were asked for, after which the manifest names these targets."""
+    plan = launched(tmp_path, "reward=random", "seed=0")
+    wide, narrow = ({p: those[:n] for p, those in [*BASE.items()][:m]} for m, n in ((6, 1), (3, 2)))
+    for task in (*plan.stages, *plan.cells):
+        recorded(plan, task, {"mini": wide})
+    for task, keeper in ((plan.stages[0], keep_untrained), (plan.cells[0], keep_trained)):
+        directory = keeper(plan, task, "mini", RunDirectory(task.directory).evaluations["mini"], narrow)
+        assert (read_manifest(directory).problems, read_manifest(directory).samples_per_problem) == (3, 2)
+    (row,) = answer(["s"], tmp_path, Options(problems=True)).comparison.problems
+    assert row.found is not None and row.found.problems == 6
+    (cell,) = answer(["s"], tmp_path, Options(metric="maj@1")).comparison.cells
+    assert (cell.base, cell.answers) == (2 / 6, 6)
 
 
 def test_evaluations_that_differ_are_never_subtracted_and_several_have_to_be_told_apart(later, tmp_path, capsys):

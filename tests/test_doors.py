@@ -51,7 +51,8 @@ def launched(root: Path, *typed: str) -> Sweep:
         ("cluster.processes_per_node=0", "cluster.processes_per_node=0: Input should be greater"),
         ("cache_dir=/dev/null", "cache_dir=/dev/null: /dev/null is a file"),
         ("deepspeed=zero3", "deepspeed='zero3': is a section"),
-        ("resources.gpu=2", "resources.gpu: no such key. Did you mean resources.gpus?"),
+        ("resources.gpu=2", "names a kind of GPU; how many there are is said by resources.gpus"),
+        ("resources.gpsu=2", "resources.gpsu: no such key. Did you mean resources.gpu or resources.gpus?"),
         # What nothing would read.
         ("resources.micro_batch_tokens=64", "no such key any more; in its place there is deepspeed.micro_batch_tokens"),
         ("model.resources.rollout_cache_gb=2", "rollout.cache_gb took its value from model.resources.rollout_cache_gb"),

@@ -19,7 +19,7 @@ from helpers.evaluated import cell, cells, evaluate, numbers, of, sampled, texts
 from helpers.pretend_devices import pretend_gpus
 from sweep.__main__ import main
 from sweep.dispatch.launch import launch
-from sweep.evaluate import answering
+from sweep.evaluate import waiting
 from sweep.job.phases import Phases
 from sweep.plan.model_here import overrides_for
 from sweep.run.answer_files import AnswerWriter, locked_answers
@@ -29,7 +29,6 @@ from sweep.run.answer_reading import read_answers
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import signature
 from sweep.run.kept_weights import kept_weights
-from sweep.stages import policy
 
 TYPED = [
     "name=s",
@@ -126,6 +125,7 @@ def test_targets_are_raised_by_what_is_missing_and_nothing_is_answered_twice(cop
 def test_steps_seeds_cells_and_benchmarks_are_chosen(copy):
     said = evaluate(copy, "s", *FULL, "--step", "all", "evaluation.seed=0,1", "evaluation.benchmarks.mini.problems=4")
     assert "6 evaluations" in said and "with evaluation.seed=1" in said
+    assert said.count(", evaluation seeds 0, 1: ") == 6  # two benchmarks at three steps
     kept = [one for one in finished_of_training(copy, cell(copy).path.name) if one.manifest.benchmark == "mini"]
     by_step = Counter((one.step, one.manifest.identity["evaluation"].get("seed", 0)) for one in kept)
     assert by_step == {(2, 0): 1, (4, 0): 1, (2, 1): 1, (4, 1): 1}
@@ -208,7 +208,6 @@ def test_two_processes_of_a_job_answer_what_one_does(copy):
 
 def test_a_second_job_waits_for_the_first_and_answers_nothing_twice(copy, monkeypatch, caplog):
     """The lock of the answers is held elsewhere, until all of them are there."""
-    monkeypatch.setattr(answering, "WAIT_SECONDS", 0.05)
     typed = ["s", *FULL, "--step", "2", "evaluation=mini", "evaluation.problems=4", "evaluation.seed=8"]
     evaluate(copy, *typed)
     (found,) = (one for one in of(copy, cell(copy), 2, "mini") if one.manifest.identity["evaluation"].get("seed") == 8)
@@ -222,7 +221,7 @@ def test_a_second_job_waits_for_the_first_and_answers_nothing_twice(copy, monkey
             held.set()
             waited.wait(60)
 
-    monkeypatch.setattr(answering.time, "sleep", lambda seconds: waited.set())
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: waited.set())
     thread = threading.Thread(target=other)
     thread.start()
     held.wait(60)
@@ -233,11 +232,12 @@ def test_a_second_job_waits_for_the_first_and_answers_nothing_twice(copy, monkey
 
 
 def test_answers_of_weights_that_are_gone_are_replaced(copy):
-    """The run went on elsewhere, and its final weights are others now."""
-    run = cell(copy)
+    """The run went on elsewhere, and its final weights are others now; the same evaluation of the old ones is done."""
+    run, typed = cell(copy), ["s", *FULL, "--step", "4", "evaluation.samples_per_problem=3"]
+    evaluate(copy, *typed)
     (before,) = of(copy, run, 4, "mini")
     shutil.copy(run.weights / "step_000002" / "model.safetensors", run.final / "model.safetensors")
-    evaluate(copy, "s", *FULL, "--step", "4", "evaluation.samples_per_problem=3")
+    evaluate(copy, *typed)
     (after,) = of(copy, run, 4, "mini")
     assert after.directory == before.directory and after.manifest.weights.hash != before.manifest.weights.hash
     assert after.manifest.rows == 24
@@ -246,6 +246,20 @@ def test_answers_of_weights_that_are_gone_are_replaced(copy):
     assert texts(step_2.directory).items() <= texts(after.directory).items()
     (stage,) = copy.glob("stages/evaluation-*")
     assert "answers of other weights" in (stage / "log.txt").read_text()
+
+
+def test_answers_that_were_removed_are_made_again(copy):
+    """A message about damaged answers advises to remove them, and to evaluate again."""
+    typed = ["s", *FULL, "--step", "2", "evaluation=mini", "evaluation.problems=4"]
+    evaluate(copy, *typed)
+    (kept,) = of(copy, cell(copy), 2, "mini")
+    (stage,) = (RunDirectory(path) for path in copy.glob("stages/evaluation-*"))
+    before, first = texts(kept.directory), stage.read_result()
+    shutil.rmtree(kept.directory)
+    evaluate(copy, *typed)
+    (again,) = of(copy, cell(copy), 2, "mini")
+    assert again.directory == kept.directory and again.manifest.rows == 8
+    assert texts(again.directory).items() <= before.items() and stage.read_result() == first
 
 
 def test_a_training_that_goes_on_keeps_the_weights_of_the_step_that_was_its_last(copy, cache_dir):
@@ -276,21 +290,6 @@ def test_a_model_that_was_not_trained_here(copy, tmp_path, cache_dir):
     assert found.sign == own.sign and texts(found.directory) == texts(own.directory)
     evaluate(copy, "--model", "qwen2_mini", "--name", "m", *same, "evaluation.problems=1", f"cache_dir={cache_dir}")
     assert {one.manifest.problems for one in _untrained(copy)} == {8}  # its answers are there since the training
-
-
-def test_a_sweep_of_before_there_were_benchmarks(tmp_path, monkeypatch):
-    """Its final weights are evaluated, and its baseline is the one that it has."""
-    root = shutil.copytree(ROOT / "tests" / "sweeps" / "schema2", tmp_path / "runs")
-    run = RunDirectory(next((root / "cells").glob("qwen2_mini-random-s0-*")))
-    monkeypatch.setattr(policy, "weights_source", lambda *_: run.final)  # its mini takes long to make
-    words = ["kept", "reward=random", "seed=0"]
-    assert "2 evaluations, 1 done before" in (said := evaluate(root, *words))
-    assert said.count("100 × 2") == 2  # the table has its numbers beside the new ones
-    (found,) = finished_of_training(root, run.path.name)
-    assert (found.step, found.manifest.benchmark, found.manifest.problems) == (2, "own", 100)
-    assert numbers(found, 2)["accuracy"] == run.read_result()["accuracy"]
-    evaluate(root, *words, "--step", "2", "evaluation=mini_fresh", "evaluation.problems=4")
-    assert {one.manifest.benchmark for one in finished_of_training(root, run.path.name)} == {"own", "mini_fresh"}
 
 
 @pytest.fixture
@@ -339,6 +338,7 @@ REFUSED = [
     (["t"], "t: no such sweep"),
     (["s", "steps=5"], "steps=5: belongs to a training"),
     (["s", "reward.name=x"], "reward.name=x: belongs to a training"),
+    (["s", "--step", "0", "evaluation.weights=cells/x"], "choose weights by cells and --step"),
     (["s", "evaluation.every=5"], "evaluation.every=5: says how often a training is evaluated"),
     (["--model", "qwen2_mini", "reward=random"], "reward=random: belongs to a training"),
     (["--model", "qwen2_mini", "sizes=demo"], "sizes=demo: belongs to a training"),

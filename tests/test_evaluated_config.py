@@ -16,6 +16,15 @@ CHOSEN = [
     (["evaluation=[mini]", "evaluation.problems=5"], {"problems": [5]}),
     (["evaluation.problems=6"], {"problems": [6, 6]}),
     (["evaluation.benchmarks.mini.problems=6"], {"problems": [6, 8]}),
+    (["evaluation.benchmarks.mini.problems=6", "evaluation.problems=7"], {"problems": [6, 7]}),
+    (
+        [
+            "+prompt@evaluation.benchmarks.mini.prompt=none",
+            "prompt@evaluation.prompt=chat",
+            "evaluation.prompt.prefix=So",
+        ],
+        {"problems": [8, 8], "prompt": ["none", "chat"]},
+    ),
     (["prompt@evaluation.prompt=none"], {"problems": [8, 8], "prompt": ["none", "none"]}),
     (["+prompt@evaluation.benchmarks.mini.prompt=none"], {"problems": [8, 8], "prompt": ["none", None]}),
     (["evaluation=mini", "prompt@evaluation.prompt=none"], {"problems": [None], "prompt": ["none"]}),

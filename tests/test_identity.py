@@ -365,6 +365,6 @@ def test_runs_of_the_first_schema_are_named_as_such_and_never_taken_for_todays(t
 
 def test_identities_are_compared_key_by_key():
     one, other = {"a": 1, "rules": {"grading": 1}}, {"a": 1, "rules": {"grading": 2}, "b": {"c": 3}}
-    assert differences(one, other) == ["b.c None and 3", "rules.grading 1 and 2"]
+    assert differences(one, other) == ["b.c the default and 3", "rules.grading 1 and 2"]
     assert stale({"schema": rules.SCHEMA, "rules": dict(rules.NUMBERS)}) == ""
     assert stale({"schema": rules.SCHEMA}) == ""  # it reads no rule

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas
 import pytest
 
-from helpers.made_up_answers import DETECTORS, MADE, QUESTIONS, answer, code, evaluate, opened, write_missing
+from helpers.made_up_answers import DETECTORS, MADE, QUESTIONS, answer, code, evaluate, evaluated, opened, write_missing
 from sweep.data.verdicts import Verdict
 from sweep.errors import DamagedFile, UserError
+from sweep.evaluate import regrading, waiting
 from sweep.run import answer_files, recomputed_answers
-from sweep.run.answer_files import HeldByAnother
+from sweep.run.answer_files import HeldByAnother, locked_answers, open_answers
 from sweep.run.answer_manifest import read_manifest
 from sweep.run.answer_parts import as_answers
-from sweep.run.answer_reading import read_answers
+from sweep.run.answer_reading import holds, read_answers
 from sweep.run.recomputed_answers import regrade, regraded, replace_behaviours
 
 BOTH = {"code": "mentions python", "short": "under 12 characters"}
@@ -80,6 +83,15 @@ def test_verdicts_under_other_rules_go_to_a_directory_of_their_own(tmp_path, chu
     evaluate(tmp_path / "a", 5, 3)
     regrade(tmp_path / "a", tmp_path / "b", IDENTITY, asked, code)
     assert asked.problems == ["p4"] and len(rows(tmp_path / "b")) == 15
+
+
+def test_answers_that_only_an_earlier_evaluation_asked_for_are_graded_again_too(tmp_path):
+    evaluate(tmp_path / "a", 5, 1)
+    narrower = evaluate(tmp_path / "a", 2, 3)
+    assert (narrower.problems, narrower.samples_per_problem, narrower.rows) == (2, 3, 9)
+    manifest = regrade(tmp_path / "a", tmp_path / "b", IDENTITY, by_length, code)
+    assert rows(tmp_path / "b") == regraded(rows(tmp_path / "a"), {q.id: q for q in QUESTIONS}, by_length)
+    assert holds(tmp_path / "b", manifest, 5, 1) and holds(tmp_path / "b", manifest, 2, 3)
 
 
 def test_a_killed_regrading_goes_on(tmp_path, monkeypatch):
@@ -157,3 +169,30 @@ def test_nothing_is_replaced_where_a_part_is_damaged_or_someone_writes(tmp_path)
     assert read_manifest(tmp_path) == manifest and len(list(tmp_path.glob("part-*"))) == 3
     with pytest.raises(UserError, match="no finished evaluation"):
         replace_behaviours(tmp_path / "nowhere", BOTH, both)
+
+
+@pytest.mark.parametrize("written", ["sums-a", "sums-b"])
+def test_answers_are_taken_over_once_another_job_has_written_its_own(tmp_path, written, monkeypatch):
+    """Two jobs that evaluate the same weights under new rules of grading both find the answers under the old ones."""
+    old, new = (evaluated(grading=rules, rules={"grading": 2}) for rules in ("old", "new"))
+    with open_answers(tmp_path / "sums-a", old, QUESTIONS[:3], 2, code) as writer:
+        write_missing(writer)
+        writer.finish()
+    (tmp_path / "sums-b").mkdir(exist_ok=True)
+    behaviours = SimpleNamespace(definitions=lambda: DETECTORS, detect=code)
+    monkeypatch.setattr(regrading, "verdicts", lambda grader, asked: by_length(asked))
+    waited = []
+    with ExitStack() as other:
+        other.enter_context(locked_answers(tmp_path / written))
+        monkeypatch.setattr(waiting.time, "sleep", lambda seconds: (waited.append(seconds), other.close()))
+        regrading.take_over(tmp_path / "sums-b", new, None, behaviours)
+    assert len(waited) == 1 and len(rows(tmp_path / "sums-b")) == 6
+
+
+def test_a_damaged_manifest_beside_an_evaluation_does_not_stop_it(tmp_path, caplog):
+    evaluate(tmp_path / "others-a", 2, 1)
+    (tmp_path / "others-a" / "_manifest.json").write_text("{}")
+    behaviours = SimpleNamespace(definitions=lambda: DETECTORS, detect=code)
+    regrading.take_over(tmp_path / "sums-b", evaluated(), None, behaviours)
+    assert not (tmp_path / "sums-b").exists()
+    assert "others-a" in caplog.text and "not looked at" in caplog.text

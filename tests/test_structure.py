@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "sweep.plan": {"sweep.data", "sweep.run", "sweep.config", "models", "rewards"},
     "sweep.compare": {"sweep.score", "sweep.run", "sweep.config"},
     "sweep.dispatch": {
-        "sweep.plan", "sweep.compare", "sweep.data", "sweep.run", "sweep.config", "models", "rewards",
+        "sweep.plan", "sweep.compare", "sweep.score", "sweep.data", "sweep.run", "sweep.config", "models", "rewards",
     },
     "sweep.doctor": {"sweep.dispatch", "sweep.plan", "sweep.run", "sweep.config", "models"},
     "sweep.commands": {

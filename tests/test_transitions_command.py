@@ -134,7 +134,9 @@ def test_cells_without_answers_are_named_with_what_makes_them(plan, capsys):
     out = asked(plan, capsys)
     assert "left out, because no two evaluations with answers are kept: " in out and "seed=1" in out
     assert "of answers to nothing" not in out
-    assert "no answers to nothing are kept" in asked(plan, capsys, "--benchmark", "nothing", code=2)
+    message = asked(plan, capsys, "--benchmark", "nothing", code=2)
+    assert "no answers to nothing are kept" in message and "there are answers to: mini; " in message
+    assert "evaluate s --step all`" in asked(plan, capsys, "--from-step", "9", code=2)
 
 
 def test_the_figure_names_every_class_and_row(tmp_path, capsys):
@@ -160,3 +162,8 @@ def test_one_benchmark_that_was_asked_in_two_ways_is_two_rows(plan, capsys):
     rows = json.loads(asked(plan, capsys, "--json"))["rows"]
     assert sorted((row["n"], row["found"]["problems"]) for row in rows) == [(1, 2), (2, 3)]
     assert len({row["sign"] for row in rows}) == 2
+    out = asked(plan, capsys)
+    assert all(f"{row['benchmark']}-{row['sign']}" in out for row in rows)
+    assert "mini was asked in 2 ways, and each is a row of its own (evaluation.temperature 0.5 and the default)" in out
+    chosen = json.loads(asked(plan, capsys, f"--benchmark=mini-{rows[1]['sign']}", "--json"))["rows"]
+    assert [row["sign"] for row in chosen] == [rows[1]["sign"]]

@@ -52,6 +52,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (OSError(errno.EDQUOT, "x"), "Disk quota exceeded: {place} has"),
         (OSError(errno.EROFS, "x"), "Read-only file system: {place} cannot be written"),
         (OSError(errno.ENOSPC, "x", "/dev/shm/a/b"), "No space left on device: /dev/shm/a/b has"),
+        (OSError(errno.ENOSPC, "x", "/usr/a", None, "/dev/shm/a/b"), "No space left on device: /dev/shm/a/b has"),
         (caused(RuntimeError("while saving"), OSError(errno.ENOSPC, "x")), "No space left on device: {place} has"),
         (Exception("I/O error: No space left on device (os error 28)"), "No space left on device: {place} has"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), None),

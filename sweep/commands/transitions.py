@@ -28,7 +28,9 @@ def transitions(
     cells: Patterns = None,
     output_dir: Output = Path("runs"),
     behaviour: Annotated[str, typer.Option(help="the detector that tells the answers apart")] = DEFAULT_BEHAVIOUR,
-    benchmark: Annotated[str | None, typer.Option(help="only the answers to this benchmark; all by default")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="only this benchmark, or one way to ask it (NAME-SIGNATURE); all by default")
+    ] = None,
     from_step: Annotated[
         int | None, typer.Option(min=1, help="the weights before are those of this step; the untrained ones by default")
     ] = None,

@@ -15,7 +15,7 @@ from pathlib import Path
 from sweep.errors import UserError
 from sweep.run.answer_manifest import Manifest
 from sweep.run.answer_places import KeptEvaluation, finished, of_model, of_training
-from sweep.run.answer_reading import answers_without_texts
+from sweep.run.answer_reading import answers_without_texts, holds
 from sweep.run.answers import Answer, by_problem
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
@@ -31,10 +31,6 @@ class Targets:
 
     problems: int
     samples: int
-
-    def at_most(self, other: Targets) -> Targets:
-        """Return the smaller number of problems, and the smaller number of answers."""
-        return Targets(min(self.problems, other.problems), min(self.samples, other.samples))
 
 
 class KeptAnswers:
@@ -68,6 +64,14 @@ class KeptAnswers:
         sides = self.untrained(entry), self.trained(entry, step)
         before, after = (next((one for one in side if one.sign == sign), None) for side in sides)
         return before, after
+
+    def has(self, evaluated: KeptEvaluation, targets: Targets) -> bool:
+        """Return whether an evaluation holds as many answers as `targets` says.
+
+        Raises:
+            UserError: a file of the answers is missing or damaged.
+        """
+        return holds(evaluated.directory, evaluated.manifest, targets.problems, targets.samples)
 
     def answers(self, evaluated: KeptEvaluation, targets: Targets) -> Grouped:
         """Return the answers of an evaluation by problem, without their texts: as many as `targets` says.
@@ -118,14 +122,19 @@ class Wanted:
         """
         kept = [sign for sign in preferred if sign in candidates] or [*candidates]
         if len(kept) > 1:
-            first, *others = (candidates[sign].manifest for sign in kept)
-            apart = {part for other in others for part in differences(first.identity, other.identity)}
+            apart = how_they_differ([candidates[sign].manifest for sign in kept])
             names = ", ".join(candidates[sign].directory.name for sign in kept)
             raise UserError(
                 f"--benchmark {self.benchmark}: {whose} was put to it in {len(kept)} ways, which are never mixed "
-                f"({'; '.join(sorted(apart))}); name one of them: {names}"
+                f"({apart}); name one of them: {names}"
             )
         return candidates[kept[0]]
+
+
+def how_they_differ(manifests: Sequence[Manifest]) -> str:
+    """Return in words how evaluations by one benchmark differ: each key with its values."""
+    first, *others = manifests
+    return "; ".join(sorted({part for other in others for part in differences(first.identity, other.identity)}))
 
 
 def identity_of(manifest: Manifest, targets: Targets) -> dict:

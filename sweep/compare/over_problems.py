@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweep.compare.kept import KeptAnswers, Targets, common_targets
+from sweep.compare.kept import KeptAnswers, Targets
 from sweep.compare.metrics import ACCURACY
 from sweep.compare.pool import Row
 from sweep.compare.results import CellResult, Comparison, OverProblems
@@ -64,7 +64,7 @@ def _pair(cell: CellResult, comparison: Comparison, kept: KeptAnswers) -> tuple[
     if first is None or last is None:
         return None
     counted = Targets(*cell.counted)
-    return (first, last) if common_targets([first, last]).at_most(counted) == counted else None
+    return (first, last) if all(kept.has(one, counted) for one in (first, last)) else None
 
 
 def _of_row(

@@ -203,9 +203,9 @@ def _number(
     entry: Entry, evaluated: KeptEvaluation | None, targets: Targets, metric: Metric, kept: KeptAnswers
 ) -> dict[str, float | None]:
     """Return the metric's number under its name; {} if no answers, or fewer than `targets`, are kept."""
-    if evaluated is None or common_targets([evaluated]).at_most(targets) != targets:
-        return {}
     try:
+        if evaluated is None or not kept.has(evaluated, targets):
+            return {}
         return {metric.key: number(kept.answers(evaluated, targets), metric.key)}
     except UserError as error:
         raise UserError(f"--metric {metric.name}: {entry.label}: {error}") from None

@@ -19,8 +19,12 @@ def axes_of(rows: Sequence[Moved]) -> list[str]:
 
 
 def named(row: Moved, rows: Sequence[Moved]) -> list[str]:
-    """Return the values that tell a row from the others: those of its axes, and its benchmark."""
-    return [*(row.axes.get(name, "") for name in axes_of(rows)), row.benchmark]
+    """Return the values that tell a row from the others: those of its axes, and its benchmark, with the signature of
+    the evaluation where it was asked in several ways.
+    """
+    several = len({other.sign for other in rows if other.benchmark == row.benchmark}) > 1
+    benchmark = f"{row.benchmark}-{row.sign}" if several else row.benchmark
+    return [*(row.axes.get(name, "") for name in axes_of(rows)), benchmark]
 
 
 def weights(step: int | None, row: Moved, *, last: bool) -> str:

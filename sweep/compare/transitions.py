@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from sweep.compare.kept import Wanted, how_they_differ
 from sweep.compare.pool import SEED
 from sweep.errors import UserError
 from sweep.program import program
@@ -54,6 +55,7 @@ class Found:
 class Asked:
     """What to compare: a behaviour, a benchmark (None: all), and the steps of the weights before and after.
 
+    benchmark: its name, or that with the signature of one evaluation (NAME-SIGNATURE).
     before: None for the untrained model. after: None for the last step that was evaluated.
     """
 
@@ -99,8 +101,10 @@ def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> 
         UserError: no answers are kept of any of the cells, the behaviour was not looked for, or two evaluations are
             not of the same problems.
     """
-    pairs = [pair for cell in cells for pair in pairs_of(root, cell, asked)]
-    left_out = without_pairs(sweep, cells, pairs, asked)
+    every = [pair for cell in cells for pair in pairs_of(root, cell, asked)]
+    wanted = None if asked.benchmark is None else Wanted.named(asked.benchmark)
+    pairs = [pair for pair in every if wanted is None or wanted.those([pair.first])]
+    left_out = [*without_pairs(sweep, cells, pairs, asked, every), *_several_ways(pairs)]
     for pair in pairs:
         _check_behaviour(pair.first, pair.last, asked.behaviour)
     moved = [pair.moved(transitions(*pair.answers(), asked.behaviour)) for pair in pairs]
@@ -108,16 +112,37 @@ def moved_rows(root: Path, sweep: str, cells: Sequence[Entry], asked: Asked) -> 
     return Found(pooled_rows(moved), list(dict.fromkeys([*warnings, *left_out])))
 
 
-def without_pairs(sweep: str, cells: Sequence[Entry], pairs: Sequence[Pair], asked: Asked) -> list[str]:
+def _several_ways(pairs: Sequence[Pair]) -> list[str]:
+    """Return in words how the evaluations by one benchmark that was asked in several ways differ, or nothing."""
+    ways: dict[str, dict[str, KeptEvaluation]] = {}
+    for pair in pairs:
+        ways.setdefault(pair.first.manifest.benchmark, {})[pair.first.sign] = pair.first
+    return [
+        f"{benchmark} was asked in {len(by_sign)} ways, and each is a row of its own "
+        f"({how_they_differ([one.manifest for one in by_sign.values()])}); --benchmark {benchmark}-SIGNATURE shows one"
+        for benchmark, by_sign in ways.items()
+        if len(by_sign) > 1
+    ]
+
+
+def without_pairs(
+    sweep: str, cells: Sequence[Entry], pairs: Sequence[Pair], asked: Asked, others: Sequence[Pair] = ()
+) -> list[str]:
     """Return in words which cells no pair is of, or nothing.
 
+    Args:
+        others: pairs of the cells by any benchmark, for the message.
     Raises:
         UserError: there is no pair.
     """
-    how = f"`{program()} evaluate {sweep}` makes those of the last step"
+    steps = "" if asked.before is None and asked.after is None else " --step all"
+    whose = "every step whose weights are kept" if steps else "the last step"
+    how = f"`{program()} evaluate {sweep}{steps}` makes those of {whose}"
     if not pairs:
         of = f" to {asked.benchmark}" if asked.benchmark else ""
-        raise UserError(f"sweep {sweep}: no answers{of} are kept of two evaluations of any of its cells; {how}")
+        known = ", ".join(dict.fromkeys(pair.first.manifest.benchmark for pair in others))
+        there = f"there are answers to: {known}; " if known else ""
+        raise UserError(f"sweep {sweep}: no answers{of} are kept of two evaluations of any of its cells; {there}{how}")
     missing = [cell.label for cell in cells if not any(pair.cell is cell for pair in pairs)]
     if not missing:
         return []
@@ -137,6 +162,7 @@ def pairs_of(root: Path, cell: Entry, asked: Asked, damaged: list[str] | None = 
     """Yield the pair of each benchmark whose answers are kept of both weights of a cell.
 
     Args:
+        asked: says the steps; whatever benchmark it names, the pairs of all are yielded.
         damaged: takes a message for each manifest that cannot be read.
     Raises:
         UserError: a manifest cannot be read, and `damaged` is None.
@@ -146,7 +172,7 @@ def pairs_of(root: Path, cell: Entry, asked: Asked, damaged: list[str] | None = 
     before = _untrained(root, cell, damaged) if asked.before is None else [e for e in trained if e.step == asked.before]
     for first in before:
         same = [e for e in trained if e.sign == first.sign and asked.after in (None, e.step)]
-        if not same or asked.benchmark not in (None, first.manifest.benchmark):
+        if not same:
             continue
         last = max(same, key=lambda evaluated: evaluated.step or 0)
         if last.directory != first.directory:

@@ -54,7 +54,9 @@ class JobResources(Resources):
     @field_validator("gpu")
     @classmethod
     def _is_known(cls, gpu: str | None) -> str | None:
-        """Refuse a kind of GPU that no table knows, because nothing could be predicted for it."""
+        """Refuse a number, and a kind of GPU that no table knows, because nothing could be predicted for it."""
+        if gpu is not None and gpu.isdecimal():
+            raise ValueError("names a kind of GPU; how many there are is said by resources.gpus")
         if gpu is not None and gpu_kind(gpu) is None:
             raise ValueError(f"{gpu!r} is no GPU that time can be predicted for; choose one of {', '.join(GPUS)}")
         return gpu

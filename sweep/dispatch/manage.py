@@ -20,7 +20,7 @@ from sweep.dispatch.states import look
 from sweep.dispatch.submit import Submitted
 from sweep.errors import UserError, without_secrets
 from sweep.plan.explain import explain_validation
-from sweep.plan.frozen import put
+from sweep.plan.frozen import is_of_one_benchmark, put
 from sweep.plan.overrides import is_decided_at_launch, parse, reader_of
 from sweep.plan.signature import benchmark_identities, training_identity
 from sweep.plan.task import Task
@@ -133,7 +133,7 @@ def _change(overrides: Sequence[str]) -> Callable[[CellConfig], CellConfig]:
     Raises:
         UserError: an override cannot be read, or a retry cannot change its key.
     """
-    parsed = [_settable(line) for line in overrides]
+    parsed = sorted(map(_settable, overrides), key=lambda override: is_of_one_benchmark(override.key_or_group))
 
     def changed(config: CellConfig) -> CellConfig:
         """Return the configuration with the overrides applied; raise UserError if they are not allowed."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch.distributed as dist
@@ -17,16 +18,16 @@ from rewards.grading import Grader
 from sweep.data.verdicts import GradedAnswer, grade_texts, votes
 from sweep.errors import UserError
 from sweep.evaluate.asked import AskedBenchmark
+from sweep.evaluate.waiting import waiting
 from sweep.job.processes import gather, together
 from sweep.rollout.sample import Sampled, Sampler
-from sweep.run.answer_files import AnswerWriter, HeldByAnother, Pair, open_answers
+from sweep.run.answer_files import AnswerWriter, Pair, open_answers
 from sweep.run.answer_manifest import Evaluated, Made
 from sweep.run.answer_reading import made_within
 from sweep.run.answers import Answer
 from sweep.run.not_finite import NotFinite
 
 log = logging.getLogger("sweep")
-WAIT_SECONDS = 2.0
 FIRST_CHUNK, LARGEST_CHUNK = 256, 8192  # answers, where evaluation.chunk leaves it open
 CHUNK_SECONDS = 600.0
 GROWTH = 8  # a chunk is at most so many times the one before, which keeps it within the watchdog's patience
@@ -66,7 +67,9 @@ class Answerer:
             writer = None
             with together(UserError):
                 if dist.get_rank() == 0:
-                    writer = opened.enter_context(self._opened(asked, directory, evaluated))
+                    find = self.behaviours.detect
+                    opening = partial(open_answers, directory, evaluated, asked.questions, asked.samples, find)
+                    writer = waiting(lambda: opened.enter_context(opening()))
             missing, heads = _shared([(writer.missing, _heads(writer))] if writer else [])
             spent, size = Spent(), self.chunk or FIRST_CHUNK
             self._tell(asked, missing, spent)
@@ -89,22 +92,6 @@ class Answerer:
         if dist.get_rank() == 0:
             answers = len(asked.problems) * asked.samples
             self.kept(Kept(asked.name, answers - len(missing), answers, spent))
-
-    @contextmanager
-    def _opened(self, asked: AskedBenchmark, directory: Path, evaluated: Evaluated) -> Iterator[AnswerWriter]:
-        """Open the directory. While another job answers the same, wait: what it writes is not sampled twice."""
-        with ExitStack() as opened:
-            writer, said = None, False
-            while writer is None:
-                opening = open_answers(directory, evaluated, asked.questions, asked.samples, self.behaviours.detect)
-                try:
-                    writer = opened.enter_context(opening)
-                except HeldByAnother as held:
-                    if not said:
-                        log.info("waiting: %s", held)
-                    said = True
-                    time.sleep(WAIT_SECONDS)
-            yield writer
 
     def _chunk(
         self, model: PreTrainedModel, asked: AskedBenchmark, pairs: Sequence[Pair], heads: dict[str, list[str]]

@@ -18,7 +18,7 @@ from sweep.errors import UserError
 from sweep.plan.compose import compose_cells
 from sweep.plan.earlier import Shelf
 from sweep.plan.explain import explain_validation
-from sweep.plan.frozen import put, put_value
+from sweep.plan.frozen import is_of_one_benchmark, put, put_value
 from sweep.plan.overrides import parse
 from sweep.plan.plan import Plan, with_time_noted
 from sweep.plan.signature import baseline_identity, benchmark_identities, evaluation_identity, rerun_identity
@@ -85,7 +85,7 @@ def plan_model(name: str | None, root: Path, overrides: Sequence[str], config_di
     """
     tasks: dict[str, Task] = {}
     for line in overrides:
-        _check_interval(line)
+        _check_evaluation(line)
         if _section(line) in OF_A_TRAINING:
             raise UserError(f"{line}: belongs to a training, and this model is only evaluated; leave it out")
     compositions = compose_cells(overrides, config_dir)
@@ -122,7 +122,7 @@ def _typed(overrides: Sequence[str]) -> list[Typed]:
     """Return the overrides of each evaluation: `evaluation.seed=1,2` describes two."""
     found = [Typed(())]
     for line in overrides:
-        _check_interval(line)
+        _check_evaluation(line)
         override = parse(line)
         key = override.key_or_group
         if not key.startswith(tuple(f"{section}." for section in SECTIONS)) and not key.startswith(OF_THE_JOB):
@@ -134,7 +134,12 @@ def _typed(overrides: Sequence[str]) -> list[Typed]:
     return found
 
 
-def _check_interval(line: str) -> None:
+def _check_evaluation(line: str) -> None:
+    """Refuse the keys of `evaluation` that mean nothing where weights are evaluated once, or that the plan sets."""
+    if _key(line) == "evaluation.weights":
+        raise UserError(
+            f"{line}: is set by the plan for its jobs; leave it out, and choose weights by cells and --step"
+        )
     if _section(line) == "evaluation" and _key(line).endswith(".every"):
         raise UserError(f"{line}: says how often a training is evaluated; `evaluate` does it once, so leave it out")
 
@@ -171,15 +176,23 @@ def evaluated_config(config: CellConfig, lines: Sequence[str], config_dir: str |
             raw.rollout.name = composed["rollout"]["name"]
     if "wait" in raw.cluster and "cluster" not in chosen:
         raw.cluster.wait = False  # it was for the launch that trained
-    for line in lines:
-        if (section := _section_of_prompt(line)) and section not in chosen:
-            (composition,) = compose_cells([like_the_cell, f"prompt={line.partition('=')[2]}"], config_dir)
-            put_value(raw, _key(line).partition("@")[2], composition.config.model_dump(mode="json")["prompt"])
-    for line in lines:
-        if "@" not in _key(line) and "." in _key(line) and _section(line) not in chosen & set(SECTIONS):
+    for line in sorted(lines, key=_place):
+        if section := _section_of_prompt(line):
+            if section not in chosen:
+                (composition,) = compose_cells([like_the_cell, f"prompt={line.partition('=')[2]}"], config_dir)
+                put_value(raw, _key(line).partition("@")[2], composition.config.model_dump(mode="json")["prompt"])
+        elif "@" not in _key(line) and "." in _key(line) and _section(line) not in chosen & set(SECTIONS):
             put(raw, parse(line))
     raw.tracking.mode = "disabled"  # W&B has the runs of trainings
     return _validated(raw, lines)
+
+
+def _place(line: str) -> tuple[bool, bool]:
+    """Return the place of a line among those that are put: what one benchmark has to itself comes last and so wins,
+    whatever the order in which lines were typed; and a prompt comes before the values in it.
+    """
+    key, _, put_at = _key(line).partition("@")
+    return is_of_one_benchmark(put_at or key), not put_at
 
 
 def _key(line: str) -> str:

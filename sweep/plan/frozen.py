@@ -12,6 +12,13 @@ from sweep.config.evaluation import SHARED
 from sweep.errors import UserError
 
 
+def is_of_one_benchmark(key: str) -> bool:
+    """Return whether a dotted key is of one benchmark alone. Such a key wins over the one that all benchmarks share, so
+    that it is put last.
+    """
+    return key.startswith("evaluation.benchmarks.")
+
+
 def put(raw: DictConfig, override: Override, option: str = "") -> None:
     """Set a value of the frozen configuration `raw` as `put_value` does.
 

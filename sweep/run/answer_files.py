@@ -68,7 +68,13 @@ class AnswerWriter:
     """
 
     def __init__(
-        self, directory: Path, evaluated: Evaluated, questions: Sequence[Question], samples_per_problem: int, find: Find
+        self,
+        directory: Path,
+        evaluated: Evaluated,
+        questions: Sequence[Question],
+        samples_per_problem: int,
+        find: Find,
+        further: Sequence[Question] = (),
     ) -> None:
         """Take stock of a directory whose lock is held: use `open_answers`."""
         self.directory, self.evaluated = directory, evaluated
@@ -78,7 +84,7 @@ class AnswerWriter:
         self._manifest, self._parts = _listed(directory, evaluated, find)
         self.pairs = {pair for part in self._parts for pair in pairs_in(directory / part.file)}
         self._take_over(find)
-        self._asked = _joined_questions(directory, self._questions, bool(self.pairs))
+        self._asked = _joined_questions(directory, [*self._questions, *further], bool(self.pairs))
 
     def _take_over(self, find: Find) -> None:
         """Count the parts that no manifest lists and that are of this evaluation, and remove the others."""
@@ -110,7 +116,9 @@ class AnswerWriter:
         known = {question.id for question in self._asked}
         if len(pairs) < len(answers) or pairs & self.pairs or not {problem for problem, _ in pairs} <= known:
             raise ValueError(f"{self.directory}: a chunk holds answers that are there already, or that none asked for")
-        number = _next_number(self.directory, self._parts)
+        # The manifest may still list a part that was damaged and is gone; a new part of its name would be taken for it.
+        listed = self._manifest.parts if self._manifest else ()
+        number = _next_number(self.directory, [*self._parts, *listed])
         part = write_part(self.directory, number, as_table(answers), belonging(self.evaluated), made)
         self._parts.append(part)
         self.pairs |= pairs
@@ -142,7 +150,12 @@ class AnswerWriter:
 
 @contextmanager
 def open_answers(
-    directory: Path, evaluated: Evaluated, questions: Sequence[Question], samples_per_problem: int, find: Find
+    directory: Path,
+    evaluated: Evaluated,
+    questions: Sequence[Question],
+    samples_per_problem: int,
+    find: Find,
+    further: Sequence[Question] = (),
 ) -> Iterator[AnswerWriter]:
     """Yield a writer of the directory, which is created if necessary. No other process can write there meanwhile.
 
@@ -151,6 +164,7 @@ def open_answers(
 
     Args:
         find: the detectors that `evaluated.detectors` defines.
+        further: the questions behind `questions` that may get answers, too, but need not have any.
     Raises:
         HeldByAnother: another process writes there.
         UserError: the directory holds another evaluation, or answers to other questions.
@@ -159,7 +173,7 @@ def open_answers(
         raise ValueError("two questions have one id")
     directory.mkdir(parents=True, exist_ok=True)
     with locked_answers(directory):
-        yield AnswerWriter(directory, evaluated, questions, samples_per_problem, find)
+        yield AnswerWriter(directory, evaluated, questions, samples_per_problem, find, further)
 
 
 @contextmanager

@@ -77,19 +77,22 @@ def finished(weights: Path, damaged: list[str] | None = None) -> list[KeptEvalua
     return found
 
 
-def graded_otherwise(directory: Path, weights_hash: str, identity: dict) -> list[KeptEvaluation]:
+def graded_otherwise(directory: Path, weights_hash: str, identity: dict, damaged: list[str]) -> list[KeptEvaluation]:
     """Return the finished evaluations beside `directory` whose answers belong there, too, once they are graded anew.
 
     Those with the fewest answers come first. An evaluation that has no more answers than `directory` is left out.
 
     Args:
         weights_hash, identity: of the evaluation in `directory`, which need not be there yet.
+        damaged: takes a message for each manifest beside it that cannot be read, as `finished` says.
+    Raises:
+        UserError: the manifest of `directory` itself cannot be read.
     """
     known = find_manifest(directory)
     there = known.rows if known is not None and known.weights.hash == weights_hash else 0
     alike = [
         one
-        for one in finished(directory.parent)
+        for one in finished(directory.parent, damaged)
         if one.directory != directory
         and one.manifest.rows > there
         and one.manifest.weights.hash == weights_hash

@@ -64,6 +64,22 @@ def answers_without_texts(directory: Path, problems: int | None = None, samples:
     return as_answers(read_answers(directory, WITHOUT_TEXTS, problems, samples))
 
 
+def holds(directory: Path, manifest: Manifest, problems: int, samples: int) -> bool:
+    """Return whether the first `problems` questions have the first `samples` answers each.
+
+    The manifest says so of the numbers that were asked for last. A directory may hold more: after 500 × 2 answers,
+    50 × 16 may have been asked for. Only then are the answers counted.
+
+    Raises:
+        UserError: as `read_answers` does.
+    """
+    if problems <= manifest.problems and samples <= manifest.samples_per_problem:
+        return True
+    if problems > manifest.questions_asked or problems * samples > manifest.rows:
+        return False
+    return read_answers(directory, ["sample"], problems, samples).num_rows == problems * samples
+
+
 def made_within(manifest: Manifest) -> list[str]:
     """Return in words how the parts of one directory were made differently; nothing if they were not."""
     return _differences([("", manifest)])

@@ -74,10 +74,14 @@ def without_grading(identity: dict) -> dict:
 
 
 def differences(first: dict, second: dict) -> list[str]:
-    """Return the dotted keys whose values differ between two identities, with both values."""
+    """Return the dotted keys whose values differ between two identities, with both values.
+
+    An identity leaves out what is at its neutral value, such as `evaluation.seed` at 0.
+    """
     one, other = flat(first), flat(second)
     keys = [k for k in one | other if one.get(k) != other.get(k)]
-    return [f"{key} {one.get(key)} and {other.get(key)}" for key in sorted(keys)]
+    absent = "the default"
+    return [f"{key} {one.get(key, absent)} and {other.get(key, absent)}" for key in sorted(keys)]
 
 
 def flat(identity: dict, prefix: str = "") -> dict[str, object]:

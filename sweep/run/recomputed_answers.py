@@ -100,14 +100,15 @@ def regrade(source: Path, target: Path, identity: dict[str, Any], grade: Grade, 
         UserError: `source` has no manifest or is damaged; `target` holds something else or is being written.
     """
     manifest = read_manifest(source)
-    questions = asked_questions(source, manifest)[: manifest.problems]
+    asked = asked_questions(source, manifest)  # also those that only an earlier evaluation, of more problems, asked
+    questions, further = asked[: manifest.problems], asked[manifest.problems :]
     evaluated = Evaluated(
         benchmark=manifest.benchmark, weights=manifest.weights, identity=identity, detectors=manifest.detectors
     )
-    with open_answers(target, evaluated, questions, manifest.samples_per_problem, find) as writer:
-        for rows in _chunks(source, manifest, questions, writer.pairs):
+    with open_answers(target, evaluated, questions, manifest.samples_per_problem, find, further) as writer:
+        for rows in _chunks(source, manifest, asked, writer.pairs):
             made_of = {(answer.problem, answer.sample): made for answer, made in rows}
-            answers = regraded([answer for answer, _ in rows], {question.id: question for question in questions}, grade)
+            answers = regraded([answer for answer, _ in rows], {question.id: question for question in asked}, grade)
             new = [answer for answer in answers if (answer.problem, answer.sample) not in writer.pairs]
             for made in dict.fromkeys(made_of.values()):
                 writer.write([one for one in new if made_of[one.problem, one.sample] == made], made)

@@ -70,7 +70,8 @@ def _said(error: BaseException, places: tuple[Path, ...]) -> str:
     Args:
         error: one that `_number` knows.
     """
-    number, name = _number(error), getattr(error, "filename", None)
+    # An error of a copy names what is copied as well, and then where to.
+    number, name = _number(error), getattr(error, "filename2", None) or getattr(error, "filename", None)
     assert number is not None
     if isinstance(name, str | bytes | os.PathLike):
         return _explained(number, Path(os.fsdecode(name)))

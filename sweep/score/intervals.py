@@ -17,6 +17,7 @@ from sweep.score.grouped import Grouped, counts
 LEVEL = 0.95
 OTHER_PROBLEMS = "these weights, other problems"
 OTHER_DRAWS = "these weights and problems, other draws"
+DRAWS_LAW = "the answers to a problem are independent draws; the error of the mean is normal"
 ADDED_WEIGHT = 0.25  # of an added problem that is all right, and of one that is all wrong
 ADDED_PROBLEMS = 2.0  # problems with one answer unlike the others that are added
 
@@ -109,12 +110,11 @@ def over_draws(answers: Grouped) -> Interval:
     counted = list(counts(answers).values())
     right, sizes = (np.array(column, dtype=float) for column in zip(*counted, strict=True))
     mean = math.fsum(right / sizes) / len(counted)
-    law = "the answers to a problem are independent draws; the error of the mean is normal"
     n = int(sizes.sum())
     if sizes.min() < 2:
-        return Interval(OTHER_DRAWS, mean, n, "answers", None, None, law)
+        return Interval(OTHER_DRAWS, mean, n, "answers", None, None, DRAWS_LAW)
     half = float(draw_error(right, sizes))
-    return Interval(OTHER_DRAWS, mean, n, "answers", max(mean - half, 0.0), min(mean + half, 1.0), law)
+    return Interval(OTHER_DRAWS, mean, n, "answers", max(mean - half, 0.0), min(mean + half, 1.0), DRAWS_LAW)
 
 
 def draw_error(right: np.ndarray, sizes: np.ndarray) -> np.ndarray:

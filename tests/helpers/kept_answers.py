@@ -39,7 +39,8 @@ def keep(place: Path, name: str, asked: dict, grouped: Grouped, step: int | None
     questions = [Question(id=problem, question=f"{problem} = ?", golds=("1",)) for problem in grouped]
     samples = min(len(those) for those in grouped.values())
     with open_answers(directory, evaluated, questions, samples, lambda text: []) as writer:
-        writer.write([answer for those in grouped.values() for answer in those], made)
+        rows = [answer for those in grouped.values() for answer in those]
+        writer.write([row for row in rows if (row.problem, row.sample) not in writer.pairs], made)
         writer.finish()
     return directory
 

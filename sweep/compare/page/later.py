@@ -95,7 +95,7 @@ def _sides(cell: CellResult, those: Sequence[KeptEvaluation], kept: KeptAnswers)
     ended = [one for one in those if one.step == last] or list(those[-1:])
     first = [one for one in kept.untrained(cell.entry) if one.sign == those[0].sign]
     targets = common_targets([*first, *ended])
-    enough = [one for one in those if common_targets([one]).at_most(targets) == targets]
+    enough = [one for one in those if kept.has(one, targets)]
     by_step = {one.step or 0: _numbers(one, targets, kept) for one in enough}
     base = _numbers(first[0], targets, kept) if first else {}
     return _Sides(identity_of(ended[0].manifest, targets), base, by_step, last)
