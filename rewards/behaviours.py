@@ -17,10 +17,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from rewards.custom import FunctionSource, locate
+from rewards.custom import TARGET, FunctionSource, with_function
 from rewards.detectors import CODE, DETECTORS
 from rewards.guard import Guard, Kind
-from rewards.simple import TARGET
 
 log = logging.getLogger("sweep")
 OWN = Kind("detector", "rewards.own_worker", (False, "took more time or memory than behaviours.deadline_s/memory_gb"))
@@ -43,11 +42,8 @@ class OwnDetector(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _frozen(cls, values: dict) -> dict:
-        target = values.get("target") if isinstance(values, dict) else None
-        if isinstance(target, str) and re.match(TARGET, target) and values.get("function") is None:
-            return {**values, "function": locate(target)}
-        return values
+    def _frozen(cls, values: object) -> object:
+        return with_function(values)
 
     @model_validator(mode="after")
     def _has_one_of_both(self) -> OwnDetector:

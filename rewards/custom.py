@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import sys
 import textwrap
 import traceback
@@ -18,6 +19,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+TARGET = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
 
 class FunctionSource(BaseModel):
     """The source file of a user's function, as it was when the configuration was made."""
@@ -25,6 +28,17 @@ class FunctionSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     directory: str = Field(json_schema_extra={"identity": False}, description="where its other modules are found")
     source: str = Field(description="the text of its file")
+
+
+def with_function(values: object) -> object:
+    """Return the values of a section that may have a `target`, with the file of its function as `function`.
+
+    A target that is no `package.module:function` is left to the section's own check, and so is a file that is given.
+    """
+    target = values.get("target") if isinstance(values, dict) else None
+    if isinstance(target, str) and re.match(TARGET, target) and values.get("function") is None:
+        return {**values, "function": locate(target)}
+    return values
 
 
 def locate(target: str) -> dict[str, str]:

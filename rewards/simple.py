@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,12 +9,11 @@ from pydantic import Field, model_validator
 
 from rewards.base import OfResponse, Response, Signal
 from rewards.behaviour import repeats_itself, uses_code
-from rewards.custom import FunctionSource, call, locate
+from rewards.custom import TARGET, FunctionSource, call, with_function
 from rewards.extraction import last_boxed
 from rewards.vote import Judge, Vote, count_votes
 
 VOTE = "which answers vote for one another: equivalence: equal ones; string: those of the same characters"
-TARGET = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
 class GroundTruth(OfResponse):
@@ -147,11 +145,8 @@ class Custom(Signal):
 
     @model_validator(mode="before")
     @classmethod
-    def _frozen(cls, values: dict) -> dict:
-        target = values.get("target") if isinstance(values, dict) else None
-        if isinstance(target, str) and re.match(TARGET, target) and values.get("function") is None:
-            return {**values, "function": locate(target)}
-        return values
+    def _frozen(cls, values: object) -> object:
+        return with_function(values)
 
     def score(self, groups: Sequence[Sequence[Response]], judge: Judge) -> list[list[float]]:
         """Return the rewards that the user's function gives; see `rewards.custom.call` for the errors."""

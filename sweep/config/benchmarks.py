@@ -20,12 +20,15 @@ class Fresh(Strict):
     problem_seed: int = Field(0, ge=0, description="another seed draws other problems")
     size: int = Field(ge=1, le=100_000, json_schema_extra=RECORDED, description=MADE)
 
-
-def _at_most(section: Strict, low: str, high: str) -> None:
-    """Refuse a smallest number that is above the largest one."""
-    smallest, largest = getattr(section, low), getattr(section, high)
-    if smallest > largest:
-        raise ValueError(f"{low}={smallest} is above {high}={largest}; raise {high} or lower {low}")
+    @model_validator(mode="after")
+    def _in_order(self) -> Fresh:
+        """Refuse a smallest number that is above the largest one: `min_depth` above `max_depth`."""
+        for low in (name for name in type(self).model_fields if name.startswith("min_")):
+            high = low.replace("min_", "max_", 1)
+            smallest, largest = getattr(self, low), getattr(self, high)
+            if smallest > largest:
+                raise ValueError(f"{low}={smallest} is above {high}={largest}; raise {high} or lower {low}")
+        return self
 
 
 class DecimalSums(Fresh):
@@ -37,12 +40,6 @@ class DecimalSums(Fresh):
     min_digits: int = Field(3, ge=2, le=8, description="fewest digits of a number, those after the point included")
     max_digits: int = Field(6, ge=2, le=8, description="most digits of a number, those after the point included")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> DecimalSums:
-        _at_most(self, "min_terms", "max_terms")
-        _at_most(self, "min_digits", "max_digits")
-        return self
-
 
 class RandomCalculation(Fresh):
     """Nested calculations in LaTeX with exact values, of a chosen number of operations."""
@@ -51,11 +48,6 @@ class RandomCalculation(Fresh):
     min_depth: int = Field(1, ge=1, le=20, description="fewest operations of a calculation")
     max_depth: int = Field(20, ge=1, le=20, description="most operations of a calculation; all depths are equally many")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> RandomCalculation:
-        _at_most(self, "min_depth", "max_depth")
-        return self
-
 
 class MiniFresh(Fresh):
     """Sums in the minis' vocabulary with more operations than the sums that the minis are made and trained with."""
@@ -63,8 +55,3 @@ class MiniFresh(Fresh):
     source: Literal["mini_fresh"] = Field(description="mini_fresh: fresh sums for the minis")
     min_operations: int = Field(3, ge=3, le=8, description="fewest operations of a sum; the minis' own have 2")
     max_operations: int = Field(3, ge=3, le=8, description="most operations; a prompt of every mini holds 8")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> MiniFresh:
-        _at_most(self, "min_operations", "max_operations")
-        return self
