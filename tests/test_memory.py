@@ -132,7 +132,7 @@ def test_memory_of_seven_billion_weights_by_hand():
     assert memory.parameters == 2 * weights  # ZeRO-2: whole on each GPU
     assert memory.gradients == 2 * weights // 8
     assert memory.optimizer == 12 * weights // 8
-    assert memory.logits == 12 * 2**26 + 4 * 152064 * 3584  # a chunk of them, and the gradient of the head
+    assert memory.logits == 10 * 2**26 + 4 * 152064 * 3584  # a chunk of them, and the gradient of the head
     # Each layer's input, and twice one layer's tensors: 16 of the hidden size, 4 of queries and keys, 8 of the MLP.
     assert memory.activations == 4096 * (28 * 2 * 3584 + 2 * (16 * 3584 + 4 * (3584 + 512) + 8 * 18944))
     # As many responses of 4,096 tokens as 14 GiB hold: keys and values of 4 heads of 128 in 28 layers, and logits.

@@ -106,10 +106,7 @@ class _TokenLogprobs(torch.autograd.Function):
         ctx.temperature = temperature
         head_vd, found = _converted(weight_vd), []
         for rows in _chunks(hidden_nd, weight_vd):
-            logprobs_cv = _log_softmax(hidden_nd[rows], head_vd, temperature)
-            token_c = logprobs_cv.gather(1, targets_n[rows, None]).squeeze(1)
-            entropy_c = -logprobs_cv.exp().mul_(logprobs_cv).sum(-1)
-            found.append((token_c, entropy_c))
+            found.append(_scores(hidden_nd[rows], head_vd, targets_n[rows, None], temperature))
         return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     @staticmethod
@@ -120,15 +117,8 @@ class _TokenLogprobs(torch.autograd.Function):
         grad_hidden_nd = torch.empty_like(hidden_nd) if ctx.needs_input_grad[0] else None
         grad_weight_vd = torch.zeros_like(weight_vd, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         for rows in _chunks(hidden_nd, weight_vd):
-            logprobs_cv = _log_softmax(hidden_nd[rows], head_vd, ctx.temperature)
-            grad_cv = torch.zeros_like(logprobs_cv) if grad_n is None else -grad_n[rows, None] * logprobs_cv.exp()
-            if grad_n is not None:  # of the log-prob: one at the token, less the probabilities
-                grad_cv.scatter_add_(1, targets_n[rows, None], grad_n[rows, None])
-            if entropy_grad_n is not None:  # of the entropy: -probability * (log-prob + entropy)
-                probs_cv = logprobs_cv.exp()
-                entropy_c1 = -(probs_cv * logprobs_cv).sum(-1, keepdim=True)
-                grad_cv -= entropy_grad_n[rows, None] * probs_cv.mul_(logprobs_cv + entropy_c1)
-            grad_cv = grad_cv.div_(ctx.temperature).to(weight_vd.dtype)
+            grads_c1 = (None if grad is None else grad[rows, None] for grad in (grad_n, entropy_grad_n))
+            grad_cv = _gradient(hidden_nd[rows], head_vd, targets_n[rows, None], ctx.temperature, *grads_c1)
             if grad_hidden_nd is not None:
                 grad_hidden_nd[rows] = matmul(grad_cv, head_vd)
             if grad_weight_vd is not None:
@@ -136,9 +126,40 @@ class _TokenLogprobs(torch.autograd.Function):
         return grad_hidden_nd, None if grad_weight_vd is None else grad_weight_vd.to(weight_vd.dtype), None, None
 
 
-def _log_softmax(hidden_cd: torch.Tensor, head_vd: torch.Tensor, temperature: float) -> torch.Tensor:
-    logits_cv = _logits(hidden_cd, head_vd).float().div_(temperature)
-    return logits_cv.sub_(logits_cv.logsumexp(-1, keepdim=True))
+# A chunk of logits is far larger than a GPU's caches, so that every operation on it takes as long as its bytes take
+# through memory. The operations below are few, and the chunk is freed when they return.
+
+
+def _tempered(hidden_cd: torch.Tensor, head_vd: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the logits divided by the temperature, in float32; at temperature 1 as they were computed."""
+    logits_cv = _logits(hidden_cd, head_vd)
+    return logits_cv if temperature == 1 else logits_cv.float().div_(temperature)
+
+
+def _scores(hidden_cd, head_vd, targets_c1, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the log-prob of each target (c) and the entropy (c)."""
+    logprobs_cv = _tempered(hidden_cd, head_vd, temperature).log_softmax(-1, torch.float32)
+    token_c = logprobs_cv.gather(1, targets_c1).squeeze(1)
+    return token_c, -logprobs_cv.exp().mul_(logprobs_cv).sum(-1)
+
+
+def _gradient(hidden_cd, head_vd, targets_c1, temperature: float, grad_c1, entropy_grad_c1) -> torch.Tensor:
+    """Return the gradient (c, v) of the logits before the temperature, in the dtype of the hidden states.
+
+    Args:
+        grad_c1, entropy_grad_c1: the gradients of the targets' log-probs and of the entropies; None is 0.
+    """
+    logits_cv = _tempered(hidden_cd, head_vd, temperature)
+    probs_cv = logits_cv.softmax(-1, torch.float32)
+    factor = 0.0 if grad_c1 is None else -grad_c1  # of the log-prob: one at the target, less the probabilities
+    if entropy_grad_c1 is not None:  # of the entropy: -probability * (log-prob + entropy)
+        logprobs_cv = logits_cv.log_softmax(-1, torch.float32)
+        entropy_c1 = -(probs_cv * logprobs_cv).sum(-1, keepdim=True)
+        factor = factor - entropy_grad_c1 * logprobs_cv.add_(entropy_c1)
+    grad_cv = probs_cv.mul_(factor / temperature)
+    if grad_c1 is not None:
+        grad_cv.scatter_add_(1, targets_c1, grad_c1 / temperature)
+    return grad_cv.to(hidden_cd.dtype)
 
 
 def _chunks(hidden_nd: torch.Tensor, weight_vd: torch.Tensor) -> list[slice]:

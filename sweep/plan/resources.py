@@ -18,7 +18,7 @@ DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
 OPTIMIZER_BYTES = 12  # fp32 master copy and Adam's two moments
 STEP_BYTES = {"cpu": 8, "cuda": 4}  # what AdamW holds while it steps: the denominator, on a CPU twice
 GRADIENT_COPY_BYTES = 4  # the flat fp32 copy of the gradient that the step reads; in fp32 a CPU has room for it anyway
-LOGIT_BYTES = 12  # logits as they come, and in fp32 with their probabilities
+LOGIT_BYTES = 8  # logits in fp32 with their probabilities, beside the logits as they come
 HEAD_BYTES = 4  # the gradient of the language-model head, summed in fp32
 BUCKET_WEIGHTS = 5e8  # DeepSpeed reduces gradients in buckets of so many
 TOKEN_CHARACTERS = 4  # of a token's text, about
@@ -166,7 +166,10 @@ def _logit_bytes(config: CellConfig, shape: Architecture, on_gpu: bool) -> float
     """Return the bytes of a chunk of logits, and of the head's gradient over all chunks."""
     held = min(_micro_batch_tokens(config) * shape.vocab_size, CHUNK_LOGITS["cuda" if on_gpu else "cpu"])
     trained = not isinstance(config.tuning, LoraTuning)
-    return held * LOGIT_BYTES + trained * shape.vocab_size * shape.hidden_size * HEAD_BYTES
+    return (
+        held * (LOGIT_BYTES + DTYPE_BYTES[config.model.dtype])
+        + trained * shape.vocab_size * shape.hidden_size * HEAD_BYTES
+    )
 
 
 def _rollout_bytes(config: CellConfig, shape: Architecture) -> float:
