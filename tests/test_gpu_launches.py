@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from helpers.constants import ROOT, TINY
 from helpers.pretend_devices import have, killed, nvidia_smi, pretend_gpus, takes
+from helpers.shells import Shell
 from sweep.dispatch.devices import Devices, needed_bytes
 from sweep.dispatch.here import Local
 from sweep.dispatch.inline import InlineQueue
@@ -244,3 +246,17 @@ def test_a_real_launch(shell, tmp_path, monkeypatch):
     baseline, *cells = shell.sweep("status", "s")["runs"]
     assert baseline["devices"] == "1" and sorted(cell["devices"] for cell in cells) == ["1", "3"]
     assert all(RunDirectory(shell.root / "runs/cells" / cell["run"]).read_state().devices for cell in cells)
+
+
+def test_two_real_launches_take_turns_on_one_gpu(tmp_path, cache_dir, monkeypatch):
+    (gpu,) = pretend_gpus(1, of=uuid4().hex[:12])
+    monkeypatch.setenv("PATH", f"{nvidia_smi(tmp_path / 'bin', [gpu])}{os.pathsep}{os.environ['PATH']}")
+    shells = [Shell(tmp_path / name, cache_dir) for name in ("one", "other")]
+    typed = (*TINY, "name=s", "steps=1", "evaluation.every=4", "resources.gpus=1")
+    launches = [shell.start(*typed) for shell in shells]
+    assert [launch.wait(600) for launch in launches] == [0, 0]
+    runs = [*tmp_path.glob("*/runs/stages/*"), *tmp_path.glob("*/runs/cells/*")]
+    states = [RunDirectory(run).read_state() for run in runs]
+    times = sorted((state.started, state.updated) for state in states)
+    assert {state.devices for state in states} == {"0"} and len(times) == 4
+    assert all(ended < started for (_, ended), (started, _) in pairwise(times))

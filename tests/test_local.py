@@ -16,7 +16,7 @@ from rich.console import Console
 from helpers.constants import ROOT, TINY
 from helpers.made_up_statuses import made_up_status, status_of
 from sweep.dispatch.controller import LocalController
-from sweep.dispatch.local import LocalQueue
+from sweep.dispatch.local import LocalQueue, _surroundings
 from sweep.dispatch.plain import PlainLines
 from sweep.plan.plan import plan_sweep
 from sweep.run.directory import RunDirectory
@@ -225,3 +225,13 @@ def test_a_job_that_is_still_importing_can_be_stopped(tmp_path):
         assert process.wait(60) == -signal.SIGTERM
     finally:
         process.kill()
+
+
+def test_places_of_pythonpath_are_those_of_the_directory_in_which_a_launch_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "own::/elsewhere")
+    (tmp_path / "code").mkdir()
+    with _surroundings(tmp_path / "code", 1):
+        places = os.environ["PYTHONPATH"].split(os.pathsep)
+    assert places == [str(tmp_path / "code"), str(tmp_path / "own"), "/elsewhere"]
+    assert os.environ["PYTHONPATH"] == "own::/elsewhere"

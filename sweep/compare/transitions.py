@@ -138,6 +138,7 @@ def without_pairs(
     steps = "" if asked.before is None and asked.after is None else " --step all"
     whose = "every step whose weights are kept" if steps else "the last step"
     how = f"`{program()} evaluate {sweep}{steps}` makes those of {whose}"
+    how += "; where an older version evaluated the untrained model, docs/transitions.md says what else to ask"
     if not pairs:
         of = f" to {asked.benchmark}" if asked.benchmark else ""
         known = ", ".join(dict.fromkeys(pair.first.manifest.benchmark for pair in others))
