@@ -30,3 +30,7 @@ class UserError(Exception):
 
 class DamagedFile(UserError, ValueError):
     """A file that this project wrote does not hold what was written. The message begins with the file."""
+
+
+class UnknownRecord(DamagedFile):
+    """A file holds a record of other keys than this version knows: a later version wrote it, or it is damaged."""

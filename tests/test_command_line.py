@@ -149,6 +149,13 @@ def test_plan_ends_as_the_launch_would(monkeypatch, capsys):
     assert launch.main([]) == 2
 
 
+def test_an_output_directory_on_a_disk_that_is_not_mounted(tmp_path, capsys):
+    (tmp_path / "runs").symlink_to(tmp_path / "scratch" / "runs")
+    for wanted in (tmp_path / "runs", tmp_path / "runs" / "mine"):
+        assert main(["plan", f"output_dir={wanted}"]) == launch.main([f"output_dir={wanted}"]) == 2
+        assert capsys.readouterr().err.count(f"output_dir={wanted}: {tmp_path / 'runs'} is a link to nothing") == 2
+
+
 def test_plan_looks_at_the_output_directory(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     for wanted in (tmp_path / "file", tmp_path / "file" / "runs"):

@@ -21,6 +21,8 @@ from sweep.doctor.show import print_findings
 from sweep.plan.machine import Gpu
 from sweep.run.claims import Submission
 from sweep.run.costs import Cost
+from sweep.run.directory import RunDirectory
+from sweep.run.files import write_json
 
 GIB = 2**30
 
@@ -91,6 +93,9 @@ ABSENT = Driver(False, None, "", {})
         ([], Driver(True, "version mismatch", "", {}), Needs(), None, [(WARNING, "gpu.driver")], "mismatch"),
         ([], DRIVER, Needs(gpus=1), "", [(BROKEN, "gpu.visible")], "CUDA_VISIBLE_DEVICES=''"),
         ([gpu()], DRIVER, Needs(gpus=1), None, [], "79.0 GiB free of 80.0 GiB"),
+        ([gpu(), gpu(1)], DRIVER, Needs(), "0,1,8,2", [(WARNING, "gpu.visible")], "8 names no GPU here"),
+        ([gpu(), gpu(1)], DRIVER, Needs(), "0, 1", [], "GPU 1"),
+        ([gpu()], DRIVER, Needs(), "0,-1,1", [], "GPU 0"),
         ([gpu(total=None)], DRIVER, Needs(gpus=1), None, [], "memory unknown"),
         ([gpu(free=20)], DRIVER, Needs(), None, [(WARNING, "gpu.memory")], "outside of this container"),
         (
@@ -132,6 +137,10 @@ BROKEN_VLLM = {"version": None, "error": "ImportError: _C.so"}
         ({"error": "not installed"}, 0, Needs(), [(BROKEN, "torch.import")], "not installed"),
         ({"error": "not installed"}, 0, Needs(here=False), [(WARNING, "torch.import")], "jobs need it"),
         ({"cuda": None, "available": False}, 2, Needs(gpus=1), [(BROKEN, "torch.cuda")], "none of the 2 GPUs"),
+        # Cells without a GPU run all the same.
+        ({"cuda": None, "available": False}, 1, Needs(), [(WARNING, "torch.cuda")], "the GPU is not used"),
+        ({"cuda": "13.1", "available": False}, 1, Needs(), [(WARNING, "torch.driver")], "runs CUDA up to 13.0"),
+        ({"cuda": "12.8", "available": False}, 1, Needs(), [(WARNING, "torch.cuda")], "can use no GPU"),
         ({"cuda": "13.1", "available": False}, 1, Needs(gpus=1), [(BROKEN, "torch.driver")], "runs CUDA up to 13.0"),
         ({"cuda": "12.8", "available": False}, 1, Needs(gpus=1), [(BROKEN, "torch.cuda")], "can use no GPU"),
         ({"archs": ["sm_100"]}, 1, Needs(gpus=1), [(BROKEN, "torch.kernels")], "sm_90"),
@@ -332,3 +341,20 @@ def test_the_holder_of_a_lock_is_found_by_its_inode(tmp_path):
     (tmp_path / "locks").write_text(f"1: FLOCK  ADVISORY  WRITE 77 fe:00:{inode} 0 EOF\n")
     assert states.lock_holder(tmp_path / "lock", tmp_path / "locks") == 77
     assert states.lock_holder(tmp_path / "lock", tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (None, "labels.jsonl has 0 rows, and its result counts 2"),
+        ("{}\n", "labels.jsonl has 1 rows, and its result counts 2"),
+        ("{}\n{}\n{", ""),  # the last line was cut short, and is not read
+        ("{}\n{}{\n", "labels.jsonl holds a line that is no row"),
+    ],
+)
+def test_rows_of_labels(tmp_path, lines, seen):
+    run = RunDirectory(tmp_path)
+    write_json(run.result, {"problems": 2})
+    if lines is not None:
+        run.labels.write_text(lines)
+    assert [one.seen for one in records.labels(run, "")] == [seen] * bool(seen)

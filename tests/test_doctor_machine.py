@@ -6,7 +6,9 @@ import errno
 import fcntl
 import json
 import os
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -74,6 +76,11 @@ def test_a_driver_that_fails_says_why(nvidia_smi):
     assert one.level == Level.BROKEN and "version mismatch" in one.seen
 
 
+def test_an_nvidia_smi_that_cannot_be_started_is_a_driver_that_fails(nvidia_smi):
+    nvidia_smi("no program")
+    assert devices.gather() == ((), devices.Driver(True, "it cannot be started: Exec format error", "", {}))
+
+
 def test_torch_is_looked_at_in_a_process_of_its_own():
     facts = torch_here.gather(vllm=False)
     assert facts["torch"].startswith("2.") and facts["vllm"]["version"] is None
@@ -84,6 +91,13 @@ def test_a_torch_that_kills_its_process_is_reported(tmp_path, monkeypatch):
     assert "ended with -6" in _with_first_on_path(monkeypatch, tmp_path)["error"]
 
 
+def test_a_relative_place_of_pythonpath_is_one_of_this_directory(tmp_path, monkeypatch):
+    (tmp_path / "own" / "torch").mkdir(parents=True)
+    (tmp_path / "own" / "torch" / "__init__.py").write_text("raise ImportError('that of this directory')")
+    monkeypatch.chdir(tmp_path)
+    assert "that of this directory" in _with_first_on_path(monkeypatch, Path("own"))["error"]
+
+
 def test_a_torch_that_cannot_be_imported_is_reported(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open')")
     assert _with_first_on_path(monkeypatch, tmp_path) == {"error": "ImportError: libcudart.so.13: cannot open"}
@@ -92,6 +106,32 @@ def test_a_torch_that_cannot_be_imported_is_reported(tmp_path, monkeypatch):
 def _with_first_on_path(monkeypatch, folder: Path) -> dict:
     monkeypatch.setenv("PYTHONPATH", str(folder))
     return torch_here.gather(vllm=False)
+
+
+LAZY = "def __getattr__(name):\n    from importlib import import_module\n    return import_module('vllm.llm').LLM\n"
+SAMPLES, IS_BROKEN = "class LLM: ...\n", "raise ImportError('_C.so: undefined symbol: _ZN3c10')\n"
+
+
+@pytest.mark.parametrize(
+    ("llm", "kernels", "on_gpu", "error"),
+    [
+        (SAMPLES, "", True, None),
+        (SAMPLES, IS_BROKEN, False, None),  # they are for GPUs
+        (SAMPLES, IS_BROKEN, True, "ImportError: _C.so: undefined symbol: _ZN3c10"),
+        (IS_BROKEN, "", False, "ImportError: _C.so: undefined symbol: _ZN3c10"),
+    ],
+)
+def test_a_vllm_whose_parts_cannot_be_loaded_is_reported(tmp_path, monkeypatch, llm, kernels, on_gpu, error):
+    """vLLM itself imports them when they are used, and only warns of its kernels."""
+    (tmp_path / "vllm").mkdir()
+    for name, text in {"__init__": f"__version__ = '0.32.0'\n{LAZY}", "llm": llm, "_C": kernels}.items():
+        (tmp_path / "vllm" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with patch.dict(sys.modules):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
+            del sys.modules[name]
+        found = torch_here._vllm(True, on_gpu)
+    assert found == {"version": None if error else "0.32.0", "error": error}
 
 
 def test_a_directory_is_tried_and_left_as_it_was(tmp_path):
@@ -112,6 +152,13 @@ def test_a_directory_that_takes_nothing(place):
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "runs").write_text("")
     assert places.gather(tmp_path / "runs").refused == "it is a file"
+
+
+@pytest.mark.parametrize("target", ["not-mounted", "runs"])
+def test_a_link_that_leads_nowhere(tmp_path, target):
+    (tmp_path / "runs").symlink_to(target)
+    for wanted in (tmp_path / "runs", tmp_path / "runs" / "mine"):
+        assert places.gather(wanted).refused == f"{tmp_path / 'runs'} is a link to nothing"
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
@@ -171,6 +218,28 @@ def test_weights_in_the_cache_of_the_hub(tmp_path, monkeypatch, index, files, st
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
     source = caches._in_cache("model", "some/model", "main")
     assert source.at_hand == at_hand and state in source.state
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+@pytest.mark.parametrize("gone", ["model.safetensors", "config.json", "model.safetensors.index.json"])
+def test_files_of_the_cache_that_were_deleted_are_missed(tmp_path, monkeypatch, kind, gone):
+    snapshot(tmp_path, None, "config.json", "model.safetensors")
+    (tmp_path / "models--some--model").rename(tmp_path / f"{kind}s--some--{kind}")
+    file = tmp_path / f"{kind}s--some--{kind}" / "snapshots" / "c0ffee" / gone
+    file.unlink(missing_ok=True)
+    file.symlink_to("../../blobs/0123")
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    source = caches._in_cache(kind, f"some/{kind}", "main")
+    assert not source.at_hand and source.state.startswith("is in the cache without ")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_list_of_weights_is_reported(tmp_path, monkeypatch, content):
+    snapshot(tmp_path, {"a": "1.safetensors"}, "1.safetensors")
+    next(tmp_path.rglob("*.index.json")).write_text(content)
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    source = caches._in_cache("model", "some/model", "main")
+    assert (source.at_hand, source.state) == (False, "is in the cache without a whole model.safetensors.index.json")
 
 
 def test_the_demo_runs_here(capsys, quick_torch, tmp_path):

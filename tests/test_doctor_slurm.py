@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from helpers.findings import BROKEN, WARNING, brief, only
-from sweep.doctor import cluster, cluster_facts
+from sweep.dispatch.slurm import JobView, SlurmError
+from sweep.doctor import cluster, cluster_facts, on_node
 from sweep.doctor.cluster import Ask
 from sweep.doctor.cluster_facts import Association, Cluster, Nodes, Partition
+from sweep.run.claims import new_submission
 
 NODES = (Nodes(4, 64, 500_000, {"a100": 4}, "idle"), Nodes(2, 128, 1_000_000, {"h100": 8}, "down*"))
 GPU_PARTITION = Partition("gpu", True, "UP", 24 * 60, None, None, NODES)
@@ -47,6 +50,14 @@ def test_what_slurm_would_refuse(changes, expected, says, remedy):
         assert says in only(found).seen and remedy in only(found).remedy
 
 
+def test_a_partition_that_waits_goes_before_one_that_refuses():
+    short = replace(GPU_PARTITION, name="short", minutes=30)
+    full = replace(GPU_PARTITION, name="long", state="DOWN", nodes=GPU_PARTITION.nodes[1:])
+    asked = replace(ASK, partition="short,long")
+    found = brief(cluster.judge(replace(SLURM, partitions=(short, full)), [asked]))
+    assert found == [(WARNING, "slurm.partition"), (WARNING, "slurm.nodes")]
+
+
 @pytest.mark.parametrize(
     ("changes", "ask", "expected"),
     [
@@ -69,6 +80,15 @@ def test_limits_of_a_cluster(changes, ask, expected):
     assert brief(cluster.judge(replace(SLURM, **changes), [replace(ASK, **ask)])) == expected
 
 
+@pytest.mark.parametrize("minutes", [1, 30, 100, 249, 2879])
+def test_the_hours_that_are_proposed_are_hours_that_the_partition_takes(composed, minutes):
+    here = replace(SLURM, partitions=(replace(GPU_PARTITION, minutes=minutes),))
+    hours = only(cluster.judge(here, [replace(ASK, minutes=minutes + 1)])).remedy.removeprefix("resources.hours=")
+    resources = composed().resources.model_copy(update={"hours": float(hours)})
+    asked = cluster.ask_of(composed().model_copy(update={"resources": resources}), "a cell", 1)
+    assert minutes - 1 <= asked.minutes <= minutes
+
+
 @pytest.mark.parametrize(
     ("gres", "gpus"),
     [
@@ -82,6 +102,25 @@ def test_limits_of_a_cluster(changes, ask, expected):
 )
 def test_gpus_of_nodes_are_read(gres, gpus):
     assert cluster_facts.read_gres(gres) == gpus
+
+
+def test_a_controller_that_is_busy_is_asked_again(monkeypatch):
+    shown = JobView("7_0", "RUNNING")
+    answers = iter([SlurmError("Socket timed out"), SlurmError("Socket timed out"), {"7_0": shown}])
+
+    def queue():
+        if isinstance(found := next(answers), SlurmError):
+            raise found
+        return found
+
+    monkeypatch.setattr("sweep.doctor.on_node.slurm.queue", queue)
+    monkeypatch.setattr(on_node, "POLL_SECONDS", 0)
+    visit = on_node.Visit(replace(new_submission(Path("/nowhere")), job="7"), Path("/nowhere"))
+    assert visit.view == shown
+    monkeypatch.setattr(on_node, "SEEN_SECONDS", -1)
+    answers = iter([SlurmError("Socket timed out")])
+    with pytest.raises(SlurmError):
+        _ = visit.view
 
 
 def test_what_slurm_prints_is_read():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers.constants import ROOT, TINY
-from helpers.damaged_files import damage_file
+from helpers.damaged_files import as_directory, damage_file, link_to_itself, repeat_last, without_lines
 from helpers.documented import bash_words, commands
 from helpers.shells import Shell
 from helpers.watched_sweep import watched_sweep
@@ -111,14 +111,11 @@ def change_state(run: RunDirectory, **values) -> None:
     write_json(run.path / "state.json", {**json.loads((run.path / "state.json").read_text()), **values})
 
 
-def without_lines(file: Path, *left_out: int) -> None:
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(line for number, line in enumerate(lines, 1) if number not in left_out))
-
-
-def repeat_last(file: Path) -> None:
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join([*lines, lines[-1]]))
+def change_ledger(root: Path, change: Callable[[dict], dict]) -> None:
+    for file in (root / "sweeps" / "s").glob("*.json"):
+        launch = json.loads(file.read_text())
+        kept = {kind: [change(e) | {"signature": e["signature"]} for e in launch[kind]] for kind in ("stages", "cells")}
+        write_json(file, launch | kept)
 
 
 def part_of(directory: Path) -> Path:
@@ -167,6 +164,28 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str, str, str]] = {
     "kept weights are gone in part": (
         lambda r: (cell(r).weights / "step_000002" / "model.safetensors").unlink(),
         BROKEN, "run.weights", "holds no model.safetensors", "put a copy"),
+    "a tokenizer of kept weights is gone": (
+        lambda r: (cell(r).weights / "step_000002" / "tokenizer_config.json").unlink(),
+        BROKEN, "run.weights", "step_000002: tokenizer_config.json is missing", "put a copy of it back"),
+    "the record of an attempt is cut short": (
+        lambda r: damage_file(cell(r).provenance, "cut"), BROKEN, "run.records", "holds no JSON", "put a copy"),
+    "a sample is no row": (
+        lambda r: cell(r).samples.write_text("{}\n"), BROKEN, "run.samples", "line 1: not a row", "take the line out"),
+    "the configuration is empty": (
+        lambda r: damage_file(cell(r).config, "emptied"),
+        BROKEN, "run.frozen", "config.yaml cannot be read: damaged", "put a copy"),
+    "the configuration is zeros": (
+        lambda r: cell(r).config.write_bytes(bytes(999)),
+        BROKEN, "run.frozen", "config.yaml cannot be read: damaged", "put a copy"),
+    "the signature is of another type": (
+        lambda r: (cell(r).path / "signature.json").write_text("[]"),
+        BROKEN, "run.unreadable", "holds no JSON object", "put a copy"),
+    "the ledger is of another type": (
+        lambda r: next((r / "sweeps" / "s").glob("*.json")).write_text("null"),
+        BROKEN, "sweep.damaged", "holds no JSON object", "put a copy"),
+    "questions are no text": (
+        lambda r: (answers(r, 4) / "_problems.jsonl").write_bytes(b"\xff\xfe\n"),
+        BROKEN, "answers.damaged", "line 1: no question", "remove"),
     "the result is gone": (
         lambda r: cell(r).result.unlink(), BROKEN, "run.result", "its result is missing", "delete"),
     "a baseline's result is gone": (
@@ -216,9 +235,38 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str, str, str]] = {
         lambda r: damage_file(cell(r).config, "cut"), BROKEN, "run.frozen", "config.yaml cannot be read", "put a copy"),
     "the state is damaged": (
         lambda r: damage_file(cell(r).path / "state.json", "cut"),
-        BROKEN, "run.unreadable", "holds no JSON", "put a copy of it back"),
+        BROKEN, "run.unreadable", "holds no JSON", "and give: python launch.py -m "),
     "the state is of another code": (
         lambda r: change_state(baseline(r), state="dreaming"), BROKEN, "run.unreadable", "cannot be read", "update"),
+    "the state is a directory": (
+        lambda r: as_directory(baseline(r).path / "state.json"),
+        BROKEN, "run.unreadable", "Is a directory", "put a copy of it back"),
+    "a run is a link to itself": (
+        lambda r: link_to_itself(cell(r).path),
+        BROKEN, "run.unreadable", "symbolic links", "put a copy of it back"),
+    "the metrics are a directory": (
+        lambda r: as_directory(cell(r).metrics), BROKEN, "run.unreadable", "Is a directory", "put a copy of it back"),
+    "the metrics are binary": (
+        lambda r: cell(r).metrics.write_bytes(os.urandom(9999)), BROKEN, "run.metrics", "line 1: not a row", "take"),
+    "a claim is of a later version": (
+        lambda r: write_json(cell(r).attempts / "claim-0001.json", {"serial": 1}),
+        BROKEN, "run.unreadable", "or of a later version", "update the project"),
+    "a lock is a directory": (
+        lambda r: as_directory(cell(r).path / "lock"), BROKEN, "run.unreadable", "Is a directory", "ls -ld"),
+    "the configuration of final weights is gone": (
+        lambda r: (cell(r).final / "config.json").unlink(),
+        BROKEN, "run.weights", "config.json is missing", "put a copy of it back"),
+    "the tokenizer of kept weights is cut short": (
+        lambda r: damage_file(cell(r).weights / "step_000002" / "tokenizer.json", "cut"),
+        BROKEN, "run.weights", "step_000002: tokenizer.json holds no JSON", "put a copy of it back"),
+    "the state is gone": (
+        lambda r: (cell(r).path / "state.json").unlink(), BROKEN, "run.state", "state.json is missing", "launch.py -m"),
+    "a launch of the ledger holds nothing": (
+        lambda r: write_json(r / "sweeps" / "s" / "9.json", {}),
+        BROKEN, "sweep.damaged", "or of a later version", "update the project"),
+    "the ledger is of a later version": (
+        lambda r: change_ledger(r, lambda e: {"title": e["label"], "module": e["module"]}),
+        BROKEN, "sweep.damaged", "or of a later version", "update the project"),
     "the ledger is damaged": (
         lambda r: damage_file(next((r / "sweeps" / "s").glob("*.json")), "cut"),
         BROKEN, "sweep.damaged", "holds no JSON", "put a copy of it back"),
@@ -236,6 +284,14 @@ def test_each_damage_is_found_with_its_remedy(root, capsys, name):
     assert code == int(level == BROKEN)
     if check.startswith(("run.", "answers.")):
         assert those[0]["place"] in ("model=qwen2_mini reward=random seed=0", "baseline of qwen2_mini")
+
+
+def test_a_key_that_a_later_version_added_to_the_ledger_is_no_damage(root, capsys):
+    change_ledger(root, lambda entry: entry | {"colour": "red"})
+    submission = new_submission(root, "me").write(runs=[f"cells/{cell(root).path.name}"], modules=["m"], error="no")
+    write_json(submission.file, json.loads(submission.file.read_text()) | {"colour": "red"})
+    code, found = doctor(root, capsys)
+    assert code == 0 and {one["check"] for one in found} <= {"slurm.queue"}  # which is asked because of the submission
 
 
 def test_what_only_the_hashes_show(root, capsys):

@@ -120,6 +120,17 @@ def test_max_parallel_bounds_processes_with_gpus_as_well(launch):
     assert launch(1, 1, 0, max_parallel=2).look() == ["0", "1", None]
 
 
+def test_a_job_that_waits_for_gpus_takes_no_room_from_others(launch):
+    busy = launch(4)
+    assert busy.look() == ["0,1,2,3"]
+    here = launch(2, 0, 0, 0, max_parallel=2)
+    assert here.look() == [None, "", "", None]
+    busy.end(0)
+    here.end(1)
+    here.end(2)
+    assert here.look() == ["0,1", "", "", None]
+
+
 def test_two_launches_share_a_machine(launch):
     one, other = launch(2, 3), launch(1, 1, 1)
     assert one.look() == ["0,1", None]
@@ -205,6 +216,44 @@ def test_the_plan_says_how_many_run_at_once(launch, monkeypatch, planned):
         assert line in said.getvalue()
     assert "takes 5 of" not in said.getvalue()  # a launch would be refused
     assert [row.get("devices") for row in plan_json(plan)["cells"]] == [1, 3, None, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("visible", "torch", "why"),
+    [
+        (None, "2.13.0", "this machine has no GPU"),
+        ("9", "2.13.0", "CUDA_VISIBLE_DEVICES=9 names none of the GPUs here (there are 4)"),
+        ("0", "2.13.0+cpu", "torch 2.13.0+cpu is built without CUDA (`make gpu` brings another)"),
+    ],
+)
+def test_the_plan_says_which_cells_run_without_the_gpus_that_they_ask_for(monkeypatch, tmp_path, visible, torch, why):
+    have(monkeypatch, *(pretend_gpus(4) if visible else ()), visible=visible)
+    monkeypatch.setattr("sweep.plan.fit.importlib.metadata.version", lambda name: torch)
+    typed = [*TINY, "seed=0,1", f"output_dir={tmp_path}"]
+    said = f"asks for 1 GPU, and {why}: it runs on the CPU, slowly"
+    assert any(note.endswith(said) for note in plan_sweep([*typed, "resources.gpus=1"]).notes)
+    for without in ([], ["resources.gpus=1", "cluster=slurm"]):
+        assert not any("on the CPU" in note for note in plan_sweep([*typed, *without]).notes)
+    have(monkeypatch, *pretend_gpus(4))
+    monkeypatch.setattr("sweep.plan.fit.importlib.metadata.version", lambda name: "2.13.0+cu130")
+    assert not any("on the CPU" in note for note in plan_sweep([*typed, "resources.gpus=1"]).notes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "installed", "said"),
+    [
+        (["rollout=auto", "resources.gpus=1"], False, True),
+        (["rollout=auto", "resources.gpus=1"], True, False),
+        (["rollout=auto"], False, False),  # on the CPU auto is transformers
+        (["rollout=auto", "resources.gpus=1", "cluster=slurm"], False, False),  # the nodes may have it
+        (["resources.gpus=1"], False, False),
+    ],
+)
+def test_the_plan_says_where_auto_samples_without_vllm(monkeypatch, tmp_path, typed, installed, said):
+    have(monkeypatch, *pretend_gpus(1))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    notes = plan_sweep([*TINY, *typed, f"output_dir={tmp_path}"]).notes
+    assert any("vLLM is not installed here" in note for note in notes) is said
 
 
 def test_a_launch_says_beforehand_which_gpus_others_use(launch, monkeypatch, planned, four_gpus):

@@ -23,7 +23,7 @@ SHAPE = Architecture(
 )  # fmt: skip
 ONE = Rates(
     device="", kind=None, cores=1, assumed=False, flops=1.0, bandwidth=1.0, sampling=1.0, updating=1.0, layer=1.0,
-    ahead=False, start=0.0, disk=1.0, link=1.0,
+    update_layer=1.0, ahead=False, start=0.0, disk=1.0, link=1.0,
 )  # fmt: skip
 TEN = Sampling(requests=10, prompts=2, prompt_tokens=3, response_tokens=4, longest=8, rows=5)
 
@@ -174,6 +174,7 @@ def test_labels_are_a_stage_whose_jobs_share_the_problems():
         ([], "NVIDIA L4", "L4", False),
         (["cluster=slurm", "resources.gpu_memory_gb=48"], None, "L40S", True),
         (["cluster=slurm", "resources.gpu_memory_gb=null"], None, "H100", True),
+        ([], "Tesla T4", "H100", True),  # of which nothing is known
         ([], None, None, False),  # it asks for GPUs, and takes the cores of a machine without any
     ],
 )
@@ -181,6 +182,7 @@ def test_the_kind_of_gpu_is_the_one_that_is_named_or_here_or_assumed(typed, here
     found = rates(config("model=qwen2_5_7b", *typed), 1, here)
     assert (found.kind, found.assumed) == (device, assumed)
     assert ("assumed" in found.device) is assumed
+    assert ("nothing is known of Tesla T4" in found.device) is (here == "Tesla T4")
 
 
 @pytest.mark.parametrize(
@@ -198,9 +200,36 @@ def test_auto_is_the_engine_that_samples(typed, found, layer, monkeypatch):
     assert rates(config("model=qwen2_5_7b", "resources.gpu=H100", *typed), 1).layer == layer
 
 
+def test_what_samples_changes_no_update():
+    found = [
+        predict_step(cell, read_architecture(cell.model), rates(cell, 1))
+        for engine in ("transformers", "vllm")
+        for cell in [config("model=qwen3_0_6b_base", "cluster=slurm", f"rollout={engine}", "resources.gpu=H100")]
+    ]
+    assert found[0].update == found[1].update and found[0].sampling.seconds > 2 * found[1].sampling.seconds
+
+
 def test_tables_of_devices():
     assert all(gpu_kind(kind) == kind for kind in GPUS)
     assert [kind_of_memory(gib) for gib in (16, 80, 96, 180, 999)] == ["L4", "H100", "H200", "B200", "B200"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("nvidia_a100_80gb_pcie", "A100"),  # as Slurm names a type that it finds by itself
+        ("nvidia_h100_nvl", "H100 NVL"),
+        ("NVIDIA GH200 480GB", "GH200"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("Tesla V100-SXM2-32GB", None),
+        ("NVIDIA L400", None),
+    ],
+)
+def test_the_name_of_a_gpu_says_its_kind(name, kind):
+    assert gpu_kind(name) == kind
 
 
 def test_an_unknown_kind_of_gpu_is_refused():

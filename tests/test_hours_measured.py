@@ -80,6 +80,13 @@ def test_a_run_of_the_same_shape_says_what_a_cell_will_take(tmp_path):
     assert found.predicted.step.seconds != found.expected.step.seconds
 
 
+@pytest.mark.parametrize("typed", ["resources.speed.mean_response_share=0.1", "resources.speed.layer_seconds=1"])
+def test_an_assumption_changes_nothing_that_was_measured(typed, tmp_path):
+    measured(tmp_path)
+    found = time_of(tmp_path, "seed=1", "steps=100", "evaluation.benchmarks.mini.every=4", typed)
+    assert found.expected.evaluations.seconds == pytest.approx(25 * 3.0)
+
+
 @pytest.mark.parametrize(
     ("typed", "same"),
     [
@@ -135,6 +142,32 @@ def test_a_run_on_another_gpu_measures_nothing(gpus, typed, same, tmp_path):
     assert (time_of(tmp_path, "seed=1", *on_slurm, typed).measured is not None) is same
 
 
+@pytest.mark.parametrize(
+    ("held", "typed", "same"),
+    [
+        (1, ["cluster=slurm"], True),
+        (0, ["cluster=slurm"], False),  # it asked for a GPU on a machine that has none, and took the CPU
+        (0, [], True),
+        (1, [], False),
+    ],
+)
+def test_a_run_on_the_cpu_says_nothing_of_one_on_a_gpu(held, typed, same, tmp_path):
+    run = measured(tmp_path, "resources.gpus=1")
+    run.write_state(spent=[{"began": 1.0, "processes": 1, "gpus": held}])
+    assert (time_of(tmp_path, "seed=1", "resources.gpus=1", *typed).measured is not None) is same
+
+
+@pytest.mark.parametrize(
+    ("engine", "installed", "same"),
+    [("transformers", False, True), ("transformers", True, False), ("vllm", True, True), (None, True, True)],
+)
+def test_a_run_with_another_engine_measures_nothing(engine, installed, same, tmp_path, monkeypatch):
+    monkeypatch.setattr("sweep.plan.rates.importlib.util.find_spec", lambda name: object() if installed else None)
+    auto = ["rollout=auto", "resources.gpus=1", "resources.gpu=H100"]
+    measured(tmp_path, *auto, changes={"engine": engine})
+    assert (time_of(tmp_path, "seed=1", *auto).measured is not None) is same
+
+
 def damage_metrics(run: RunDirectory) -> None:
     run.metrics.write_text("{]\n" + run.metrics.read_text())
 
@@ -143,7 +176,25 @@ def damage_config(run: RunDirectory) -> None:
     run.config.write_text("steps: many\n")
 
 
-@pytest.mark.parametrize("damage", [damage_metrics, damage_config])
+def empty_config(run: RunDirectory) -> None:
+    run.config.write_text("")
+
+
+def binary_config(run: RunDirectory) -> None:
+    run.config.write_bytes(b"\xff\x00")
+
+
+def cut_provenance(run: RunDirectory) -> None:
+    run.provenance.write_text("{")
+
+
+def cut_state(run: RunDirectory) -> None:
+    (run.path / "state.json").write_text("")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_metrics, damage_config, empty_config, binary_config, cut_provenance, cut_state]
+)
 def test_a_damaged_run_measures_nothing_and_plan_goes_on(damage, tmp_path):
     damage(measured(tmp_path))
     assert time_of(tmp_path, "seed=1").measured is None
@@ -175,6 +226,13 @@ def said(plan: Plan) -> str:
     screen = Console(file=StringIO(), width=200)
     print_plan(plan, screen)
     return screen.file.getvalue()
+
+
+def test_models_of_one_shape_share_a_line_that_names_each(tmp_path):
+    models = ["qwen2_5_math_1_5b", "qwen2_5_1_5b"]
+    tasks = [training(tmp_path, f"model={model}", "model.context=4096", "cluster=slurm") for model in models]
+    (line, *_) = time_lines(task_times(tasks, tmp_path), tasks)
+    assert line.startswith("time of qwen2_5_math_1_5b, qwen2_5_1_5b: ") and "for each of 2 cells" in line
 
 
 def test_plan_shows_the_prediction_and_the_measurement(tmp_path):
@@ -243,6 +301,15 @@ def test_a_cell_that_cannot_end_in_its_hours_is_said(share, words, tmp_path):
         assert note.startswith("a cell and 1 more: needs some ") and words in note
 
 
+@pytest.mark.parametrize(("needed", "given", "shown"), [(0.4, 0.25, "0.4"), (48.3, 48, "48.3"), (62.8, 48, "63")])
+def test_the_hours_that_are_needed_are_more_than_those_that_a_job_gets_as_shown(needed, given, shown, tmp_path):
+    task = training(tmp_path, *ON_SLURM, f"resources.hours={given}")
+    (time,) = task_times([task], tmp_path)
+    expected = replace(time.expected, start=time.expected.start + 3600 * needed - time.expected.seconds)
+    (note,) = too_long([replace(time, expected=expected)])
+    assert f"needs some {shown} h, by prediction, and its job gets {given} h" in note
+
+
 def test_a_launch_says_it_before_it_submits(tmp_path):
     plan = plan_sweep([*ON_SLURM, "resources.hours=0.5", f"output_dir={tmp_path}"])
     assert any("and its job gets 0.5 h" in note for note in plan.notes)
@@ -250,6 +317,12 @@ def test_a_launch_says_it_before_it_submits(tmp_path):
         finish(task)
     plan = plan_sweep([*ON_SLURM, "resources.hours=0.5", f"output_dir={tmp_path}"])
     assert not any("and its job gets" in note for note in plan.notes)  # what is done needs no job
+
+
+def test_less_than_an_hour_is_said_too(tmp_path):
+    task = training(tmp_path, "cluster=slurm", "resources.speed.start_seconds=1500", "resources.hours=0.25")
+    (note,) = too_long(task_times([task], tmp_path))
+    assert "needs some 0.4" in note and "and its job gets 0.25 h" in note
 
 
 def test_so_does_an_evaluation(tmp_path):

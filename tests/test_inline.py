@@ -100,6 +100,7 @@ def test_several_cells_in_a_row_have_the_weights_of_the_local_cluster_bit_for_bi
             assert (run.final / file).read_bytes() == (other.final / file).read_bytes()
         assert json.loads(run.result.read_text()) == json.loads(other.result.read_text())
         assert run.read_provenance()["code"] == other.read_provenance()["code"]
+        assert run.read_provenance()["engine"] == "transformers"
         assert other.read_state().cost(None).seconds < run.read_state().cost(None).seconds  # no part of the launch
 
 

@@ -15,10 +15,12 @@ from rich.console import Console
 
 from helpers.constants import ROOT, TINY
 from helpers.made_up_statuses import made_up_status, status_of
+from rewards.custom import FunctionSource
 from sweep.dispatch.controller import LocalController
 from sweep.dispatch.local import LocalQueue, _surroundings
 from sweep.dispatch.plain import PlainLines
 from sweep.plan.plan import plan_sweep
+from sweep.plan.trials import MADE_UP, try_function
 from sweep.run.directory import RunDirectory
 from sweep.run.files import read_json, try_lock, write_json
 from sweep.run.process import start_of
@@ -235,3 +237,15 @@ def test_places_of_pythonpath_are_those_of_the_directory_in_which_a_launch_was_t
         places = os.environ["PYTHONPATH"].split(os.pathsep)
     assert places == [str(tmp_path / "code"), str(tmp_path / "own"), "/elsewhere"]
     assert os.environ["PYTHONPATH"] == "own::/elsewhere"
+
+
+def test_a_function_is_tried_with_the_places_of_the_directory_in_which_a_launch_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "own")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "lengths.py").write_text("LONGEST = 5\n")
+    source = (
+        "from lengths import LONGEST\n\n\ndef short(group):\n    return [float(len(r.text) < LONGEST) for r in group]\n"
+    )
+    function = FunctionSource(directory=str(tmp_path), source=source)
+    assert try_function("reward.target", "mine:short", function, MADE_UP, 2, detector=False).fault == ""

@@ -58,6 +58,17 @@ def test_what_cuda_shows(asked, visible, indices):
     assert all(gpu.uuid == (whole.get(gpu.visible) or FOUR[3]).uuid for gpu in found)
 
 
+@pytest.mark.parametrize(
+    ("visible", "why"),
+    [
+        ("8", "CUDA_VISIBLE_DEVICES=8 names none of the GPUs here (there are 4)"),
+        ("", "CUDA_VISIBLE_DEVICES='' names none of the GPUs here (there are 4)"),
+    ],
+)
+def test_why_no_gpu_is_seen(asked, visible, why):
+    assert asked(visible) == () and machine.why_no_gpu() == why
+
+
 def test_a_divided_gpu_is_its_parts(asked):
     found = asked(mig={FOUR[1].uuid: [*MIG]})
     assert [gpu.visible for gpu in found] == ["0", *MIG, "2", "3"]
@@ -70,9 +81,25 @@ def test_a_part_that_is_named_is_one_device_of_unknown_memory(asked, named):
     assert (found.visible, found.uuid, found.total, found.driver) == (named, named, None, FOUR[0].driver)
 
 
+@pytest.mark.parametrize("named", ["1", FOUR[1].uuid])
+def test_a_divided_gpu_that_is_named_is_its_first_part(asked, named):
+    """However it is named: else two launches would take it for two devices."""
+    assert [gpu.uuid for gpu in asked(f"{named},0", mig={FOUR[1].uuid: [*MIG]})] == [MIG[0], FOUR[0].uuid]
+
+
 def test_no_nvidia_smi_is_no_gpu(monkeypatch, tmp_path):
     machine._machine.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert machine.gpus() == () and machine.why_no_gpu() == "this machine has no GPU"
+    machine._machine.cache_clear()
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF of another processor", b"no program"])
+def test_an_nvidia_smi_that_cannot_be_started_is_no_gpu(monkeypatch, tmp_path, content):
+    machine._machine.cache_clear()
+    (nvidia_smi(tmp_path / "bin", FOUR) / "nvidia-smi").write_bytes(content)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     assert machine.gpus() == ()
     machine._machine.cache_clear()
 

@@ -23,6 +23,7 @@ from sweep.plan.compose import compose_cells
 from sweep.plan.files import CONF
 from sweep.plan.plan import plan_sweep
 from sweep.plan.told_apart import told_apart
+from sweep.run.directory import RunDirectory
 
 NEEDS = {
     "data=jsonl": ["data.path=PROBLEMS", *SHORT],
@@ -302,3 +303,19 @@ def test_stages_that_no_axis_tells_apart_show_their_signatures():
     stages = [replace(cell, entry=entry) for entry in entries]
     told = told_apart(stages, {stage.signature: [{"seed": "0"}] for stage in stages})
     assert [stage.label for stage in told] == ["baseline of m aaaaaa", "baseline of m bbbbbb"]
+
+
+@pytest.mark.parametrize("key", ["resources.gpus", "deepspeed.processes"])
+def test_a_number_of_processes_that_batches_do_not_divide_by_is_named_by_the_key_that_was_typed(key, tmp_path):
+    with pytest.raises(UserError, match=rf"prompts_per_step=4 does not divide by {re.escape(key)}=3; 2 or 4 would do"):
+        plan_sweep([*TINY, f"{key}=3", f"output_dir={tmp_path}"])
+
+
+@pytest.mark.parametrize("file", ["signature.json", "state.json", "config.yaml"])
+@pytest.mark.parametrize("content", [b"", b'{"state": ', bytes(99)])
+def test_damaged_records_of_another_run_stop_no_plan(file, content, tmp_path):
+    (other,) = plan_sweep([*TINY, "seed=1", f"output_dir={tmp_path}"]).cells
+    other.freeze("other")
+    RunDirectory(other.directory).write_state(state="done", step=4, steps=4)
+    (other.directory / file).write_bytes(content)
+    assert not plan_sweep([*TINY, "seed=2", f"output_dir={tmp_path}"]).obstacles

@@ -372,6 +372,11 @@ class CellConfig(Strict):
         return self.deepspeed.processes or max(1, self.resources.gpus)
 
     @property
+    def processes_key(self) -> str:
+        """The key that sets the number of processes."""
+        return "deepspeed.processes" if self.deepspeed.processes else "resources.gpus"
+
+    @property
     def nodes(self) -> int:
         """Machines that the job spans."""
         if not isinstance(self.cluster, SlurmCluster):

@@ -14,7 +14,7 @@ class Device:
     bandwidth: float
 
 
-# By what torch calls the device; the first whose name stands in it as a word.
+# By what torch or Slurm calls the device; the first whose name stands in it as a word.
 GPUS = {
     "B200": Device(2250.0, 8.0),
     "GH200": Device(989.0, 4.0),
@@ -39,8 +39,12 @@ BY_MEMORY = {24: "L4", 48: "L40S", 80: "H100", 141: "H200", 192: "B200"}
 
 
 def gpu_kind(name: str) -> str | None:
-    """Return the kind that a device's name contains, whatever its case; None if the table has none."""
-    return next((kind for kind in GPUS if re.search(rf"\b{kind}\b", name, re.IGNORECASE)), None)
+    """Return the kind that a device's name contains, whatever its case; None if the table has none.
+
+    Words are parted by spaces, dashes or, as in what Slurm finds by itself (`nvidia_a100_80gb_pcie`), by underscores.
+    """
+    words = f" {re.sub('[^A-Za-z0-9]+', ' ', name).lower()} "
+    return next((kind for kind in GPUS if f" {kind.lower()} " in words), None)
 
 
 def kind_of_memory(gib: float | None) -> str:

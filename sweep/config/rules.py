@@ -96,7 +96,7 @@ def _architecture_faults(config: CellConfig) -> list[str]:
 
 
 def _batch_faults(config: CellConfig) -> list[str]:
-    algorithm, processes = config.algorithm, config.processes
+    algorithm, processes, key = config.algorithm, config.processes, config.processes_key
     faults = []
     total, updates = algorithm.responses_per_step, algorithm.updates_per_rollout
     if total % updates:
@@ -106,13 +106,13 @@ def _batch_faults(config: CellConfig) -> list[str]:
         )
     elif algorithm.responses_per_update % processes:
         faults.append(
-            f"{algorithm.responses_per_update} responses an update do not divide by deepspeed.processes={processes}; "
+            f"{algorithm.responses_per_update} responses an update do not divide by {key}={processes}; "
             f"{_nearest_divisors(algorithm.responses_per_update, processes)} would do"
         )
     if algorithm.prompts_per_step % processes:
         faults.append(
             f"algorithm.prompts_per_step={algorithm.prompts_per_step} does not divide by "
-            f"deepspeed.processes={processes}; {_nearest_divisors(algorithm.prompts_per_step, processes)} would do"
+            f"{key}={processes}; {_nearest_divisors(algorithm.prompts_per_step, processes)} would do"
         )
     return faults
 

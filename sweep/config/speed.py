@@ -29,8 +29,8 @@ class Speed(Strict):
     layer_seconds: float | None = Field(
         None,
         gt=0,
-        description="seconds in which the host prepares one layer of one pass; null: 0.0011 on a GPU (vLLM: 0.00005), "
-        "0.0015 on a CPU",
+        description="seconds in which the host prepares one layer of one pass; null: 0.0011 on a GPU (sampling with "
+        "vLLM: 0.00005), 0.0015 on a CPU",
     )
     start_seconds: float | None = Field(
         None, gt=0, description="seconds from a job's start to its first step; null: 60 with a GPU, 10 without"

@@ -22,6 +22,7 @@ from sweep.dispatch.surroundings import apart_from_any_job, changed_environment
 from sweep.plan.machine import threads_of_a_process
 from sweep.plan.task import Task
 from sweep.run.directory import RunDirectory
+from sweep.run.python_path import python_path
 from sweep.run.state import State
 from sweep.run.status import Status
 
@@ -77,10 +78,8 @@ def _surroundings(code: Path, threads: int) -> Iterator[None]:
     Ctrl-C and a closed shell reach the whole foreground process group; submitit's controller would kill its job one
     second later. Jobs are stopped through SIGTERM alone, so that they can write a checkpoint.
     """
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     changes = {
-        # A relative place is one of the directory in which the launch was typed, and the job starts in another.
-        "PYTHONPATH": os.pathsep.join([str(code), *map(os.path.abspath, given)]),
+        "PYTHONPATH": python_path(code),
         "OMP_NUM_THREADS": str(threads),
         # numpy starts its threads as it is imported, and a process with threads cannot be copied. Jobs hardly use them.
         "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),

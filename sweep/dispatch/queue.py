@@ -163,12 +163,12 @@ class Queue(ABC):
             if not ready or (count and is_waiting) or not room.take(processes_of(task), count > 0):
                 continue
             leases = self._take(count)
-            is_waiting = is_waiting or leases is None
-            by_directory[task.directory] = (
-                replace(status, note=f"waits for {plural(count, 'free GPU')}")
-                if leases is None
-                else self._start(task, status, leases)
-            )
+            if leases is not None:
+                by_directory[task.directory] = self._start(task, status, leases)
+                continue
+            is_waiting = True
+            room.give_back(processes_of(task), with_gpus=True)
+            by_directory[task.directory] = replace(status, note=f"waits for {plural(count, 'free GPU')}")
         if not is_waiting:
             self.devices.release()
         return list(by_directory.values())

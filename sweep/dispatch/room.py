@@ -32,6 +32,10 @@ class Room:
         places.are_open = fits
         return fits
 
+    def give_back(self, processes: int, with_gpus: bool) -> None:
+        """Count a job that `take` counted, and that does not start yet, no longer: others run meanwhile."""
+        self._places[with_gpus].taken -= processes
+
 
 class _Places:
     def __init__(self, most: float) -> None:

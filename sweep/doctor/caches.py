@@ -100,13 +100,19 @@ def _in_cache(kind: str, name: str, revision: str | None) -> Source:
         return Source(kind, name, "is not in the cache", False)
     if kind == "model" and (lacking := _lacking_weights(place)):
         return Source(kind, name, f"is in the cache without {lacking}", False)
+    # Disks that are tidied up by age lose files to which the cache still has links.
+    if gone := sorted(file.name for file in place.rglob("*") if file.is_symlink() and not file.exists()):
+        return Source(kind, name, f"is in the cache without {gone[0]}", False)
     return Source(kind, name, f"in the cache, commit {(commit_of(place) or '')[:12]}", True)
 
 
 def _lacking_weights(place: Path) -> str:
     """Return which weights a cached model lacks, in words; "" if it has all."""
     for index in (*place.glob("*.safetensors.index.json"), *place.glob("*.bin.index.json")):
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        try:
+            files = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"a whole {index.name}"
         lacking = [name for name in files if not (place / name).exists()]
         if len(lacking) < len(files) or not _single_files(place):
             return f"{len(lacking)} of {len(files)} files of weights" if lacking else ""
@@ -114,7 +120,7 @@ def _lacking_weights(place: Path) -> str:
 
 
 def _single_files(place: Path) -> list[Path]:
-    return [file for kind in ("*.safetensors", "*.bin") for file in place.glob(kind)]
+    return [file for kind in ("*.safetensors", "*.bin") for file in place.glob(kind) if file.exists()]
 
 
 def judge(hub: Hub, sources: Iterable[Source], prefetch: str) -> Iterator[Finding]:

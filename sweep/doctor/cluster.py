@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sweep.config.cell import CellConfig
 from sweep.config.faults import plural
 from sweep.doctor.cluster_facts import Association, Cluster, Partition
-from sweep.doctor.finding import Finding, broken, ok, warning
+from sweep.doctor.finding import Finding, any_broken, broken, ok, warning
 from sweep.shown import human_bytes
 
 LISTED = 6  # names in one line
@@ -78,7 +78,7 @@ def _ask(cluster: Cluster, ask: Ask) -> Iterator[Finding]:
         yield broken("slurm.partition", seen, "cluster.partition=NAME", ask.label)
         return
     found = [[*_in_partition(known[one], ask)] for one in wanted]
-    faults = min(found, key=len)  # Slurm takes the one of several partitions in which the job fits
+    faults = min(found, key=lambda one: (any_broken(one), len(one)))  # Slurm takes a partition in which the job fits
     yield from faults
     yield from _account(cluster, ask)
     if not faults:
@@ -95,7 +95,7 @@ def _in_partition(partition: Partition, ask: Ask) -> Iterator[Finding]:
         yield warning("slurm.partition", seen, "cluster.partition=NAME", ask.label)
     if partition.minutes is not None and ask.minutes > partition.minutes:
         seen = f"{name} runs a job for {_time(partition.minutes)} at most, and cells ask for {_time(ask.minutes)}"
-        yield broken("slurm.time", seen, f"resources.hours={partition.minutes / 60:g}", ask.label)
+        yield broken("slurm.time", seen, f"resources.hours={_hours_within(partition.minutes):g}", ask.label)
     if partition.accounts is not None and ask.account and ask.account not in partition.accounts:
         seen = f"{name} takes the accounts {_listed(sorted(partition.accounts))}, not {ask.account}"
         yield broken("slurm.account", seen, "cluster.account=NAME", ask.label)
@@ -103,6 +103,11 @@ def _in_partition(partition: Partition, ask: Ask) -> Iterator[Finding]:
         seen = f"{name} takes the QoS {_listed(sorted(partition.qos))}, not {ask.qos}"
         yield broken("slurm.qos", seen, "cluster.qos=NAME", ask.label)
     yield from _nodes(partition, ask)
+
+
+def _hours_within(minutes: int) -> float:
+    """Return the most hours, to a hundredth, that are no more minutes than these when a job rounds them up."""
+    return minutes / 60 if minutes % 60 == 0 else (100 * minutes - 1) // 60 / 100
 
 
 def _nodes(partition: Partition, ask: Ask) -> Iterator[Finding]:

@@ -35,6 +35,10 @@ class Needs:
     vllm: str = "no"
     half: bool = False
 
+    def without_a_gpu(self, check: str, seen: str, remedy: str) -> Finding:
+        """Return the finding that no GPU can be used: broken if a cell that runs here asks for one, else a warning."""
+        return (broken if self.here and self.gpus else warning)(check, seen, remedy)
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -69,6 +73,8 @@ def _ask(*arguments: str) -> subprocess.CompletedProcess[str] | None:
         return subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=ANSWER_SECONDS)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return subprocess.CompletedProcess([], 1, "", f"it cannot be started: {error.strerror}")
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess([], 1, "", f"no answer in {ANSWER_SECONDS:.0f} s")
 
@@ -88,13 +94,12 @@ def read_programs(shown: str) -> dict[str, list[str]]:
 def judge_gpus(gpus: Sequence[Gpu], driver: Driver, needs: Needs, visible: str | None) -> Iterator[Finding]:
     """Yield what is to be said of the GPUs; `visible`: the value of CUDA_VISIBLE_DEVICES, None if it is not set."""
     if driver.error is not None:
-        level = broken if needs.here and needs.gpus else warning
-        yield level("gpu.driver", f"nvidia-smi fails: {driver.error}", "restart the machine, or have its driver mended")
+        remedy = "restart the machine, or have its driver mended"
+        yield needs.without_a_gpu("gpu.driver", f"nvidia-smi fails: {driver.error}", remedy)
         return
     if not gpus and driver.installed and visible is not None:
         seen = f"{VISIBLE}={visible or repr(visible)} leaves no GPU to see"
-        level = broken if needs.here and needs.gpus else warning
-        yield level("gpu.visible", seen, f"unset {VISIBLE}")
+        yield needs.without_a_gpu("gpu.visible", seen, f"unset {VISIBLE}")
         return
     if not gpus and needs.given and needs.gpus:
         seen = "the job asked for a GPU, was started, and sees none"
@@ -104,8 +109,17 @@ def judge_gpus(gpus: Sequence[Gpu], driver: Driver, needs: Needs, visible: str |
         yield warning("gpu.count", seen, "cluster=slurm, or a machine with GPUs")
     elif not gpus:
         yield ok("gpu.count", "no NVIDIA GPU here; cells run on the CPU")
+    yield from _unread(gpus, visible)
     for gpu in gpus:
         yield _memory(gpu, driver.programs.get(gpu.uuid, ()), [other for other in gpus if other != gpu])
+
+
+def _unread(gpus: Sequence[Gpu], visible: str | None) -> Iterator[Finding]:
+    """Yield the entry of CUDA_VISIBLE_DEVICES at which CUDA stops to read, because it names no device here."""
+    entries = [entry.strip() for entry in visible.split(",")] if visible and gpus else []
+    if (rest := entries[len(gpus) :]) and rest[0] not in ("", "-1"):  # -1 is how one says that the list ends
+        seen = f"{VISIBLE}={visible}: {rest[0]} names no GPU here, and CUDA reads no further: {len(gpus)} can be used"
+        yield warning("gpu.visible", seen, f"{VISIBLE}={','.join(entries[: len(gpus)])}, or correct that entry")
 
 
 def _memory(gpu: Gpu, programs: Sequence[str], others: Sequence[Gpu]) -> Finding:
@@ -138,11 +152,12 @@ def judge_torch(
         return
     build = f"CUDA {facts['cuda']}" if facts["cuda"] else "no CUDA"
     if gpus and not facts["cuda"]:
-        seen = f"torch {facts['torch']} is built without CUDA, so that it uses none of the {len(gpus)} GPUs"
-        yield broken("torch.cuda", seen, install)
+        those = "the GPU is not used" if len(gpus) == 1 else f"none of the {len(gpus)} GPUs is used"
+        seen = f"torch {facts['torch']} is built without CUDA, so that {those}"
+        yield needs.without_a_gpu("torch.cuda", seen, install)
         return
     if gpus and not facts["available"]:
-        yield _without_devices(facts, driver)
+        yield _without_devices(facts, driver, needs)
         return
     yield ok("torch.import", f"torch {facts['torch']}, built with {build}")
     if facts["available"]:
@@ -152,12 +167,13 @@ def judge_torch(
     yield from _vllm(facts, needs, bool(gpus), install)
 
 
-def _without_devices(facts: Mapping[str, Any], driver: Driver) -> Finding:
+def _without_devices(facts: Mapping[str, Any], driver: Driver, needs: Needs) -> Finding:
     seen = f"torch {facts['torch']} (CUDA {facts['cuda']}) can use no GPU"
     if driver.cuda and _numbers(driver.cuda) < _numbers(facts["cuda"]):
         seen += f", and the driver runs CUDA up to {driver.cuda}"
-        return broken("torch.driver", seen, f"a newer driver, or a torch built for CUDA {driver.cuda}")
-    return broken("torch.cuda", seen, 'python -c "import torch; torch.zeros(1).cuda()" shows the error')
+        remedy = f"a newer driver, or a torch built for CUDA {driver.cuda}"
+        return needs.without_a_gpu("torch.driver", seen, remedy)
+    return needs.without_a_gpu("torch.cuda", seen, 'python -c "import torch; torch.zeros(1).cuda()" shows the error')
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -51,8 +51,15 @@ class Visit:
 
     @property
     def view(self) -> JobView | None:
-        """The job as Slurm shows it now; None if Slurm has forgotten it."""
-        return slurm.queue().get(self.job) or slurm.history([self.job]).get(self.job)
+        """The job as Slurm shows it now; None if Slurm has forgotten it. A busy controller is asked again."""
+        deadline = time.monotonic() + SEEN_SECONDS
+        while True:
+            try:
+                return slurm.queue().get(self.job) or slurm.history([self.job]).get(self.job)
+            except SlurmError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
 
 
 def visit(asked: Asked, minutes: float, say: Callable[[str], None]) -> tuple[str, list[Finding]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.doctor.finding import Finding, broken, ok, warning
-from sweep.plan.places import existing_parent
+from sweep.plan.places import dead_link, existing_parent
 from sweep.run.files import NO_LOCKS, sync, write_text
 from sweep.shown import human_bytes
 
@@ -62,8 +62,11 @@ class Tried:
 
 def gather(wanted: Path) -> Tried:
     """Try everything in a temporary directory in `wanted`, or in the nearest directory above it that exists."""
-    place = existing_parent(wanted.expanduser().absolute())
+    whole = wanted.expanduser().absolute()
+    place = existing_parent(whole)
     kind = file_system(place)
+    if link := dead_link(whole):
+        return Tried(whole, kind, refused=f"{link} is a link to nothing")
     if not place.is_dir():
         return Tried(place, kind, refused="it is a file")
     try:
@@ -156,7 +159,7 @@ def _replace(home: Path) -> None:
 def file_system(place: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     """Return the kind of file system that a directory lies on, as Linux calls it; "" if it cannot be told."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return ""
     target, found, kind = os.path.realpath(place), "", ""

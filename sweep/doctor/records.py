@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
+from models.config import ADAPTER
 from sweep.dispatch.select import Run
 from sweep.doctor.finding import Finding, broken, warning
 from sweep.errors import UserError
+from sweep.plan.task import LABEL
 from sweep.run import weights
 from sweep.run.checkpoints import checkpoints, checkpoints_set_aside, damage, partials
 from sweep.run.directory import RunDirectory
-from sweep.run.files import PARTIAL
+from sweep.run.files import PARTIAL, read_json
 from sweep.run.kept_weights import kept_weights
 from sweep.run.labels import read_rows as read_labels
 from sweep.run.responses import intervals, read_responses
@@ -39,8 +39,8 @@ def frozen(run: RunDirectory, redo: str) -> Iterator[Finding]:
             return
     try:
         run.read_config()
-    except (ValueError, yaml.YAMLError) as error:
-        first = next(iter(str(error).splitlines()), "")
+    except ValueError as error:
+        first = next(iter(str(error).splitlines()), "").removeprefix(f"{run.config}: ").partition("; ")[0]
         yield broken("run.frozen", f"config.yaml cannot be read: {first}", anew(run, redo), file=str(run.config))
         return
     if run.signature != run.sign:
@@ -72,6 +72,20 @@ def rows(run: RunDirectory, written: RunState, redo: str) -> Iterator[Finding]:
     if fault := step_fault(steps, reached):
         yield broken("run.metrics", f"{run.metrics.name} {fault}", anew(run, redo), file=file)
     yield from _responses(run, written, redo)
+
+
+def others(run: RunDirectory) -> Iterator[Finding]:
+    """Yield whether what an attempt reads of earlier ones, and the samples, can be read, if they are there."""
+    try:
+        run.read_provenance()
+        read_json(run.wandb_ids)
+    except UserError as error:
+        yield damaged("run.records", error, run.path)
+    try:
+        for _ in read_rows(run.samples):
+            pass
+    except UserError as error:
+        yield damaged("run.samples", error, run.samples)
 
 
 def step_fault(steps: Sequence[int], reached: int) -> str:
@@ -128,15 +142,29 @@ def kept(run: RunDirectory, written: RunState, hashes: bool, redo: str) -> Itera
                 yield broken("run.checkpoint", f"{seen}, and no other is whole", remedy, file=file)
     places = {*kept_weights(run).values(), *([run.final] if run.final.is_dir() else [])}
     for place in sorted(places):
-        if fault := weights.damage(place):
+        if fault := weights.damage(place) or _beside(place):
             seen, _, _ = fault.partition("; ")
             yield broken("run.weights", f"{place.name}: {seen}", anew(run, redo), file=str(place))
+
+
+def _beside(place: Path) -> str:
+    """Return what is wrong with the files that transformers reads beside weights; "" if they are whole."""
+    of_model = ADAPTER if (place / weights.ADAPTERS).exists() else "config.json"
+    for name in (of_model, "tokenizer_config.json"):
+        if not (place / name).exists():
+            return f"{name} is missing"
+    for file in sorted(place.glob("*.json")):
+        try:
+            read_json(file)
+        except UserError:
+            return f"{file.name} holds no JSON"
+    return ""
 
 
 def labels(run: RunDirectory, redo: str) -> Iterator[Finding]:
     """Yield whether a finished label stage has a row for each problem that its result counts."""
     expected = (run.read_result() or {}).get("problems")
-    if not run.labels.exists() or not isinstance(expected, int):
+    if not isinstance(expected, int):
         return
     try:
         count = sum(1 for _ in read_labels(run.path))
@@ -166,17 +194,29 @@ def damaged(check: str, error: UserError, file: Path) -> Finding:
     return broken(check, seen or str(error), remedy if seen else "put a copy of it back", file=str(file))
 
 
+def refused(error: OSError, path: Path) -> Finding:
+    """Return the finding of a run of which the system lets a file not be read."""
+    file = str(error.filename or path)
+    seen = f"{file}: {error.strerror or error}; what else the run holds was not checked"
+    return broken("run.unreadable", seen, f"ls -ld {file} shows what it is and whose; put a copy of it back", file=file)
+
+
 def of_run(run: Run, hashes: bool, redo: str, gc: str) -> Iterator[Finding]:
     """Yield every finding about the files of a run that is not at work."""
     directory = RunDirectory(run.path)
     written = directory.read_state()
     yield from leftovers(directory, gc)
     if not written.begun:
+        if directory.metrics.exists() or directory.result.exists():
+            seen, file = "state.json is missing, although the run has results", str(directory.path / "state.json")
+            yield broken("run.state", seen, f"put a copy of it back, or give: {redo}", file=file)
         return
     if unlike := [*frozen(directory, redo)]:
         yield from unlike  # and nothing else, because what the files should hold follows from these
         return
     yield from result(directory, written, redo)
     yield from rows(directory, written, redo)
+    yield from others(directory)
     yield from kept(directory, written, hashes, redo)
-    yield from labels(directory, redo)
+    if run.entry.module == LABEL:
+        yield from labels(directory, redo)

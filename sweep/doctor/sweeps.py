@@ -15,7 +15,7 @@ from sweep.dispatch.states import look
 from sweep.dispatch.view import suggested
 from sweep.doctor import accounts, answers, records, states
 from sweep.doctor.finding import Finding, broken, not_checked, ok, warning
-from sweep.errors import UserError
+from sweep.errors import DamagedFile, UnknownRecord, UserError
 from sweep.run.answer_places import finished, of_training
 from sweep.run.claims import latest_claim, read_submission
 from sweep.run.directory import RunDirectory
@@ -65,7 +65,8 @@ def examine(root: Path, name: str, patterns: Sequence[str], hashes: bool) -> Ite
         UserError: there is no such sweep, or a pattern matches nothing.
     """
     sweep = read_sweep(root, name)
-    unreadable = {entry.directory: found for entry in _entries(sweep) if (found := _unreadable(sweep, entry))}
+    commands = Commands(sweep)
+    unreadable = {entry.directory: one for entry in _entries(sweep) if (one := _unreadable(sweep, entry, commands))}
     yield from unreadable.values()
     readable = _without(sweep, unreadable)
     seen, complaint = look(readable)
@@ -73,7 +74,6 @@ def examine(root: Path, name: str, patterns: Sequence[str], hashes: bool) -> Ite
         yield not_checked("slurm.queue", complaint, "run this where Slurm's commands are and its controller answers")
     everything = runs(readable, seen)
     chosen = select(everything, patterns)
-    commands = Commands(sweep)
     whole = 0
     for run in chosen:
         found = [*_run(run, commands, hashes)]
@@ -102,22 +102,30 @@ def _entries(sweep: Sweep) -> list[Entry]:
     return [*sweep.stages, *sweep.cells]
 
 
-def _unreadable(sweep: Sweep, entry: Entry) -> Finding | None:
+def _unreadable(sweep: Sweep, entry: Entry, commands: Commands) -> Finding | None:
     """Return why the state of a run cannot be told at all; None if it can."""
     run = RunDirectory(sweep.directory(entry))
     try:
         run.read_state()
         _ = run.identity
         run.read_result()
+        _ = run.alive, run.last_heartbeat()
         claim = latest_claim(run.attempts)
         if claim is not None:
             read_submission(sweep.root, claim.submission)
+    except DamagedFile as error:
+        found = records.damaged("run.unreadable", error, run.path).at(entry.label)
+        if isinstance(error, UnknownRecord):  # a later version can read it
+            return found
+        return replace(found, remedy=records.anew(run, commands.launch(entry)))
     except UserError as error:
         return records.damaged("run.unreadable", error, run.path).at(entry.label)
     except ValueError as error:  # a state of other keys than this code knows
         remedy = "put a copy of state.json back, or update the project"
         seen = f"its records cannot be read: {next(iter(str(error).splitlines()), '')}"
         return broken("run.unreadable", seen, remedy, place=entry.label, file=str(run.path))
+    except OSError as error:
+        return records.refused(error, run.path).at(entry.label)
     return None
 
 
@@ -143,7 +151,10 @@ def _run(run: Run, commands: Commands, hashes: bool) -> Iterator[Finding]:
     found = [*states.judge(run, before, commands.redo(entry), commands.of("logs", entry))]
     found += states.foreign_lock(directory, before)
     if not (states.is_live(run) or directory.alive):  # it may have been started again since its status was read
-        found += _files(run, directory, commands, hashes)
+        try:
+            found += _files(run, directory, commands, hashes)
+        except OSError as error:
+            found.append(records.refused(error, run.path))
     after = directory.read_state()
     if (before.updated, before.attempt) == (after.updated, after.attempt):
         yield from (one.at(entry.label) for one in found)
@@ -189,7 +200,7 @@ def _of_no_sweep(root: Path, gc: str) -> Iterator[Finding]:
     """Yield the directories of the output directory that no sweep lists, and answers without a training."""
     try:
         found = of_no_sweep(root)
-    except UserError as error:
+    except (UserError, OSError) as error:
         yield not_checked("sweep.orphans", f"directories of no sweep: {error}", "mend that first")
         return
     for path, reason in found[:LISTED]:

@@ -5,6 +5,7 @@ Importing them takes seconds, and a broken installation can end the process that
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -13,8 +14,10 @@ import sys
 from typing import Any
 
 from sweep.run.provenance import ROOT
+from sweep.run.python_path import python_path
 
 LONGEST_SECONDS = 300  # from a cold network file system, imports take minutes
+KERNELS = ("vllm._C_stable_libtorch", "vllm._C")  # vLLM's for GPUs: today's name, and that of earlier versions
 MARK = "facts: "  # begins the line that the process prints for us; libraries print others
 
 
@@ -24,9 +27,8 @@ def gather(vllm: bool) -> dict[str, Any]:
     Args:
         vllm: whether to import vLLM too, if it is installed.
     """
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "sweep.doctor.torch_here", *["vllm"] * vllm]
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": python_path(ROOT)}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=LONGEST_SECONDS
@@ -68,7 +70,7 @@ def facts(vllm: bool) -> dict[str, Any]:
         }
     except Exception as error:  # whatever a broken installation raises is what is to be reported
         return {"error": _said(error)}
-    return found | {"vllm": _vllm(vllm)}
+    return found | {"vllm": _vllm(vllm, found["available"])}
 
 
 def _packed_kernel() -> bool:
@@ -77,16 +79,20 @@ def _packed_kernel() -> bool:
     return takes_packed(varlen_attn)
 
 
-def _vllm(wanted: bool) -> dict[str, str | None]:
+def _vllm(wanted: bool, on_gpu: bool) -> dict[str, str | None]:
+    """Import what samples, and its kernels for a GPU: `import vllm` alone loads neither, and vLLM itself only warns."""
     if importlib.util.find_spec("vllm") is None:
         return {"version": None, "error": "not installed"}
     if not wanted:
         return {"version": None, "error": "not imported"}
     try:
-        import vllm
+        from vllm import LLM, __version__  # noqa: F401 (LLM is what samples)
+
+        for kernels in [name for name in KERNELS if on_gpu and importlib.util.find_spec(name)][:1]:
+            importlib.import_module(kernels)
     except Exception as error:  # as above
         return {"version": None, "error": _said(error)}
-    return {"version": vllm.__version__, "error": None}
+    return {"version": __version__, "error": None}
 
 
 def _said(error: Exception) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from sweep.errors import UserError
@@ -37,18 +36,18 @@ class Shelf:
     def outdated(self) -> dict[str, list[tuple[Path, str]]]:
         """The finished cells that an older version of the code made, by the signature that they would have today.
 
-        Each comes with a text that says how that version differs. Cells whose configuration, or a file that it names,
-        can no longer be read are left out.
+        Each comes with a text that says how that version differs. Cells whose records, or a file that these name, can
+        no longer be read are left out.
         """
         found: dict[str, list[tuple[Path, str]]] = {}
         for path in [path for (kind, _), path in self._known.items() if kind == CELLS]:
             run = RunDirectory(path)
-            difference = stale(run.identity or {})
-            if not difference or run.read_state().state != State.DONE:
-                continue
             try:
+                difference = stale(run.identity or {})
+                if not difference or run.read_state().state != State.DONE:
+                    continue
                 today = signature(training_identity(run.read_config()))
-            except (ValidationError, UserError, yaml.YAMLError):
+            except (ValidationError, UserError):
                 continue
             found.setdefault(today, []).append((path, difference))
         return found

@@ -124,7 +124,8 @@ def _too_long(alike: Sequence[TaskTime], jobs: int | None) -> str:
     more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
     needed, given = first.expected.seconds / 3600, first.task.config.resources.hours
     source = f"as {first.measured.run} did" if first.measured else "by prediction"
-    said = f"{first.task.label}{more}: needs some {needed:.0f} h, {source}, and its job gets {given:g} h"
+    shown = f"{needed:.0f}" if needed >= 10 and round(needed) > given else f"{needed:.3g}"
+    said = f"{first.task.label}{more}: needs some {shown} h, {source}, and its job gets {given:g} h"
     if jobs is None:
         return f"{said}, in which not even a step ends: it never gets further; raise resources.hours"
     again = "once" if jobs == 2 else "twice" if jobs == 3 else f"{jobs - 1} times"
@@ -184,12 +185,14 @@ def _with_measured(task: Task, key: str, rate: Rates, predicted: Forecast, measu
         rest=max(0.0, measured.step - measured.rollout - measured.update),
     )
     saved = save_seconds(task.config, rate)
+    # The run is compared with what the cell's own assumptions predict of it, so that these have no part in the result.
+    run = replace(measured, config=measured.config.model_copy(update={"resources": task.config.resources}))
     expected = replace(
         predicted,
         start=predicted.start if measured.start is None else measured.start,
         step=step,
-        evaluations=predicted.evaluations * evaluation_factor(measured, rate),
-        labels=predicted.labels * sampling_factor(measured, rate),
+        evaluations=predicted.evaluations * evaluation_factor(run, rate),
+        labels=predicted.labels * sampling_factor(run, rate),
         saves=predicted.saves * (measured.save / saved if measured.save and saved else 1.0),
     )
     return TaskTime(task, key, rate, predicted, expected, measured)

@@ -10,7 +10,7 @@ import psutil
 
 from models.architecture import read_architecture
 from sweep.config.cell import CellConfig
-from sweep.config.faults import Labelled, say_once
+from sweep.config.faults import Labelled, plural, say_once
 from sweep.plan import machine
 from sweep.plan.cheapest import cheapest_change
 from sweep.plan.places import disk_faults
@@ -46,6 +46,29 @@ def machine_faults(cells: Sequence[Labelled], trains: bool = True) -> list[str]:
     return [*faults, *(disk_faults(cells) if trains else [])]
 
 
+def cells_without_gpus(cells: Sequence[Labelled]) -> list[str]:
+    """Return a note for the cells that ask for GPUs and would run on this machine without any."""
+    torch = importlib.metadata.version("torch") if machine.gpus() else ""
+    if torch and not torch.endswith("+cpu"):
+        return []
+    unused = f"torch {torch} is built without CUDA (`make gpu` brings another)" if torch else machine.why_no_gpu()
+    why = f"{unused}: it runs on the CPU, slowly"
+    asked = [(cell.label, cell.config.resources.gpus) for cell in cells if cell.config.cluster.runs_here]
+    return say_once((label, f"asks for {plural(gpus, 'GPU')}, and {why}") for label, gpus in asked if gpus)
+
+
+def cells_without_vllm(cells: Sequence[Labelled]) -> list[str]:
+    """Return a note for the cells that vLLM would sample for on the GPUs of this machine, if it were installed."""
+    here = [cell for cell in cells if cell.config.cluster.runs_here and machine.devices_of(cell.config)]
+    engines = {_with_engine(cell.config, True).rollout.name for cell in here if cell.config.rollout.name == "auto"}
+    if "transformers" not in engines:
+        return []
+    return [
+        "rollout=auto: vLLM is not installed here, so that responses are sampled with transformers, which is slower; "
+        "`make gpu` brings it, then launch with .venv-gpu/bin/python"
+    ]
+
+
 def _local_faults(config: CellConfig, cells: int, trains: bool) -> list[str]:
     devices = machine.devices_of(config)
     config = _with_engine(config, devices > 0)
@@ -55,8 +78,9 @@ def _local_faults(config: CellConfig, cells: int, trains: bool) -> list[str]:
         return _gpu_faults(config, devices, trains)
     at_once = max(config.processes, min(machine.local_processes(config.cluster), cells * config.processes))
     total = psutil.virtual_memory().total
-    has = "the cell asks for no GPU, and this machine has" if machine.gpus() else "this machine has no GPU and"
-    where = f"{has} {human_bytes(total)} for {at_once} processes at once"
+    why = "the cell asks for no GPU" if machine.gpus() else machine.why_no_gpu()
+    processes = "1 process" if at_once == 1 else f"{at_once} processes"
+    where = f"{why}, and {human_bytes(total)} of memory for {processes} at once"
     budget = total * HOST_SHARE / at_once
     if not trains:
         return _sampling_faults(config, budget, False, where)
@@ -74,7 +98,7 @@ def _with_engine(config: CellConfig, on_gpu: bool) -> CellConfig:
 def _gpu_faults(config: CellConfig, devices: int, trains: bool) -> list[str]:
     """Return why this machine's GPUs cannot run a cell that takes so many of them."""
     usable = machine.usable_by(devices, machine.gpus())
-    key = "deepspeed.processes" if config.deepspeed.processes else "resources.gpus"
+    key = config.processes_key
     if not usable:
         parts = "this machine's are parts of GPUs (MIG), of which CUDA gives a process one and NCCL joins none"
         return [f"asks for {devices} GPUs, and {parts}; set {key}=1"]

@@ -48,6 +48,14 @@ def gpus() -> tuple[Gpu, ...]:
     return visible_gpus(_machine(), os.environ.get(VISIBLE))
 
 
+def why_no_gpu() -> str:
+    """Return in words why a job sees no GPU here: there is none, or CUDA_VISIBLE_DEVICES names none that is here."""
+    text, there = os.environ.get(VISIBLE), len(_machine())
+    if text is None or not there:
+        return "this machine has no GPU"
+    return f"{VISIBLE}={text or repr(text)} names none of the GPUs here (there {'is' if there == 1 else 'are'} {there})"
+
+
 def visible_gpus(machine: Sequence[Sequence[Gpu]], text: str | None) -> tuple[Gpu, ...]:
     """Return the devices that CUDA shows under a value of CUDA_VISIBLE_DEVICES; None: the variable is not set.
 
@@ -79,9 +87,12 @@ def _named(entry: str, machine: Sequence[Sequence[Gpu]]) -> Gpu | None:
         return parts[0] if parts else replace(whole, visible=entry)  # of a divided GPU, CUDA shows the first part
     if not entry.startswith(("GPU-", "MIG-")):
         return None
-    known = [device for devices in machine for device in devices if device.uuid.startswith(entry)]
+    known = [
+        (device, parts) for whole, *parts in machine for device in (whole, *parts) if device.uuid.startswith(entry)
+    ]
     if len(known) == 1:
-        return replace(known[0], visible=entry)
+        device, parts = known[0]
+        return parts[0] if parts and not device.is_mig else replace(device, visible=entry)
     if entry.startswith("MIG-") and not known:  # older drivers name the parts otherwise than they list them
         driver = machine[0][0].driver if machine else ""
         return Gpu(entry, entry, "MIG device", None, None, driver)
@@ -119,7 +130,7 @@ def _nvidia_smi(*arguments: str) -> str:
     """Return what nvidia-smi prints; "" where it is missing or does not answer."""
     try:
         done = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=ANSWER_SECONDS)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired):  # it may also be of another processor, or not be for this user
         return ""
     return done.stdout
 

@@ -9,18 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from statistics import median
 
-import yaml
-from pydantic import ValidationError
-
 from models.architecture import read_architecture
 from sweep.config.cell import CellConfig
 from sweep.config.devices import gpu_kind
 from sweep.errors import UserError
 from sweep.plan.machine import cores
 from sweep.plan.pace import Rates
+from sweep.plan.rates import takes_vllm
+from sweep.run.costs import Spent
 from sweep.run.directory import CELLS, RunDirectory
 from sweep.run.provenance import environment
 from sweep.run.series import Series, read_series
+from sweep.run.state import RunState
 
 LOOKED_AT = 8  # runs of a model, the newest ones: reading all runs of a large output directory would take minutes
 FEWEST_STEPS = 2
@@ -68,13 +68,18 @@ def shape_of(config: CellConfig) -> str:
     return json.dumps(found, sort_keys=True, default=str)
 
 
-def of_same_hardware(recorded: dict, config: CellConfig, rates: Rates) -> bool:
+def of_same_hardware(recorded: dict, spent: Sequence[Spent], config: CellConfig, rates: Rates) -> bool:
     """Return whether a run's recorded machine is like the one that a cell is planned for, as far as both are known.
 
     Args:
         recorded: the provenance of the run.
+        spent: what its attempts cost, with the GPUs that they held.
         rates: of the planned cell.
     """
+    if any((attempt.gpus > 0) != (rates.kind is not None) for attempt in spent):
+        return False  # a cell that asks for GPUs runs on the CPU where there are none
+    if config.cluster.runs_here and recorded.get("engine") not in (None, _engine(config, rates)):
+        return False  # vLLM was installed or removed since
     if rates.kind:
         kinds = {gpu_kind(name) for name in recorded.get("gpus") or ()} - {None}
         return rates.assumed or not kinds or rates.kind in kinds
@@ -84,12 +89,19 @@ def of_same_hardware(recorded: dict, config: CellConfig, rates: Rates) -> bool:
     return recorded.get("processor") == environment()["processor"] and threads == rates.cores
 
 
+def _engine(config: CellConfig, rates: Rates) -> str:
+    """Return the engine with which a cell samples on this machine."""
+    if config.rollout.name != "auto":
+        return config.rollout.name
+    return "vllm" if rates.kind and takes_vllm(config) else "transformers"
+
+
 class Measurements:
     """The measured runs of an output directory; each is read once, and only if a planned cell may be like it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: dict[Path, tuple[str, RunDirectory, CellConfig] | None] = {}
+        self._read: dict[Path, _Known | None] = {}
 
     def of(self, config: CellConfig, own: Iterable[Path], rates: Rates) -> Measured | None:
         """Return the measurement that fits a cell: of the newest run of its shape; None if there is none.
@@ -103,9 +115,11 @@ class Measurements:
         newest = self._newest.get(config.model.name, [])
         for path in dict.fromkeys([*begun[:LOOKED_AT], *newest]):
             found = self._known(path)
-            if found is None or found[0] != shape or not of_same_hardware(found[1].read_provenance(), config, rates):
+            if found is None or found.shape != shape:
                 continue
-            if measured := _measured(found[1], found[2]):
+            if not of_same_hardware(found.provenance, found.state.spent, config, rates):
+                continue
+            if measured := _measured(found):
                 return measured
         return None
 
@@ -120,16 +134,28 @@ class Measurements:
                 runs.append(path)
         return found
 
-    def _known(self, path: Path) -> tuple[str, RunDirectory, CellConfig] | None:
-        """Return a run with its shape and configuration; None if this version cannot read its configuration."""
+    def _known(self, path: Path) -> _Known | None:
+        """Return what a run recorded; None if this version cannot read it."""
         if path not in self._read:
             run = RunDirectory(path)
             try:
                 config = run.read_config()
-                self._read[path] = shape_of(config), run, config
-            except (ValidationError, UserError, yaml.YAMLError, FileNotFoundError):
-                self._read[path] = None
+                found = _Known(run, shape_of(config), config, run.read_provenance(), run.read_state())
+            except (ValueError, UserError, OSError):
+                found = None
+            self._read[path] = found
         return self._read[path]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a run recorded, beside its metrics."""
+
+    run: RunDirectory
+    shape: str
+    config: CellConfig
+    provenance: dict
+    state: RunState
 
 
 def _written(path: Path) -> float:
@@ -138,25 +164,25 @@ def _written(path: Path) -> float:
     return file.stat().st_mtime if file.exists() else 0.0
 
 
-def _measured(run: RunDirectory, config: CellConfig) -> Measured | None:
+def _measured(known: _Known) -> Measured | None:
     """Return what a run took; None if it has too few steps, or its metrics are damaged, which `compare` reports."""
     try:
-        series = read_series(run.metrics, (STEP, ROLLOUT, UPDATE, EVALUATION))
+        series = read_series(known.run.metrics, (STEP, ROLLOUT, UPDATE, EVALUATION))
     except UserError:
         return None
     if len(series[STEP]) < FEWEST_STEPS:
         return None
-    parts = run.read_provenance().get("start") or {}
+    parts = known.provenance.get("start") or {}
     return Measured(
-        run=run.path.name,
+        run=known.run.path.name,
         steps=len(series[STEP]),
         step=_usual(series[STEP]),
         rollout=_usual(series[ROLLOUT]),
         update=_usual(series[UPDATE]),
         evaluated=series[EVALUATION],
-        config=config,
+        config=known.config,
         start=sum(seconds for part, seconds in parts.items() if part not in AT_FIRST) if parts else None,
-        save=run.read_state().save_seconds,
+        save=known.state.save_seconds,
     )
 
 

@@ -26,8 +26,9 @@ class Rates:
 
     device: in words. kind: of its GPU; None where it has none, and then `cores` count. assumed: whether nothing says
     which kind it is. flops: peak FLOP/s. bandwidth: of its memory, in bytes/s. sampling, updating: the shares of these
-    that the two reach. layer: seconds in which the host prepares a layer. ahead: whether it does so while the device
-    computes. start: seconds of a job before its first step. disk, link: bytes/s to the disk and between processes.
+    that the two reach. layer, update_layer: seconds in which the host prepares a layer, to sample and to update. ahead:
+    whether it does so while the device computes. start: seconds of a job before its first step. disk, link: bytes/s to
+    the disk and between processes.
     """
 
     device: str
@@ -39,6 +40,7 @@ class Rates:
     sampling: float
     updating: float
     layer: float
+    update_layer: float
     ahead: bool
     start: float
     disk: float
@@ -150,5 +152,5 @@ def updating(shape: Architecture, asked: Updating, rates: Rates, adapters: bool 
     """Return the time of the forward and backward passes of all updates; see `sampling` for the arguments."""
     lengths = round(asked.prompt_tokens), round(asked.response_tokens)
     flops = asked.passes * asked.responses * forward_flops(shape, *lengths)
-    layers = (shape.num_hidden_layers + HEAD_LAYERS) * rates.layer * (ADAPTER_HOST if adapters else 1)
+    layers = (shape.num_hidden_layers + HEAD_LAYERS) * rates.update_layer * (ADAPTER_HOST if adapters else 1)
     return combined(asked.micro_batches * asked.passes * layers, 0.0, flops / rates.flops / rates.updating, rates.ahead)

@@ -33,7 +33,9 @@ def _places(config: CellConfig) -> Iterator[tuple[str, Path]]:
 
 def _place_fault(key: str, wanted: Path) -> Iterator[str]:
     place = existing_parent(wanted)
-    if not place.is_dir():
+    if link := dead_link(wanted):
+        yield f"{key}={wanted}: {link} is a link to nothing; make what it names, or set {key} to a directory"
+    elif not place.is_dir():
         yield f"{key}={wanted}: {place} is a file; set {key} to a directory"
     elif not os.access(place, os.W_OK | os.X_OK):
         why = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
@@ -54,6 +56,11 @@ def disk_faults(cells: Sequence[Labelled]) -> list[str]:
         for place, size in needed.items()
         if size > shutil.disk_usage(place).free
     ]
+
+
+def dead_link(path: Path) -> Path | None:
+    """Return the link on the way to a path that leads nowhere, as to a disk that is not mounted; None if none does."""
+    return next((part for part in (path, *path.parents) if os.path.islink(part) and not os.path.exists(part)), None)
 
 
 def existing_parent(path: Path) -> Path:

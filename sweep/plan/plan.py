@@ -16,7 +16,7 @@ from sweep.plan.compose import SHOWN_AXES, Composition, compose_cells
 from sweep.plan.earlier import Shelf, outdated, under_another_evaluation
 from sweep.plan.evaluation_share import share_warnings
 from sweep.plan.expected import TaskTime, task_times, too_long
-from sweep.plan.fit import machine_faults
+from sweep.plan.fit import cells_without_gpus, cells_without_vllm, machine_faults
 from sweep.plan.functions import function_faults
 from sweep.plan.local import settings_that_count
 from sweep.plan.signature import (
@@ -104,7 +104,9 @@ def lay_out(
     check([t for t in stages if t.module == TRAIN and not _is_done(t)])  # frozen by an earlier launch
     notes = [*settings_that_count(overrides, config_dir, compositions[0].config.cluster.kind), *notes]
     notes += [*_all_beyond(cells), *made.beyond, *share_warnings(t.config for t in cells if t.module == TRAIN)]
-    obstacles = [*machine_faults(compositions), *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
+    misfits = machine_faults(compositions)
+    notes += [*cells_without_vllm(compositions), *([] if misfits else cells_without_gpus(compositions))]
+    obstacles = [*misfits, *_unextendable(cells), *made.short, *outdated(cells, made.shelf)]
     obstacles += tracking_obstacles(c.config for c in compositions)
     of_functions, doubts = function_faults(compositions)
     named = name or _default_name(cells)

@@ -37,7 +37,7 @@ def rates(config: CellConfig, cores: int, here: str | None = None) -> Rates:
     else:
         device = f"{cores} {'core' if cores == 1 else 'cores'} a process"
         tflops, bandwidth = CORE_TFLOPS[dtype] * cores, CORE_BANDWIDTH * cores
-    engine = VLLM_LAYER if _takes_vllm(config) else GPU_LAYER
+    engine = VLLM_LAYER if takes_vllm(config) else GPU_LAYER
     return Rates(
         device=device,
         kind=kind,
@@ -48,6 +48,7 @@ def rates(config: CellConfig, cores: int, here: str | None = None) -> Rates:
         sampling=speed.sampling_efficiency,
         updating=speed.update_efficiency or (GPU_UPDATE if on_gpu else CPU_UPDATE),
         layer=speed.layer_seconds or (engine if on_gpu else CPU_LAYER),
+        update_layer=speed.layer_seconds or (GPU_LAYER if on_gpu else CPU_LAYER),  # whatever samples, torch updates
         ahead=on_gpu,
         start=speed.start_seconds or (GPU_START if on_gpu else CPU_START),
         disk=speed.disk_gbs * 1e9,
@@ -60,7 +61,7 @@ def _on_gpu(config: CellConfig, here: str | None) -> bool:
     return asked.gpus > 0 and (asked.gpu is not None or here is not None or not config.cluster.runs_here)
 
 
-def _takes_vllm(config: CellConfig) -> bool:
+def takes_vllm(config: CellConfig) -> bool:
     """Return whether a cell with GPUs samples with vLLM: for `auto` only if it is installed where the cell runs."""
     if config.rollout.name != "auto" or not config.cluster.runs_here:
         return config.rollout.name != "transformers"
@@ -73,4 +74,5 @@ def _kind(config: CellConfig, here: str | None) -> tuple[str, str]:
     for name in (config.resources.gpu, gpu_type, here if config.cluster.runs_here else None):
         if name and (kind := gpu_kind(name)):
             return kind, ""
-    return kind_of_memory(config.resources.gpu_memory_gb), "assumed; resources.gpu says another"
+    unknown = f", as nothing is known of {here}" if here and config.cluster.runs_here else ""
+    return kind_of_memory(config.resources.gpu_memory_gb), f"assumed{unknown}; resources.gpu says another"

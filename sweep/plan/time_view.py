@@ -50,8 +50,8 @@ def times_json(times: Sequence[TaskTime]) -> dict:
 
 def _of_a_kind(alike: Sequence[TaskTime], cells: Sequence[Task]) -> Iterator[str]:
     first = alike[0]
-    model = first.task.config.model.name
-    title = shown(" ".join([model, *shared_axes([time.task for time in alike], cells)]))
+    models = ", ".join(dict.fromkeys(time.task.config.model.name for time in alike))  # models may have one shape
+    title = shown(" ".join([models, *shared_axes([time.task for time in alike], cells)]))
     of = f"each of {plural(len(alike), 'cell')}" if len(alike) > 1 else "the cell"
     said = f"time of {title}: {_step(first.predicted)} predicted, {_whole(first.predicted, first)} for {of}"
     yield f"{said}, on {first.rates.device}"
@@ -107,7 +107,8 @@ def _assumptions(name: str, bound: str, time: TaskTime) -> Iterator[str]:
 
 def _rate(rates: Rates, bound: str, efficiency: float, name: str) -> str:
     if bound == HOST:
-        return f"the host's {1e3 * rates.layer:g} ms a layer and pass (resources.speed.layer_seconds)"
+        layer = rates.update_layer if name == "update" else rates.layer
+        return f"the host's {1e3 * layer:g} ms a layer and pass (resources.speed.layer_seconds)"
     key = "update_efficiency" if name == "update" else "sampling_efficiency"
     peaks = {MEMORY: f"{rates.bandwidth / 1e9:g} GB/s", FLOPS: f"{rates.flops / 1e12:g} TFLOP/s"}
     return f"{100 * efficiency:.0f} % of {peaks[bound]} (resources.speed.{key})"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rewards.custom import FunctionSource
 from sweep.run.provenance import ROOT
+from sweep.run.python_path import python_path
 
 SECONDS = 60
 MADE_UP = "What is 3 + 4 - 5?", "2"
@@ -38,7 +39,6 @@ def try_function(
     """
     asked = {"target": target, "function": function and function.model_dump(), "samples": samples, "detector": detector}
     asked["question"], asked["gold"] = problem
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "rewards.trial"],
@@ -47,7 +47,7 @@ def try_function(
             text=True,
             timeout=SECONDS,
             # No person is at this process: `breakpoint()` is for the job, under cluster=inline.
-            env={**os.environ, "PYTHONPATH": paths, "PYTHONBREAKPOINT": "0"},
+            env={**os.environ, "PYTHONPATH": python_path(ROOT), "PYTHONBREAKPOINT": "0"},
             cwd=ROOT,  # as in a job: Python would take a folder `rewards` of the launch directory for the project's
         )
     except subprocess.TimeoutExpired:

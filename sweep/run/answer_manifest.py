@@ -132,7 +132,7 @@ def read_questions(directory: Path, count: int | None = None) -> list[Question]:
     file = directory / PROBLEMS
     if not file.exists():
         return found
-    with open(file) as lines:
+    with open(file, "rb") as lines:  # what is damaged may be no text
         for number, line in zip(range(1, 1 + (10**9 if count is None else count)), lines, strict=False):
             try:
                 found.append(Question.model_validate(json.loads(line)))

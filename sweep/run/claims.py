@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import UserError
-from sweep.run.files import read_json, write_json
+from sweep.run.files import read_json, record_of, write_json
 from sweep.run.process import is_running, start_of
 
 NOT_MADE = "not made"  # the outcome of an attempt that was claimed and never submitted
@@ -132,23 +132,28 @@ def read_submission(root: Path, identifier: str) -> Submission:
             f"{file}: gone, and runs were claimed for it; put it back, or look that no job of it is in the queue and "
             f"delete the claims that name it: grep -l {identifier} {root}/cells/*/attempts/claim-*.json"
         )
-    return Submission(**found)
+    return record_of(Submission, found, file)
 
 
 def read_submissions(root: Path) -> list[Submission]:
     """Return every submission of an output directory."""
-    return [Submission(**read_json(file)) for file in sorted((root / "submissions").glob("*/submission.json"))]
+    files = sorted((root / "submissions").glob("*/submission.json"))
+    return [record_of(Submission, read_json(file), file) for file in files]
 
 
 def claims(attempts: Path) -> list[Claim]:
     """Return every claim in `attempts`, the attempts' directory of a run, oldest first."""
-    return [Claim(**read_json(path)) for path in sorted(attempts.glob("claim-*.json"))]
+    return [_claim_in(path) for path in sorted(attempts.glob("claim-*.json"))]
 
 
 def latest_claim(attempts: Path) -> Claim | None:
     """Return the newest claim in `attempts`, or None."""
     last = max(attempts.glob("claim-*.json"), default=None)
-    return Claim(**read_json(last)) if last else None
+    return _claim_in(last) if last else None
+
+
+def _claim_in(file: Path) -> Claim:
+    return record_of(Claim, read_json(file), file)
 
 
 def claim(attempts: Path, after: Claim | None, submission: str, index: int, outcome: str, request: str = "") -> bool:

@@ -43,7 +43,7 @@ import yaml
 
 from sweep.config.cell import CellConfig
 from sweep.config.keys import OF_OLDER_VERSIONS, of_today
-from sweep.errors import UserError
+from sweep.errors import DamagedFile, UserError
 from sweep.run.files import (
     NO_LOCKS,
     PARTIAL,
@@ -164,8 +164,19 @@ class RunDirectory:
         write_text(self.config, "".join(_yaml(name, json.dumps(value)) for name, value in sections))
 
     def read_config(self) -> CellConfig:
-        """Return the frozen configuration, also if an older version of the code wrote it."""
-        return CellConfig.model_validate(of_today(yaml.load(self.config.read_text(), Loader=_LOADER)))
+        """Return the frozen configuration, also if an older version of the code wrote it.
+
+        Raises:
+            DamagedFile: the file holds none, as a power failure can leave it.
+        """
+        try:
+            found = yaml.load(self.config.read_bytes(), Loader=_LOADER)
+        except yaml.YAMLError as error:
+            why = next(iter(str(error).splitlines()), "")
+            raise DamagedFile(f"{self.config}: damaged, as it holds no YAML ({why}); put a copy of it back") from None
+        if not isinstance(found, dict):
+            raise DamagedFile(f"{self.config}: damaged, as it holds no configuration; put a copy of it back")
+        return CellConfig.model_validate(of_today(found))
 
     @property
     def signature(self) -> str:

@@ -11,16 +11,18 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import xxhash
 
-from sweep.errors import DamagedFile
+from sweep.errors import DamagedFile, UnknownRecord
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # errors of a network file system mounted without locks
 BLOCK_BYTES = 2**22  # read at once for a hash
 PARTIAL = ".partial"  # suffix of a file that is being written; if its writer died, it is garbage
+_Kind = TypeVar("_Kind")
 _THREADS = threading.Lock()  # excludes the threads of this process from one another if the file system has no locks
 
 
@@ -135,15 +137,36 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type = dict) -> Any:
     """Return the file's content, or None if there is no such file.
 
+    Args:
+        kind: the type that the content has.
     Raises:
-        DamagedFile: it is not JSON. This project never writes such a file, but a power failure can leave one.
+        DamagedFile: it is not JSON of that type. This project never writes such a file, but a power failure can leave
+            one.
     """
     try:
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise DamagedFile(f"{path}: damaged, as it holds no JSON ({error}); put a copy of it back") from None
+    if not isinstance(found, kind):
+        what = "object" if kind is dict else kind.__name__
+        raise DamagedFile(f"{path}: damaged, as it holds no JSON {what}; put a copy of it back")
+    return found
+
+
+def record_of(kind: type[_Kind], values: Any, path: Path) -> _Kind:
+    """Return the record of a dataclass from the values that a file holds. Keys of later versions are left out.
+
+    Raises:
+        UnknownRecord: the values are no record of that kind, for example because a later version has other keys.
+    """
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return kind(**{name: value for name, value in values.items() if name in known})
+    except (TypeError, AttributeError) as error:
+        why = f"it is damaged, or of a later version of this project ({error})"
+        raise UnknownRecord(f"{path}: {why}; put a copy of it back, or update the project") from None

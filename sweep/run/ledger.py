@@ -11,9 +11,9 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweep.errors import UserError, without_secrets
+from sweep.errors import UnknownRecord, UserError, without_secrets
 from sweep.run.entry import Entry
-from sweep.run.files import read_json, write_json
+from sweep.run.files import read_json, record_of, write_json
 
 REMOVED = "-removed.json"  # suffix of a file that lists removed runs
 
@@ -73,9 +73,9 @@ def read_sweep(root: Path, name: str) -> Sweep:
         there = f"in {root} there are: {', '.join(names)}" if names else f"no sweep was launched into {root} yet"
         raise UserError(f"{name or repr(name)}: no such sweep; {there}\n  --output-dir names another output directory")
     merged = _merged(home)
-    cells = [Entry(**entry) for entry in merged["cells"].values()]
+    cells = [record_of(Entry, entry, home) for entry in merged["cells"].values()]
     # A training that one launch evaluated and another launched as a cell of its own is listed once, as the cell.
-    stages = [Entry(**entry) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
+    stages = [record_of(Entry, entry, home) for sign, entry in merged["stages"].items() if sign not in merged["cells"]]
     return Sweep(name, root, stages, sorted(cells, key=lambda entry: entry.steps == 0))
 
 
@@ -106,8 +106,12 @@ def _merged(home: Path) -> dict[str, dict[str, dict]]:
     merged: dict[str, dict[str, dict]] = {"stages": {}, "cells": {}}
     for file in sorted(home.glob("*.json")):
         launch = read_json(file)
-        for kind, entries in merged.items():
-            entries |= {e["signature"]: e for e in launch[kind]}
-            for sign in launch.get("removed", ()):
-                entries.pop(sign, None)
+        try:
+            for kind, entries in merged.items():
+                entries |= {e["signature"]: e for e in launch[kind]}
+                for sign in launch.get("removed", ()):
+                    entries.pop(sign, None)
+        except (KeyError, TypeError):
+            why = "it is damaged, or of a later version of this project"
+            raise UnknownRecord(f"{file}: {why}; put a copy of it back, or update the project") from None
     return merged

@@ -77,4 +77,4 @@ class Pages:
         write_json(self.file, [*others, {"place": self._place, "pages": own | {kind: url}}])
 
     def _all(self) -> list[dict]:
-        return read_json(self.file) or []
+        return read_json(self.file, list) or []

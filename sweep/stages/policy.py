@@ -23,7 +23,7 @@ from sweep.grpo.learner import deepspeed_settings
 from sweep.job.attempt import Interrupted, StopRequest
 from sweep.job.processes import device
 from sweep.keyed import torch_seed
-from sweep.rollout.engine import open_sampler
+from sweep.rollout.engine import engine_name, open_sampler
 from sweep.rollout.sample import Sampler
 from sweep.rollout.stop import StopRules
 from sweep.run.directory import RunDirectory
@@ -91,12 +91,13 @@ def load_setup(
     dist.barrier()
     if dist.get_rank() == 0:
         run.add_provenance(
+            engine=engine_name(config),
             model={
                 "path": str(source),
                 "revision": config.model.revision,
                 "commit": commit_of(source),
                 "content": content_hash(source),
-            }
+            },
         )
     tokenizer = load_tokenizer(source)
     if training:
