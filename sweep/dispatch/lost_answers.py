@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sweep.errors import UserError
 from sweep.plan.task import Task
-from sweep.run.answer_manifest import find_manifest
+from sweep.run.answer_manifest import has_manifest
 from sweep.run.answer_places import of_benchmark, of_model, of_training
 from sweep.run.directory import RunDirectory
 from sweep.run.identity import answers_identity
@@ -55,15 +54,8 @@ def _gone(task: Task) -> list[str]:
     return [
         name
         for name, identity in task.evaluations.items()
-        if not _is_there(of_benchmark(place, name, answers_identity(identity)))
+        if not has_manifest(of_benchmark(place, name, answers_identity(identity)))
     ]
-
-
-def _is_there(directory: Path) -> bool:
-    try:
-        return find_manifest(directory) is not None
-    except UserError:
-        return True
 
 
 def weights_place(task: Task) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.doctor.finding import Finding, broken, warning
 from sweep.doctor.records import anew, damaged
 from sweep.errors import UserError
-from sweep.run.answer_manifest import LOCK, Manifest, asked_questions, check_part, find_manifest
+from sweep.run.answer_manifest import LOCK, Manifest, asked_questions, check_part, find_manifest, has_manifest
 from sweep.run.answer_places import ANSWERS, of_model, of_training
 from sweep.run.directory import RunDirectory
 from sweep.run.entry import Entry
@@ -51,18 +51,10 @@ def behind_result(run: RunDirectory, entry: Entry, redo: str, evaluate: str) -> 
         if name not in evaluations:
             continue
         sign = signature(answers_identity(evaluations[name]))
-        if not any(find_or_none(path) for path in place.glob(f"*-{sign}")):
+        if not any(has_manifest(path) for path in place.glob(f"*-{sign}")):
             seen = f"its result for {name} stands without the answers that it was computed from"
             remedy = evaluate if entry.steps else anew(run, redo)
             yield broken("answers.missing", seen, remedy, file=str(place / f"{name}-{sign}"))
-
-
-def find_or_none(directory: Path) -> bool:
-    """Return whether there is a manifest, damaged or not: damage is found by `whole`."""
-    try:
-        return find_manifest(directory) is not None
-    except UserError:
-        return True
 
 
 def is_being_written(directory: Path) -> bool:

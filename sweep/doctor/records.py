@@ -74,7 +74,7 @@ def rows(run: RunDirectory, written: RunState, redo: str) -> Iterator[Finding]:
     yield from _responses(run, written, redo)
 
 
-def others(run: RunDirectory) -> Iterator[Finding]:
+def attempt_records(run: RunDirectory) -> Iterator[Finding]:
     """Yield whether what an attempt reads of earlier ones, and the samples, can be read, if they are there."""
     try:
         run.read_provenance()
@@ -216,7 +216,7 @@ def of_run(run: Run, hashes: bool, redo: str, gc: str) -> Iterator[Finding]:
         return
     yield from result(directory, written, redo)
     yield from rows(directory, written, redo)
-    yield from others(directory)
+    yield from attempt_records(directory)
     yield from kept(directory, written, hashes, redo)
     if run.entry.module == LABEL:
         yield from labels(directory, redo)

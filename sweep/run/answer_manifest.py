@@ -159,6 +159,11 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     sync(directory)
 
 
+def has_manifest(directory: Path) -> bool:
+    """Return whether a directory has a manifest, whole or damaged: whether an evaluation was finished there."""
+    return (directory / MANIFEST).exists()
+
+
 def find_manifest(directory: Path) -> Manifest | None:
     """Return the manifest of a directory; None if there is none, because no evaluation was finished there.
 
